@@ -1,0 +1,231 @@
+// Package effect says what an effect is: the one thing through which a script
+// acts on the world or learns from it.
+//
+// An effect is declared by a struct whose fields are its arguments and whose
+// methods say what can be done with it. [Performer] is the only one that every
+// effect has; the others are optional and are found by type assertion:
+//
+//	Validator   refuse bad arguments before anything happens
+//	Describer   one line for people
+//	Predictor   what check mode says would happen
+//	Toucher     which resources it reads or changes
+//	Undoer      how rollback takes it back
+//	Asker       whether it happened, when a crash left that open
+//	Repeatable  doing it twice is as good as once
+//	Reviver     something that lives with the process and dies with it
+//	Assumer     the result to go on with when a person says "it happened"
+//
+// A type lists what it implements beneath it:
+//
+//	var (
+//		_ effect.Undoer = (*write)(nil)
+//		_ effect.Asker  = (*write)(nil)
+//	)
+package effect
+
+import (
+	"context"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// Mode says whether an effect changes the world.
+type Mode uint8
+
+const (
+	Read  Mode = iota // only looks; performed in check mode too
+	Write             // changes something; planned in check mode
+)
+
+func (m Mode) String() string {
+	if m == Write {
+		return "write"
+	}
+	return "read"
+}
+
+// Quality says how well an effect predicts what it will do.
+type Quality uint8
+
+const (
+	Blind       Quality = iota // nothing is known before it is done
+	Approximate                // the kind of change is known, not all of the result
+	Exact                      // the result is what the run will give, if nothing else changes
+)
+
+func (q Quality) String() string { return [...]string{"blind", "approximate", "exact"}[q] }
+
+// Decl is what is known of an effect without its arguments.
+type Decl struct {
+	Kind    string // "fs.write"
+	Mode    Mode
+	Quality Quality
+	Params  []string // names of the arguments, in order
+	Tuning  []bool   // which of them do not identify the effect (a timeout, say)
+}
+
+// Performer is an effect with its arguments. Perform does it; what it returns is
+// converted by [value.Of]. An error that may leave the effect done all the same
+// has InDoubt set, one known to lie before anything was sent has Unsent.
+type Performer interface {
+	Perform(ctx context.Context, env *Env) (any, error)
+}
+
+// Validator refuses arguments that can never work. It must not look at the world.
+type Validator interface {
+	Validate() error
+}
+
+// Describer gives the line that plans, progress and logs show. Without it they
+// show the kind and the first argument.
+type Describer interface {
+	Describe() string
+}
+
+// Predictor says what Perform would do, looking at the world but changing
+// nothing. A result field that cannot be known is a *value.Unknown.
+type Predictor interface {
+	Predict(ctx context.Context, env *Env) (Prediction, error)
+}
+
+// Change is the kind of change that a write would make.
+type Change string
+
+const (
+	Create Change = "create"
+	Update Change = "update"
+	Delete Change = "delete"
+	None   Change = "unchanged"
+	Act    Change = "run" // something is done; what it changes is not known
+)
+
+// Prediction is the answer of a Predictor.
+type Prediction struct {
+	Result any
+	Change Change
+	Diff   string // unified, or a few words; may be empty
+}
+
+// Toucher names the resources of an effect, as "scheme:name". In check mode a
+// read of something that a planned write touches is not performed.
+type Toucher interface {
+	Touches(env *Env) []string
+}
+
+// Undoer takes an effect back. Remember is called before Perform; what it
+// returns is made durable with the intent, as JSON, so that nothing that
+// happened lacks its undo. Undo may be called more than once for the same
+// effect and must then succeed. Remember returning nil says that there will be
+// nothing to take back.
+type Undoer interface {
+	Remember(ctx context.Context, env *Env) (any, error)
+	Undo(ctx context.Context, env *Env, past Past) error
+}
+
+// Past is what is left of an effect that was performed, or begun.
+type Past interface {
+	Remembered(into any) error // decodes what Remember returned
+	Result() starlark.Value    // nil when the result was never recorded
+	Begun() time.Time          // when the intent was made
+}
+
+// Asker finds out whether an effect happened whose result was lost.
+type Asker interface {
+	Happened(ctx context.Context, env *Env, past Past) (Answer, error)
+}
+
+// Answer of an Asker.
+type Answer struct {
+	Happened Doubt
+	Result   any    // when Happened is Yes
+	Why      string // what the answer rests on, or why there is none
+}
+
+// Doubt is yes, no, or unsure, which is the zero value.
+type Doubt uint8
+
+const (
+	Unsure Doubt = iota
+	Yes
+	No
+)
+
+// Repeatable effects may be done again without asking: doing them twice leaves
+// the world as doing them once (an HTTP PUT, a request with an idempotency key).
+type Repeatable interface {
+	Repeatable() bool
+}
+
+// Reviver is an effect whose outcome lives in this process and dies with it,
+// such as a background process. A resumed run calls Revive for those that it
+// has not ended (see Ender) before it goes on.
+type Reviver interface {
+	Revive(ctx context.Context, env *Env, past Past) error
+}
+
+// Ender is an effect that ends a revivable one; Ends returns its handle.
+type Ender interface {
+	Ends() (handle string)
+}
+
+// Assumer gives the result to go on with when a person has answered that an
+// effect in doubt was done. Without it the result is None.
+type Assumer interface {
+	Assume() any
+}
+
+// Call is one effect as a script asks for it.
+type Call struct {
+	Decl    *Decl
+	Do      Performer
+	Args    []starlark.Value // by Decl.Params; nil where the default was taken
+	Options Options
+	Unknown *value.Unknown // an argument that check mode does not know; then Do is incomplete
+}
+
+// Options are the arguments that begin with an underscore. They are orthogonal
+// to the effect and mean the same everywhere.
+type Options struct {
+	Timeout     time.Duration     // of one attempt; 0: the effect's own
+	Retries     int               // attempts after the first; -1: by the rule of the effect
+	Sudo        bool              // commands: as root, by sudo
+	User        string            // commands: as this user, by sudo
+	Env         map[string]string // commands: added to the environment
+	Cwd         string            // commands: working directory
+	Once        bool              // commands: leave a marker, so that a resumed run can tell whether it ran
+	Description string            // shown instead of the effect's own line
+	When        bool              // false: the effect is skipped and its value is None
+}
+
+// NoOptions are the options of a call that names none.
+var NoOptions = Options{Retries: -1, When: true}
+
+// Commander is implemented by effects that run commands: only those take _sudo,
+// _user, _env, _cwd and _once.
+type Commander interface {
+	RunsCommand()
+}
+
+// Describe returns the line that people see for a call.
+func (c *Call) Describe() string {
+	if c.Options.Description != "" {
+		return c.Options.Description
+	}
+	if d, ok := c.Do.(Describer); ok && c.Unknown == nil {
+		return d.Describe()
+	}
+	for _, v := range c.Args {
+		switch v := v.(type) {
+		case nil:
+			continue
+		case starlark.String:
+			return string(v)
+		default:
+			return value.Show(v)
+		}
+	}
+	return ""
+}

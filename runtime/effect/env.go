@@ -1,0 +1,106 @@
+package effect
+
+import (
+	"sync"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// Env is what an effect may use of its run. One Env serves one call.
+type Env struct {
+	Run     *Run
+	Place   string // of the effect within the run; "" for pure functions
+	Options Options
+	// Output takes what the effect prints while it is performed. stream is
+	// "stdout" or "stderr". It may be called from several goroutines.
+	Output func(stream, line string)
+}
+
+// Run is what all effects of a run share.
+type Run struct {
+	ID      string
+	Infra   string
+	Check   bool           // nothing may be changed
+	Replay  bool           // nothing may be looked at either
+	Files   *sandbox.Files // the files that the script may reach
+	State   string         // directory for what effects keep of their own, such as markers
+	Secrets *value.Secrets
+	Seal    func(plain string) (string, error) // encrypts for the owner of this machine's key
+	Unseal  func(sealed string) (string, error)
+	Program string  // path of this program, for scripts that call it again
+	Live    Live    // handles that live with this process
+	Planned Overlay // in check mode: what planned writes have left behind
+}
+
+// IdempotencyKey is the same in every attempt of the effect, in this process
+// and in one that resumes the run.
+func (e *Env) IdempotencyKey() string { return e.Run.ID + "/" + e.Place }
+
+// Live holds things by handle that live with this process: background
+// processes, open connections. It is safe for concurrent use.
+type Live struct{ m sync.Map }
+
+// Put keeps v under handle.
+func (l *Live) Put(handle string, v any) { l.m.Store(handle, v) }
+
+// Get returns what is kept under handle, or nil.
+func (l *Live) Get(handle string) any {
+	v, _ := l.m.Load(handle)
+	return v
+}
+
+// Drop forgets handle.
+func (l *Live) Drop(handle string) { l.m.Delete(handle) }
+
+// Closer is implemented by live things that end with the run.
+type Closer interface{ Close() error }
+
+// CloseAll ends and forgets everything that is still there.
+func (l *Live) CloseAll() {
+	l.m.Range(func(k, v any) bool {
+		if c, ok := v.(Closer); ok {
+			_ = c.Close() // the run is over; nobody is left to tell
+		}
+		l.m.Delete(k)
+		return true
+	})
+}
+
+// Overlay is the world as the planned writes of a check-mode run leave it, by
+// resource. A nil value stands for a resource that was removed, and an Unknown
+// for one whose content is not known. It is safe for concurrent use.
+type Overlay struct {
+	mu sync.RWMutex
+	m  map[string]starlark.Value
+}
+
+// Set notes what a planned write makes of a resource.
+func (o *Overlay) Set(resource string, v starlark.Value) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.m == nil {
+		o.m = map[string]starlark.Value{}
+	}
+	o.m[resource] = v
+}
+
+// Get returns what planned writes made of a resource; touched is false when
+// none did.
+func (o *Overlay) Get(resource string) (v starlark.Value, touched bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	v, touched = o.m[resource]
+	return v, touched
+}
+
+// Range calls f for every touched resource.
+func (o *Overlay) Range(f func(resource string, v starlark.Value)) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for k, v := range o.m {
+		f(k, v)
+	}
+}

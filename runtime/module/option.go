@@ -1,0 +1,88 @@
+package module
+
+import (
+	"reflect"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// Option is an argument that every effect takes. Its name begins with an
+// underscore, so that it never collides with those of the effect.
+type Option struct {
+	Name    string
+	Type    string
+	Doc     string
+	Command bool // only effects that run commands take it
+	field   string
+}
+
+// Options are the underscore arguments, in the order of the documentation.
+var Options = []Option{
+	{"_timeout", "duration", "Time that one attempt may take, such as \"30s\".", false, "Timeout"},
+	{"_retries", "int", "Attempts after the first one. By default reads and effects that may be repeated are tried three times when the failure is transient.", false, "Retries"},
+	{"_description", "string", "The line that plans, progress and logs show for this effect.", false, "Description"},
+	{"_when", "bool", "False skips the effect; its value is then None.", false, "When"},
+	{"_sudo", "bool", "Run the command as root, by sudo.", true, "Sudo"},
+	{"_user", "string", "Run the command as this user, by sudo.", true, "User"},
+	{"_env", "dict of string to string", "Added to the environment of the command.", true, "Env"},
+	{"_cwd", "string", "Working directory of the command.", true, "Cwd"},
+	{"_once", "bool", "Leave a marker, so that a resumed run can tell whether the command ran.", true, "Once"},
+}
+
+func optionNames() []string {
+	names := make([]string, len(Options))
+	for i, o := range Options {
+		names[i] = o.Name
+	}
+	return names
+}
+
+var (
+	optionFields  = map[string]field{}
+	commanderType = reflect.TypeFor[effect.Commander]()
+)
+
+func init() {
+	t := reflect.TypeFor[effect.Options]()
+	for _, o := range Options {
+		sf, _ := t.FieldByName(o.field)
+		optionFields[o.Name] = newField(sf, false)
+	}
+}
+
+// option sets the underscore argument called name.
+func (u *unpacking) option(name string, v starlark.Value) error {
+	fd, ok := optionFields[name]
+	if !ok {
+		return u.unexpected(name)
+	}
+	for _, o := range Options {
+		if o.Name == name && o.Command && !u.f.Prototype().Implements(commanderType) {
+			return u.fail("%s is for effects that run commands", name)
+		}
+	}
+	if u.check {
+		if unknown := value.FindUnknown(v); unknown != nil {
+			return &value.Undecided{Unknown: unknown, Op: name}
+		}
+	}
+	if v == starlark.None {
+		return nil
+	}
+	if err := fd.set(reflect.ValueOf(&u.options).Elem().FieldByIndex(fd.index), v); err != nil {
+		return u.fail("the argument %q %s", name, err)
+	}
+	if u.options.Timeout < 0 || u.options.Retries < -1 || u.options.Timeout > 1000*time.Hour {
+		return u.fail("the argument %q is out of range", name)
+	}
+	return nil
+}
+
+var (
+	undoerType = reflect.TypeFor[effect.Undoer]()
+	askerType  = reflect.TypeFor[effect.Asker]()
+)

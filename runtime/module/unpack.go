@@ -1,0 +1,156 @@
+package module
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/spell"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// unpacking puts the arguments of one call into the fields of a struct. It is
+// our own because starlark.UnpackArgs suggests names from the first half of the
+// parameters only, loses the types of errors, and knows no unknowns.
+type unpacking struct {
+	f       *Func
+	spec    *spec
+	check   bool // look for unknown values
+	given   []starlark.Value
+	options effect.Options
+	unknown *value.Unknown
+}
+
+func (u *unpacking) unpack(dst reflect.Value, args starlark.Tuple, kwargs []starlark.Tuple) error {
+	s := u.spec
+	u.given = make([]starlark.Value, len(s.params))
+	u.options = effect.NoOptions
+	if err := u.positional(dst, args); err != nil {
+		return err
+	}
+	if err := u.keywords(dst, kwargs); err != nil {
+		return err
+	}
+	for i := range s.params {
+		p := &s.params[i]
+		v := u.given[i]
+		if v == nil {
+			if p.standard == nil {
+				return u.missing()
+			}
+			v = p.standard
+		} else if u.check && u.setUnknown(v) {
+			continue
+		}
+		if err := u.set(dst, p, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *unpacking) positional(dst reflect.Value, args starlark.Tuple) error {
+	s := u.spec
+	max := 0
+	for max < len(s.params) && !s.params[max].kwOnly {
+		max++
+	}
+	n := min(len(args), max)
+	copy(u.given, args[:n])
+	if s.varargs != nil {
+		dst.FieldByIndex(s.varargs.index).Set(reflect.ValueOf(args[n:]))
+	} else if len(args) > max {
+		return u.fail("takes at most %d positional %s, not %d", max, plural(max, "argument"), len(args))
+	}
+	return nil
+}
+
+func (u *unpacking) keywords(dst reflect.Value, kwargs []starlark.Tuple) error {
+	var rest []starlark.Tuple
+	for _, kv := range kwargs {
+		name := string(kv[0].(starlark.String))
+		if i, ok := u.spec.byName[name]; ok {
+			if u.given[i] != nil {
+				return u.fail("the argument %q is given twice", name)
+			}
+			u.given[i] = kv[1]
+		} else if u.spec.kwargs != nil {
+			rest = append(rest, kv)
+		} else if u.f.decl != nil && strings.HasPrefix(name, "_") {
+			if err := u.option(name, kv[1]); err != nil {
+				return err
+			}
+		} else {
+			return u.unexpected(name)
+		}
+	}
+	if u.spec.kwargs != nil && len(rest) > 0 {
+		dst.FieldByIndex(u.spec.kwargs.index).Set(reflect.ValueOf(rest))
+	}
+	return nil
+}
+
+// set converts one argument. None is taken for "not given" where that is what
+// the stub's default says.
+func (u *unpacking) set(dst reflect.Value, p *param, v starlark.Value) error {
+	if v == starlark.None && p.standard == starlark.None && p.field.typeName != "any" {
+		return nil
+	}
+	if err := p.field.set(dst.FieldByIndex(p.field.index), v); err != nil {
+		return u.fail("the argument %q %s", p.name, err)
+	}
+	return nil
+}
+
+// setUnknown notes that an argument is not known, or holds something that is not.
+func (u *unpacking) setUnknown(v starlark.Value) bool {
+	switch v.(type) {
+	case starlark.Callable:
+		if _, ok := v.(*value.Unknown); !ok {
+			return false
+		}
+	}
+	found := value.FindUnknown(v)
+	if found != nil && u.unknown == nil {
+		u.unknown = found
+	}
+	return found != nil
+}
+
+func (u *unpacking) fail(format string, args ...any) error {
+	return fault.New(fault.Invalid, "%s: %s", u.f.name, fmt.Sprintf(format, args...)).
+		WithHint("%s", u.f.Signature())
+}
+
+func (u *unpacking) missing() error {
+	var names []string
+	for i, p := range u.spec.params {
+		if u.given[i] == nil && p.standard == nil {
+			names = append(names, fmt.Sprintf("%q", p.name))
+		}
+	}
+	return u.fail("%s missing: %s", plural(len(names), "argument"), strings.Join(names, ", "))
+}
+
+func (u *unpacking) unexpected(name string) error {
+	names := u.f.Params()
+	if u.f.decl != nil {
+		names = append(names, optionNames()...)
+	}
+	msg := fmt.Sprintf("unexpected argument %q", name)
+	if near := spell.Nearest(name, names); near != "" {
+		msg += fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return u.fail("%s", msg)
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}

@@ -1,0 +1,273 @@
+package value
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"net/url"
+	"sort"
+	"strings"
+	"sync"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// A marker is the text form of a secret: two private-use characters around 39
+// decimal digits and, after them, a letter for each encoding that the text has
+// been through since. The digits are an HMAC under a key of the run, so a
+// script cannot make one up; they survive upper(), title() and JSON.
+const (
+	markOpen   = "\U0010F5EC"
+	markClose  = "\U0010F5ED"
+	markDigits = 39
+)
+
+// Layer is an encoding that a text with secrets in it has been through. The
+// secret is encoded the same way when the marker is expanded.
+type Layer byte
+
+const (
+	LayerJSON Layer = 'j' // the inside of a JSON string; YAML and TOML basic strings read it too
+	LayerURL  Layer = 'q' // a component of a URL, RFC 3986
+)
+
+// Secret is text that must never be seen. Its String is a marker that goes
+// through +, %, format, join, templates and JSON, and that only the door
+// expands, for the effect that needs it.
+type Secret struct {
+	Name   string // where it comes from: "db/password"
+	marker string
+}
+
+var (
+	_ starlark.HasBinary  = (*Secret)(nil)
+	_ starlark.Comparable = (*Secret)(nil)
+)
+
+func (s *Secret) String() string        { return s.marker }
+func (s *Secret) Type() string          { return "secret" }
+func (s *Secret) Freeze()               {}
+func (s *Secret) Truth() starlark.Bool  { return true }
+func (s *Secret) Hash() (uint32, error) { return starlark.String(s.marker).Hash() }
+
+// ID is the part of the marker that names the secret within its run.
+func (s *Secret) ID() string { return s.marker[len(markOpen) : len(markOpen)+markDigits] }
+
+// Binary makes "text" + secret and secret + "text" a text with a marker in it.
+func (s *Secret) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (starlark.Value, error) {
+	var text string
+	switch y := y.(type) {
+	case starlark.String:
+		text = string(y)
+	case *Secret:
+		text = y.marker
+	default:
+		return nil, nil
+	}
+	if op != syntax.PLUS {
+		return nil, nil
+	}
+	if side == starlark.Left {
+		return starlark.String(s.marker + text), nil
+	}
+	return starlark.String(text + s.marker), nil
+}
+
+func (s *Secret) CompareSameType(op syntax.Token, y starlark.Value, _ int) (bool, error) {
+	switch op {
+	case syntax.EQL:
+		return s.marker == y.(*Secret).marker, nil
+	case syntax.NEQ:
+		return s.marker != y.(*Secret).marker, nil
+	}
+	return false, fmt.Errorf("secrets have no order")
+}
+
+// Secrets knows the secrets of one run: it makes the markers, expands them for
+// the world, and keeps the values out of everything that people or files see.
+// It is safe for concurrent use.
+type Secrets struct {
+	key []byte
+
+	mu     sync.RWMutex
+	byID   map[string]*held
+	values []*held // longest first, so that a secret inside a longer one does not split it
+}
+
+type held struct {
+	secret *Secret
+	plain  string
+}
+
+// minScan is the shortest value that is looked for by value: shorter ones would
+// be found everywhere.
+const minScan = 5
+
+// NewSecrets returns a registry whose markers are keyed by key, which has to be
+// the same in every execution of a run.
+func NewSecrets(key []byte) *Secrets {
+	return &Secrets{key: key, byID: map[string]*held{}}
+}
+
+// Add registers plain under name, and reports whether it was not known before.
+func (s *Secrets) Add(name, plain string) (secret *Secret, isNew bool) {
+	mac := hmac.New(sha256.New, s.key)
+	fmt.Fprintf(mac, "%d:%s%s", len(name), name, plain)
+	digits := new(big.Int).SetBytes(mac.Sum(nil)[:16]).String()
+	id := strings.Repeat("0", markDigits-len(digits)) + digits
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.byID[id]; h != nil {
+		return h.secret, false
+	}
+	h := &held{&Secret{Name: name, marker: markOpen + id + markClose}, plain}
+	s.byID[id] = h
+	if len(plain) >= minScan {
+		at := sort.Search(len(s.values), func(i int) bool { return len(s.values[i].plain) <= len(plain) })
+		s.values = append(s.values[:at], append([]*held{h}, s.values[at:]...)...)
+	}
+	return h.secret, true
+}
+
+// Lookup returns the secret with the given id, or nil.
+func (s *Secrets) Lookup(id string) *Secret {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if h := s.byID[id]; h != nil {
+		return h.secret
+	}
+	return nil
+}
+
+// Plain returns the value of a secret. Only the sealing of the journal and
+// builtins that compute on the value itself (hashes, comparisons) need it.
+func (s *Secrets) Plain(secret *Secret) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.byID[secret.ID()].plain
+}
+
+// HasMarker reports whether text may have a secret in it.
+func HasMarker(text string) bool { return strings.Contains(text, "\U0010F5EC"[:3]) }
+
+// Expand replaces the markers in text by the values. A marker that was cut or
+// changed is an error: writing it would lose the secret.
+func (s *Secrets) Expand(text string) (string, error) {
+	return s.replace(text, func(h *held, layers string) string {
+		plain := h.plain
+		for i := range len(layers) {
+			plain = encodeLayer(plain, Layer(layers[i]))
+		}
+		return plain
+	})
+}
+
+// Names returns the names of the secrets that have a marker in text.
+func (s *Secrets) Names(text string) []string {
+	var names []string
+	s.replace(text, func(h *held, _ string) string { //nolint:errcheck // a damaged marker names nothing
+		names = append(names, h.secret.Name)
+		return ""
+	})
+	return names
+}
+
+// Through returns text, which has just been encoded by layer, with the encoding
+// noted in its markers.
+func Through(text string, layer Layer) string {
+	if !HasMarker(text) {
+		return text
+	}
+	return strings.ReplaceAll(text, markClose, string(byte(layer))+markClose)
+}
+
+// Mark replaces the values of known secrets in text, which came from the world,
+// by their markers, so that they are not stored or shown in the clear.
+func (s *Secrets) Mark(text string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, h := range s.values {
+		if strings.Contains(text, h.plain) {
+			text = strings.ReplaceAll(text, h.plain, h.secret.marker)
+		}
+	}
+	return text
+}
+
+// Redact makes text fit to be seen: markers and values become «secret name».
+func (s *Secrets) Redact(text string) string {
+	text = s.Mark(text)
+	if !HasMarker(text) {
+		return text
+	}
+	shown, err := s.replace(text, func(h *held, _ string) string { return "«secret " + h.secret.Name + "»" })
+	if err != nil { // a damaged marker says nothing about the value
+		return strings.NewReplacer(markOpen, "«secret ", markClose, "»").Replace(shown)
+	}
+	return shown
+}
+
+// replace calls with for every marker in text. The error tells of a damaged
+// marker, which is left as it is.
+func (s *Secrets) replace(text string, with func(h *held, layers string) string) (string, error) {
+	if !HasMarker(text) {
+		return text, nil
+	}
+	var out strings.Builder
+	var damaged error
+	for {
+		i := strings.Index(text, "\U0010F5EC"[:3])
+		if i < 0 {
+			out.WriteString(text)
+			return out.String(), damaged
+		}
+		out.WriteString(text[:i])
+		text = text[i:]
+		id, layers, rest, ok := cutMarker(text)
+		s.mu.RLock()
+		h := s.byID[id]
+		s.mu.RUnlock()
+		if !ok || h == nil {
+			// Any other character with the same first bytes passes unharmed.
+			if strings.HasPrefix(text, markOpen) || strings.HasPrefix(text, markClose) {
+				damaged = fault.New(fault.Invalid, "a text holds a part of a secret that was cut, split or changed").
+					WithHint("put secrets together with +, %%, format, join, templates and the encoders; do not slice or replace within them")
+			}
+			out.WriteString(text[:1])
+			text = text[1:]
+			continue
+		}
+		out.WriteString(with(h, layers))
+		text = rest
+	}
+}
+
+// cutMarker splits a text that begins with a marker.
+func cutMarker(text string) (id, layers, rest string, ok bool) {
+	inner, found := strings.CutPrefix(text, markOpen)
+	if !found {
+		return "", "", "", false
+	}
+	end := strings.Index(inner, markClose)
+	if end < markDigits || end > markDigits+16 {
+		return "", "", "", false
+	}
+	return inner[:markDigits], strings.ToLower(inner[markDigits:end]), inner[end+len(markClose):], true
+}
+
+func encodeLayer(plain string, layer Layer) string {
+	switch layer {
+	case LayerJSON:
+		quoted, _ := json.Marshal(plain) // cannot fail for a string
+		return string(quoted[1 : len(quoted)-1])
+	case LayerURL:
+		return url.QueryEscape(plain)
+	}
+	return plain
+}
