@@ -17,7 +17,11 @@ type Doc struct {
 }
 
 // Argument is one entry of the section Args.
-type Argument struct{ Name, Text string }
+type Argument struct {
+	Name string
+	Type string // of "name (type): text"; "" where it is not given
+	Text string
+}
 
 // Arg returns the text about the argument called name.
 func (d Doc) Arg(name string) string {
@@ -79,9 +83,9 @@ func parseArgs(text string) []Argument {
 			continue
 		}
 		name, rest, ok := strings.Cut(trimmed, ":")
-		name, _, _ = strings.Cut(name, " (") // "name (type): text"
+		name, typ, _ := strings.Cut(name, " (") // "name (type): text"
 		if ok && line[0] != ' ' && line[0] != '\t' && isName(name) {
-			args = append(args, Argument{strings.TrimLeft(name, "*"), strings.TrimSpace(rest)})
+			args = append(args, Argument{strings.TrimLeft(name, "*"), strings.TrimSuffix(typ, ")"), strings.TrimSpace(rest)})
 		} else if len(args) > 0 {
 			last := &args[len(args)-1]
 			last.Text = strings.TrimSpace(last.Text + " " + trimmed)

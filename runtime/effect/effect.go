@@ -161,8 +161,10 @@ type Repeatable interface {
 
 // Reviver is an effect whose outcome lives in this process and dies with it,
 // such as a background process. A resumed run calls Revive for those that it
-// has not ended (see Ender) before it goes on.
+// has not ended (see Ender) before it goes on. Handle is the name under which it is
+// kept in Run.Live.
 type Reviver interface {
+	Handle(env *Env) string
 	Revive(ctx context.Context, env *Env, past Past) error
 }
 
@@ -183,7 +185,8 @@ type Call struct {
 	Do      Performer
 	Args    []starlark.Value // by Decl.Params; nil where the default was taken
 	Options Options
-	Unknown *value.Unknown // an argument that check mode does not know; then Do is incomplete
+	Under   []starlark.Tuple // the underscore arguments as they were given
+	Unknown *value.Unknown   // an argument that check mode does not know; then Do is incomplete
 }
 
 // Options are the arguments that begin with an underscore. They are orthogonal
@@ -228,4 +231,22 @@ func (c *Call) Describe() string {
 		}
 	}
 	return ""
+}
+
+// Remote effects talk to another machine; Endpoint names it, for the circuit
+// breaker ("" for none).
+type Remote interface {
+	Endpoint() string
+}
+
+// Traceless effects leave nothing in the world that rollback could take back: a
+// pause, a question, a mark in the journal.
+type Traceless interface {
+	LeavesNoTrace()
+}
+
+// Patient writes only wait: they are cut short when their branch has to stop,
+// and lose nothing by that.
+type Patient interface {
+	Waits()
 }

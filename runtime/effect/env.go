@@ -1,7 +1,9 @@
 package effect
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"go.starlark.net/starlark"
 
@@ -17,6 +19,11 @@ type Env struct {
 	// Output takes what the effect prints while it is performed. stream is
 	// "stdout" or "stderr". It may be called from several goroutines.
 	Output func(stream, line string)
+	// Ask returns a person's answer, one of choices, and why. Where nobody can
+	// be asked now the error says so, and the run waits at this effect.
+	Ask func(ctx context.Context, kind, text string, choices []string) (answer, reason string, err error)
+	// Begun is when the effect was begun first; a resumed run goes on from there.
+	Begun time.Time
 }
 
 // Run is what all effects of a run share.

@@ -18,6 +18,7 @@ type field struct {
 	index    []int
 	typeName string // in the words of the documentation
 	tuning   bool   // `star:"name,tuning"`: does not identify the effect
+	secret   bool   // `star:"name,secret"`: a string given here is a secret from then on
 	set      func(dst reflect.Value, v starlark.Value) error
 }
 
@@ -30,13 +31,15 @@ func fieldsOf(t reflect.Type) map[string]field {
 		if name == "" {
 			continue
 		}
-		fields[name] = newField(sf, opt == "tuning")
+		fd := newField(sf)
+		fd.tuning, fd.secret = opt == "tuning", opt == "secret"
+		fields[name] = fd
 	}
 	return fields
 }
 
-func newField(sf reflect.StructField, tuning bool) field {
-	f := field{index: sf.Index, tuning: tuning}
+func newField(sf reflect.StructField) field {
+	f := field{index: sf.Index}
 	f.typeName, f.set = converter(sf.Type)
 	return f
 }

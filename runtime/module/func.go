@@ -223,7 +223,7 @@ func (f *Func) Signature() string {
 // CallInternal unpacks the arguments and does what the declaration says.
 func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	host := hostOf(thread)
-	u := unpacking{f: f, spec: f.spec(), check: host.Check()}
+	u := unpacking{f: f, spec: f.spec(), check: host.Check(), secrets: host.Env().Run.Secrets}
 	ptr := reflect.New(f.proto)
 	if err := u.unpack(ptr.Elem(), args, kwargs); err != nil {
 		return nil, err
@@ -231,7 +231,7 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 	switch do := ptr.Interface().(type) {
 	case effect.Performer:
 		return host.Effect(thread, &effect.Call{
-			Decl: f.decl, Do: do, Args: u.given, Options: u.options, Unknown: u.unknown,
+			Decl: f.decl, Do: do, Args: u.given, Options: u.options, Under: u.under, Unknown: u.unknown,
 		})
 	case Controller:
 		if u.unknown != nil {
@@ -247,6 +247,26 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 		return result(v, err)
 	}
 	panic(f.name + " declares neither an effect nor a function")
+}
+
+// Restore makes the effect again from the arguments that the journal keeps, for
+// those who have to undo it or ask about it later.
+func (f *Func) Restore(args *starlark.Dict) (effect.Performer, effect.Options, error) {
+	u := unpacking{f: f, spec: f.spec()}
+	kwargs := make([]starlark.Tuple, 0, args.Len())
+	for _, kv := range args.Items() {
+		if _, ok := kv[0].(starlark.String); !ok {
+			return nil, u.options, fmt.Errorf("the arguments of %s are damaged", f.name)
+		}
+		kwargs = append(kwargs, kv)
+	}
+	ptr := reflect.New(f.proto)
+	err := u.unpack(ptr.Elem(), nil, kwargs)
+	do, ok := ptr.Interface().(effect.Performer)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s is not an effect", f.name)
+	}
+	return do, u.options, err
 }
 
 func result(v any, err error) (starlark.Value, error) {

@@ -50,7 +50,7 @@ func init() {
 	t := reflect.TypeFor[effect.Options]()
 	for _, o := range Options {
 		sf, _ := t.FieldByName(o.field)
-		optionFields[o.Name] = newField(sf, false)
+		optionFields[o.Name] = newField(sf)
 	}
 }
 

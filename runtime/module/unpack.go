@@ -20,8 +20,10 @@ type unpacking struct {
 	f       *Func
 	spec    *spec
 	check   bool // look for unknown values
+	secrets *value.Secrets
 	given   []starlark.Value
 	options effect.Options
+	under   []starlark.Tuple // the options as they were given
 	unknown *value.Unknown
 }
 
@@ -45,6 +47,8 @@ func (u *unpacking) unpack(dst reflect.Value, args starlark.Tuple, kwargs []star
 			v = p.standard
 		} else if u.check && u.setUnknown(v) {
 			continue
+		} else if p.field.secret {
+			v = u.conceal(i, v)
 		}
 		if err := u.set(dst, p, v); err != nil {
 			return err
@@ -84,6 +88,7 @@ func (u *unpacking) keywords(dst reflect.Value, kwargs []starlark.Tuple) error {
 			if err := u.option(name, kv[1]); err != nil {
 				return err
 			}
+			u.under = append(u.under, kv)
 		} else {
 			return u.unexpected(name)
 		}
@@ -104,6 +109,18 @@ func (u *unpacking) set(dst reflect.Value, p *param, v starlark.Value) error {
 		return u.fail("the argument %q %s", p.name, err)
 	}
 	return nil
+}
+
+// conceal makes a secret of a plain text that is given for a secret argument, so
+// that neither the journal nor anybody who looks sees it.
+func (u *unpacking) conceal(i int, v starlark.Value) starlark.Value {
+	text, ok := starlark.AsString(v)
+	if !ok || text == "" || value.HasMarker(text) || u.secrets == nil {
+		return v
+	}
+	s, _ := u.secrets.Add(u.f.name+" "+u.spec.params[i].name, text)
+	u.given[i] = s
+	return s
 }
 
 // setUnknown notes that an argument is not known, or holds something that is not.

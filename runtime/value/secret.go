@@ -3,7 +3,6 @@ package value
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/url"
@@ -92,6 +91,9 @@ func (s *Secret) CompareSameType(op syntax.Token, y starlark.Value, _ int) (bool
 // the world, and keeps the values out of everything that people or files see.
 // It is safe for concurrent use.
 type Secrets struct {
+	// OnAdd is called for every secret that was not known before.
+	OnAdd func(name, plain string)
+
 	key []byte
 
 	mu     sync.RWMutex
@@ -132,7 +134,17 @@ func (s *Secrets) Add(name, plain string) (secret *Secret, isNew bool) {
 		at := sort.Search(len(s.values), func(i int) bool { return len(s.values[i].plain) <= len(plain) })
 		s.values = append(s.values[:at], append([]*held{h}, s.values[at:]...)...)
 	}
+	if s.OnAdd != nil {
+		s.OnAdd(name, plain)
+	}
 	return h.secret, true
+}
+
+// Empty reports whether no secret is known.
+func (s *Secrets) Empty() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.byID) == 0
 }
 
 // Lookup returns the secret with the given id, or nil.
@@ -264,10 +276,9 @@ func cutMarker(text string) (id, layers, rest string, ok bool) {
 func encodeLayer(plain string, layer Layer) string {
 	switch layer {
 	case LayerJSON:
-		quoted, _ := json.Marshal(plain) // cannot fail for a string
-		return string(quoted[1 : len(quoted)-1])
+		return escape(strings.ToValidUTF8(plain, "\uFFFD"))
 	case LayerURL:
-		return url.QueryEscape(plain)
+		return strings.ReplaceAll(url.QueryEscape(plain), "+", "%20") // "+" is a space in forms only
 	}
 	return plain
 }

@@ -18,7 +18,7 @@ import (
 // stops whoever has to decide on it with an [Undecided] error.
 //
 // The interpreter compares, formats and tests values without asking them, so an
-// Unknown is honest only in a program that package script has rewritten.
+// Unknown is honest only in a program that package rewrite has rewritten.
 type Unknown struct {
 	Text string // how the script arrived at it: exec.run(…).stdout
 }
@@ -68,7 +68,17 @@ func (u *Unknown) CallInternal(*starlark.Thread, starlark.Tuple, []starlark.Tupl
 	return NewUnknown("%s()", u.Text), nil
 }
 
+// An Overrider is a right operand that does the operation even if the left one
+// is unknown.
+type Overrider interface {
+	starlark.HasBinary
+	OverridesUnknown()
+}
+
 func (u *Unknown) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (starlark.Value, error) {
+	if _, ok := y.(Overrider); ok {
+		return nil, nil
+	}
 	if side == starlark.Left {
 		return NewUnknown("%s %s %s", u.Text, op, Show(y)), nil
 	}

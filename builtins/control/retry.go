@@ -1,0 +1,210 @@
+package control
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/duration"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+var _ = Module.Control(`
+def retry(fn, attempts = 3, backoff = "exponential", initial = "1s", factor = 2, max = "60s", jitter = True, on = []):
+    """Calls a function until it succeeds.
+
+    Errors that the same call would make again are not retried: kinds invalid,
+    script, permission, not_found, exists, usage and config, unless on names them.
+    Within fn, run.attempt() says how many calls there have been.
+
+    Args:
+      fn: function without arguments.
+      attempts: how often it is called at most.
+      backoff: how the pauses grow: "exponential", "linear", "fibonacci" or "constant".
+      initial: first pause.
+      factor: by which exponential pauses grow.
+      max: longest pause.
+      jitter: take a random part of each pause, so that many callers spread.
+      on: kinds of errors to retry; empty for all that may pass.
+    Returns:
+      What fn returned.
+    Errors:
+      That of the last call.
+    Example:
+      retry(lambda: http.get("http://127.0.0.1:8080/health"), attempts = 5, backoff = "constant")
+    """`, &retry{})
+
+type retry struct {
+	Fn       starlark.Callable `star:"fn"`
+	Attempts int               `star:"attempts"`
+	Backoff  string            `star:"backoff"`
+	Initial  time.Duration     `star:"initial"`
+	Factor   float64           `star:"factor"`
+	Max      time.Duration     `star:"max"`
+	Jitter   bool              `star:"jitter"`
+	On       []string          `star:"on"`
+}
+
+func (r *retry) Control(thread *starlark.Thread) (any, error) {
+	if r.Attempts < 1 || r.Initial < 0 || r.Max < 0 || r.Factor < 1 {
+		return nil, fault.New(fault.Invalid, "retry: attempts and factor must be 1 or more, and pauses not negative")
+	}
+	if curves[r.Backoff] == nil {
+		return nil, fault.New(fault.Invalid, "retry: backoff must be \"exponential\", \"linear\", \"fibonacci\" or \"constant\", not %q", r.Backoff)
+	}
+	b := branch.Of(thread)
+	defer func(n int) { b.Attempt = n }(b.Attempt)
+	for b.Attempt = 1; ; b.Attempt++ {
+		v, err := call(thread, r.Fn, nil, nil)
+		if err == nil {
+			return v, nil
+		}
+		failure, ferr := failed(b, err)
+		if ferr != nil {
+			return nil, ferr
+		}
+		if b.Attempt >= r.Attempts || b.Tree.Check || !r.worthwhile(fault.Kind(failure.Kind)) {
+			return nil, err
+		}
+		text := "attempt " + starlark.MakeInt(b.Attempt).String() + " failed: " + failure.Message
+		if err := b.Tree.Host.Log(b, "warn", text); err != nil {
+			return nil, err
+		}
+		if err := pauseFor(thread, r.pause(b.Attempt), r.Jitter); err != nil {
+			return nil, err
+		}
+	}
+}
+
+var hopeless = []fault.Kind{
+	fault.Invalid, fault.Script, fault.Permission, fault.NotFound, fault.Exists, fault.Usage, fault.Config,
+}
+
+func (r *retry) worthwhile(kind fault.Kind) bool {
+	if len(r.On) > 0 {
+		return slices.Contains(r.On, string(kind))
+	}
+	return !slices.Contains(hopeless, kind)
+}
+
+// curves give the pause after attempt n as a multiple of the first one.
+var curves = map[string]func(n int, factor float64) float64{
+	"exponential": func(n int, factor float64) float64 { return math.Pow(factor, float64(n-1)) },
+	"linear":      func(n int, _ float64) float64 { return float64(n) },
+	"constant":    func(int, float64) float64 { return 1 },
+	"fibonacci": func(n int, _ float64) float64 {
+		a, b := 1.0, 1.0
+		for range n - 1 {
+			a, b = b, a+b
+		}
+		return a
+	},
+}
+
+func (r *retry) pause(attempt int) time.Duration {
+	d := float64(r.Initial) * curves[r.Backoff](attempt, r.Factor)
+	return time.Duration(min(d, float64(r.Max)))
+}
+
+var pauseDecl = &effect.Decl{Kind: "pause", Mode: effect.Read, Quality: effect.Exact, Params: []string{"duration"}, Tuning: []bool{false}}
+
+// pause is the wait between two tries. It is a read: a resumed run begins the
+// pause that it was in anew, and does not repeat those that are over.
+type pause struct {
+	d      time.Duration
+	jitter bool
+}
+
+func pauseFor(thread *starlark.Thread, d time.Duration, jitter bool) error {
+	_, err := perform(thread, pauseDecl, &pause{d, jitter}, starlark.String(d.String()))
+	return err
+}
+
+func (p *pause) Describe() string { return duration.Short(p.d) }
+
+func (p *pause) Perform(ctx context.Context, _ *effect.Env) (any, error) {
+	d := p.d
+	if p.jitter && d > 0 {
+		d = rand.N(d)
+	}
+	return nil, wait(ctx, d)
+}
+
+// wait returns after d, or when ctx ends, with its cause.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+var _ = Module.Control(`
+def wait_until(fn, interval = "2s", timeout = "5m"):
+    """Calls a function again and again until what it returns is true.
+
+    An error of fn that could pass counts as "not yet". In check mode the function
+    is called once, and the condition is taken to come true.
+
+    Args:
+      fn: function without arguments.
+      interval: pause between two calls.
+      timeout: time after which it is given up, counted in intervals.
+    Returns:
+      The first true value that fn returned.
+    Errors:
+      timeout, with the last answer or error of fn.
+    Example:
+      wait_until(lambda: fs.exists("ready"), interval = "1s", timeout = "30s")
+    """`, &waitUntil{})
+
+type waitUntil struct {
+	Fn       starlark.Callable `star:"fn"`
+	Interval time.Duration     `star:"interval"`
+	Timeout  time.Duration     `star:"timeout"`
+}
+
+func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
+	if w.Interval <= 0 || w.Timeout < 0 {
+		return nil, fault.New(fault.Invalid, "wait_until: interval must be positive, and timeout not negative")
+	}
+	b := branch.Of(thread)
+	last := ""
+	// Time is counted in intervals, not by a clock, so that a replay counts alike.
+	for waited := time.Duration(0); ; waited += w.Interval {
+		v, err := call(thread, w.Fn, nil, nil)
+		failure, err := failed(b, err)
+		if err != nil {
+			return nil, err
+		}
+		if failure != nil {
+			if k := fault.Kind(failure.Kind); k == fault.Invalid || k == fault.Script {
+				return nil, fault.New(k, "wait_until: %s", failure.Message)
+			}
+			last = failure.Message
+		} else if _, unknown := v.(*value.Unknown); !unknown && bool(v.Truth()) {
+			return v, nil
+		} else {
+			last = "the last answer was " + v.String()
+		}
+		if b.Tree.Check {
+			return value.NewUnknown("wait_until(%s)", w.Fn.Name()), nil
+		}
+		if waited+w.Interval > w.Timeout {
+			return nil, fault.New(fault.Timeout, "the condition did not come true within %s: %s", duration.Short(w.Timeout), last)
+		}
+		if err := pauseFor(thread, w.Interval, false); err != nil {
+			return nil, err
+		}
+	}
+}

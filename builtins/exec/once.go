@@ -1,0 +1,131 @@
+package exec
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+)
+
+// A marker tells a later process how far a command with _once came. No file:
+// it was not started. The word below: it was. JSON: it ended, with this result.
+const started = "started\n"
+
+type markerState int
+
+const (
+	markerNone markerState = iota
+	markerStarted
+	markerEnded
+)
+
+// marker is the result in a marker. The streams are bytes, because they need
+// not be UTF-8, and known secrets in them are replaced by their markers.
+type marker struct {
+	Code     int           `json:"code"`
+	Stdout   []byte        `json:"stdout"`
+	Stderr   []byte        `json:"stderr"`
+	Duration time.Duration `json:"duration"`
+	OK       bool          `json:"ok"`
+}
+
+func markerPath(env *effect.Env) string {
+	sum := sha256.Sum256([]byte(env.IdempotencyKey()))
+	return filepath.Join(env.Run.State, "once", hex.EncodeToString(sum[:]))
+}
+
+func writeStarted(env *effect.Env) error {
+	if !env.Options.Once {
+		return nil
+	}
+	err := writeDurably(markerPath(env), []byte(started))
+	if err != nil {
+		f := fault.Wrap(fault.Failed, err, "cannot write the marker of _once")
+		f.Unsent = true
+		return f
+	}
+	return nil
+}
+
+func writeResult(env *effect.Env, r Result) error {
+	if !env.Options.Once {
+		return nil
+	}
+	mark := env.Run.Secrets.Mark
+	data, err := json.Marshal(marker{r.Code, []byte(mark(r.Stdout)), []byte(mark(r.Stderr)), r.Duration, r.OK})
+	if err == nil {
+		err = writeDurably(markerPath(env), data)
+	}
+	if err != nil {
+		f := fault.Wrap(fault.Failed, err, "the command ended, but the marker of _once cannot be written")
+		f.InDoubt = true
+		return f
+	}
+	return nil
+}
+
+func removeMarker(env *effect.Env) {
+	if env.Options.Once {
+		_ = os.Remove(markerPath(env)) // if it stays, the answer is "unsure", which is safe
+	}
+}
+
+func readMarker(env *effect.Env) (markerState, Result, error) {
+	data, err := os.ReadFile(markerPath(env))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return markerNone, Result{}, nil
+	case err != nil:
+		return markerNone, Result{}, fault.Wrap(fault.Failed, err, "cannot read the marker of _once")
+	case string(data) == started:
+		return markerStarted, Result{}, nil
+	}
+	var m marker
+	if err := json.Unmarshal(data, &m); err != nil {
+		return markerNone, Result{}, fault.Wrap(fault.Failed, err, "cannot read the marker of _once")
+	}
+	return markerEnded, Result{m.Code, string(m.Stdout), string(m.Stderr), m.Duration, m.OK}, nil
+}
+
+// writeDurably replaces a file in one step. When it returns nil, the content
+// survives a loss of power.
+func writeDurably(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp := path + "." + rand.Text()[:10]
+	if err := writeSynced(tmp, data); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	for _, d := range []string{dir, filepath.Dir(dir)} { // the directory may be new as well
+		f, err := os.Open(d)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeSynced(path string, data []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,30 @@
+package time
+
+import (
+	"context"
+	gotime "time"
+
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+)
+
+var _ = Module.Read(`
+def now():
+    """Returns the time, in UTC.
+
+    The journal records it: a resumed or replayed run sees the same time.
+
+    Returns:
+      A time, with nanoseconds.
+
+    Example:
+      time.now().format("2006-01-02")
+    """`, &now{})
+
+// now is the effect time.now.
+type now struct{}
+
+func (*now) Perform(context.Context, *effect.Env) (any, error) { return clock(), nil }
+
+// clock is the time without the reading of the monotonic clock, which means
+// nothing in another process.
+func clock() gotime.Time { return gotime.Now().UTC().Round(0) }

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/provisioning-systems/provisioning/builtins"
+	"github.com/provisioning-systems/provisioning/internal/console"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/spell"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+	"github.com/provisioning-systems/provisioning/stdlib"
+)
+
+// app is what the commands share. Nothing is opened before a command needs it.
+type app struct {
+	console *console.Console
+	flags   struct {
+		workspace string
+		infra     string
+		out       string
+		noColor   bool
+	}
+	opened []*runtime.Runtime
+	inRun  bool // the error is that of a run, whatever its kind
+}
+
+func (a *app) globalFlags(f *pflag.FlagSet) {
+	f.StringVarP(&a.flags.workspace, "workspace", "W", "", "workspace to work in, DIR[:infra]")
+	f.StringVarP(&a.flags.infra, "infra", "i", "", "infrastructure to work on")
+	f.StringVarP(&a.flags.out, "out", "o", "", "form of results: table, text, json or yaml")
+	f.BoolVarP(&a.console.Quiet, "quiet", "q", false, "errors only")
+	f.BoolVarP(&a.console.Verbose, "verbose", "v", false, "more detail")
+	f.BoolVar(&a.flags.noColor, "no-color", false, "no colours (also: NO_COLOR)")
+}
+
+func (a *app) setUp() error {
+	out := a.flags.out
+	if out == "" {
+		out = os.Getenv("PROVISIONING_OUTPUT_FORMAT")
+	}
+	format, err := console.ParseFormat(out)
+	if err != nil {
+		return err
+	}
+	a.console.Format = format
+	if a.flags.noColor {
+		a.console.Color = false
+	}
+	if dir, infra, ok := strings.Cut(a.flags.workspace, ":"); ok {
+		a.flags.workspace = dir
+		if a.flags.infra == "" {
+			a.flags.infra = infra
+		}
+	}
+	if a.flags.infra != "" && !infraName.MatchString(a.flags.infra) {
+		return fault.New(fault.Usage, "%q is no name of an infrastructure: lower case letters, digits, - and _", a.flags.infra)
+	}
+	return nil
+}
+
+var infraName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+
+// workspace finds the workspace; file is the script that the command is about.
+func (a *app) workspace(file string) (workspace.Workspace, error) {
+	named := a.flags.workspace
+	if named == "" {
+		named = os.Getenv("PROVISIONING_WORKSPACE")
+	}
+	return workspace.Select(named, file)
+}
+
+// runtime makes the runtime for a workspace.
+func (a *app) runtime(ws workspace.Workspace, sink event.Sink) (*runtime.Runtime, error) {
+	keyFile, err := workspace.KeyFile()
+	if err != nil {
+		return nil, err
+	}
+	cfg := runtime.Config{
+		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
+		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(),
+	}
+	if console.Interactive() {
+		cfg.Person = &console.Person{C: a.console}
+	}
+	rt := runtime.New(cfg)
+	a.opened = append(a.opened, rt)
+	return rt, nil
+}
+
+// journal opens the journal of the workspace, for commands that only look.
+func (a *app) journal() (*journal.Journal, error) {
+	ws, err := a.workspace("")
+	if err != nil {
+		return nil, err
+	}
+	rt, err := a.runtime(ws, nil)
+	if err != nil {
+		return nil, err
+	}
+	return rt.Journal()
+}
+
+func (a *app) close() error {
+	var errs []error
+	for _, rt := range a.opened {
+		errs = append(errs, rt.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// interrupt makes Ctrl-C and SIGTERM stop a run: the first one cleanly, the
+// second one at once.
+func (a *app) interrupt() (runtime.Interrupt, func()) {
+	stop, stopNow := context.WithCancel(context.Background())
+	cut, cutNow := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		for range signals {
+			if stop.Err() == nil {
+				a.console.Note("stopping: what is under way may end, nothing new is started (once more: stop at once)")
+				stopNow()
+				continue
+			}
+			cutNow()
+		}
+	}()
+	return runtime.Interrupt{Stop: stop, Cut: cut}, func() {
+		signal.Stop(signals)
+		close(signals)
+		stopNow()
+		cutNow()
+	}
+}
+
+// report shows an error, in the form that was asked for.
+func (a *app) report(err error) {
+	if a.console.Structured() {
+		code := "failed"
+		var details map[string]any
+		hint := ""
+		if e := fault.As(err); e != nil {
+			code, details, hint = string(e.Kind), e.Details, e.Hint
+		}
+		result := map[string]any{"code": code, "message": strings.TrimSpace(message(err)), "details": details, "hint": hint}
+		if a.console.Result(map[string]any{"error": result}) == nil {
+			return
+		}
+	}
+	quiet := a.console.Quiet
+	a.console.Quiet = false
+	a.console.Note("%s", fault.Render(err))
+	a.console.Quiet = quiet
+}
+
+func message(err error) string {
+	if e := fault.As(err); e != nil {
+		if len(e.Stack) > 0 {
+			return e.Stack[0].String() + ": " + e.Error()
+		}
+		return e.Error()
+	}
+	return err.Error()
+}
+
+// codeOf is the exit code of an error of a run: why an effect failed does not
+// matter, only that the run failed, waits, or was interrupted.
+func (a *app) codeOf(err error) (int, bool) {
+	if !a.inRun {
+		return 0, false
+	}
+	switch fault.KindOf(err) {
+	case fault.Waiting:
+		return 6, true
+	case fault.Cancelled:
+		return 130, true
+	}
+	return 1, true
+}
+
+func suggest(e *fault.Error, given string, names []string) *fault.Error {
+	if near := spell.Nearest(given, names); near != "" {
+		e.Msg += " (did you mean " + near + "?)"
+	}
+	return e
+}
+
+// flagFault turns what pflag says into a usage fault with the nearest flag.
+func flagFault(cmd *cobra.Command, err error) error {
+	e := fault.New(fault.Usage, "%v", err).WithHint("see: %s --help", cmd.CommandPath())
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := spell.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			e.Msg += " (did you mean --" + near + "?)"
+		}
+	}
+	return e
+}
+
+// exactly is cobra.ExactArgs with a usage fault.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return fault.New(fault.Usage, "%s takes %s", cmd.CommandPath(), what).WithHint("usage: %s", cmd.UseLine())
+		}
+		return nil
+	}
+}

@@ -1,0 +1,111 @@
+// Command provisioning runs infrastructure scripts that cannot lose their place.
+//
+// Exit codes:
+//
+//	0    done
+//	1    failed
+//	2    usage: unknown command, bad arguments, missing confirmation
+//	3    configuration missing or invalid
+//	4    permission
+//	5    not found
+//	6    the run waits for a person's answer
+//	10   --check --exit-code: changes planned
+//	130  interrupted
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/provisioning-systems/provisioning/internal/console"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+func main() { os.Exit(Main()) }
+
+// Main runs the program with the arguments of the process and returns its exit
+// code.
+func Main() int {
+	app := &app{console: console.New()}
+	root := app.command()
+	err := root.Execute()
+	if cerr := app.close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		return 0
+	}
+	var exit exitCode
+	if errors.As(err, &exit) {
+		return int(exit)
+	}
+	app.report(err)
+	if code, ok := app.codeOf(err); ok {
+		return code
+	}
+	return fault.ExitCode(err)
+}
+
+// exitCode is an error that says only how the program ends.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// command puts the commands together. A file of this package holds those of one
+// domain.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "provisioning",
+		Short: "Runs infrastructure scripts that cannot lose their place",
+		Long: `Runs infrastructure scripts that cannot lose their place.
+
+Workflows are Starlark scripts. Every effect that they have on the world is
+journaled: a run that crashed resumes where it was, and any run can be planned,
+rolled back and replayed.`,
+		Example: `  provisioning run deploy.star --check   # what would happen
+  provisioning run deploy.star
+  provisioning resume last               # after a crash, a failure, Ctrl-C
+  provisioning rollback last`,
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.setUp() },
+	}
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagFault(cmd, err) })
+	a.globalFlags(root.PersistentFlags())
+	root.AddCommand(
+		a.runCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
+		a.runsCommand(),
+	)
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() && cmd.RunE == nil {
+			cmd.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
+		}
+	}
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return unknownVerb(cmd, args)
+	}
+	root.Args = cobra.ArbitraryArgs
+	return root
+}
+
+// unknownVerb names the verbs that there are, and the nearest one.
+func unknownVerb(cmd *cobra.Command, args []string) error {
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if len(args) == 0 {
+		return fault.New(fault.Usage, "%s needs a verb", cmd.CommandPath()).WithHint("it has %s", strings.Join(names, ", "))
+	}
+	return suggest(fault.New(fault.Usage, "unknown command: %s %s", cmd.CommandPath(), args[0]), args[0], names).
+		WithHint("the commands are %s", strings.Join(names, ", "))
+}

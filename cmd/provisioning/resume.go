@@ -1,0 +1,259 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+func (a *app) resumeCommand() *cobra.Command {
+	var done, redo, skip []string
+	cmd := &cobra.Command{
+		Use:   "resume RUN",
+		Short: "Go on with a run that failed, was interrupted, or waits",
+		Long: `Go on with a run that failed, was interrupted, waits, or lost its process.
+
+What the journal knows to have happened is not done again. An effect that may or
+may not have happened is looked for in the world; where that cannot tell, the run
+waits until you say what happened, with --done, --redo or --skip.
+
+RUN is an id, the beginning of one, or "last".`,
+		Example: "  provisioning resume last\n  provisioning resume 3f2a --redo 0.2#4",
+		Args:    exactly(1, "a run"),
+	}
+	cmd.Flags().StringArrayVar(&done, "done", nil, "the effect at this place happened")
+	cmd.Flags().StringArrayVar(&redo, "redo", nil, "the effect at this place did not happen: do it")
+	cmd.Flags().StringArrayVar(&skip, "skip", nil, "go on without the effect at this place")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		var answers []runtime.Answer
+		for choice, places := range map[string][]string{door.AnswerDone: done, door.AnswerRedo: redo, door.AnswerSkip: skip} {
+			for _, place := range places {
+				answers = append(answers, runtime.Answer{Place: place, Choice: choice})
+			}
+		}
+		return a.resume(args[0], answers)
+	}
+	return cmd
+}
+
+func (a *app) resume(id string, answers []runtime.Answer) error {
+	return a.onRun(func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return rt.Resume(in, id, answers...)
+	})
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	var to string
+	cmd := &cobra.Command{
+		Use:   "rollback RUN",
+		Short: "Take back what a run did, newest first",
+		Long: `Take back what a run did, newest first, and go on past what cannot be taken back.
+
+With --to, only what came after that checkpoint is taken back, and the run can be
+resumed from there. A rollback that was interrupted goes on when it is called again.`,
+		Example: "  provisioning rollback last\n  provisioning rollback 3f2a --to \"database ready\"",
+		Args:    exactly(1, "a run"),
+	}
+	cmd.Flags().StringVar(&to, "to", "", "checkpoint to go back to")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return a.onRun(func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+			return rt.Rollback(in, args[0], to)
+		})
+	}
+	return cmd
+}
+
+func (a *app) replayCommand() *cobra.Command {
+	var with string
+	cmd := &cobra.Command{
+		Use:   "replay RUN",
+		Short: "Execute a run again from its journal, acting on nothing",
+		Long: `Execute a run again from its journal, acting on nothing.
+
+The script has to follow the journal; the first difference is shown with both
+sides. With --script, an edited script is tried against the journal.`,
+		Example: "  provisioning replay last\n  provisioning replay last --script deploy.star",
+		Args:    exactly(1, "a run"),
+	}
+	cmd.Flags().StringVar(&with, "script", "", "script to use in place of the one that was run")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		ws, err := a.workspace("")
+		if err != nil {
+			return err
+		}
+		rt, err := a.runtime(ws, nil)
+		if err != nil {
+			return err
+		}
+		in, done := a.interrupt()
+		defer done()
+		out, err := rt.Replay(in, args[0], with)
+		if err != nil {
+			a.inRun = out != nil
+			return err
+		}
+		if a.console.Structured() {
+			return a.console.Result(map[string]any{"run": out.Run.ID, "state": out.State, "effects": out.Replayed})
+		}
+		a.console.Print("the run %s replays: %d effects, as recorded", out.Run.ID[:8], out.Replayed)
+		return nil
+	}
+	return cmd
+}
+
+func (a *app) cancelCommand() *cobra.Command {
+	var now bool
+	cmd := &cobra.Command{
+		Use:   "cancel RUN",
+		Short: "Stop a run that another process executes",
+		Long: `Stop a run that another process executes. What is under way may end; it can be
+resumed. A run that no process executes, and that waits, becomes cancelled.`,
+		Example: "  provisioning cancel last",
+		Args:    exactly(1, "a run"),
+	}
+	cmd.Flags().BoolVar(&now, "now", false, "cut off what is under way, too")
+	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.cancel(args[0], now) }
+	return cmd
+}
+
+func (a *app) cancel(id string, now bool) error {
+	j, err := a.journal()
+	if err != nil {
+		return err
+	}
+	run, err := j.Find(id)
+	if err != nil {
+		return err
+	}
+	if pid := run.OwnerProcess(); pid != 0 {
+		signals := 1
+		if now {
+			signals = 2
+		}
+		for range signals {
+			if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+				return fault.Wrap(fault.Failed, err, "cannot stop the process %d of run %s", pid, run.ID[:8])
+			}
+			time.Sleep(50 * time.Millisecond) // two signals at once would count as one
+		}
+		a.console.Note("the process %d was told to stop", pid)
+		return nil
+	}
+	if run.State.Ended() {
+		return fault.New(fault.Usage, "the run %s has ended: it is %s", run.ID[:8], run.State)
+	}
+	lease, err := run.Acquire()
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	if err := run.SetState(journal.Cancelled, fault.New(fault.Cancelled, "the run was cancelled")); err != nil {
+		return err
+	}
+	a.console.Note("the run %s is cancelled; resume it with: provisioning resume %s", run.ID[:8], run.ID[:8])
+	return nil
+}
+
+// onRun does something with a run while its progress is shown.
+func (a *app) onRun(do func(*runtime.Runtime, runtime.Interrupt) (*runtime.Outcome, error)) error {
+	ws, err := a.workspace("")
+	if err != nil {
+		return err
+	}
+	progress := a.console.NewProgress()
+	defer progress.Close()
+	rt, err := a.runtime(ws, progress)
+	if err != nil {
+		return err
+	}
+	in, done := a.interrupt()
+	defer done()
+	out, err := do(rt, in)
+	progress.Close()
+	return a.outcome(out, err)
+}
+
+// outcome shows how an execution ended. What a failed or interrupted run says
+// ends with the command that resumes it.
+func (a *app) outcome(out *runtime.Outcome, err error) error {
+	if out == nil || out.Run == nil {
+		return err
+	}
+	a.inRun = true
+	if a.console.Structured() {
+		return a.structuredOutcome(out, err)
+	}
+	a.rollbackReport(out.Rollback)
+	id := out.Run.ID[:8]
+	if err != nil {
+		a.report(err)
+	}
+	switch out.State {
+	case journal.Completed:
+		if v := out.Value; v != nil && v != starlark.None {
+			a.console.Print("%s", value.Show(v))
+		}
+		a.console.Note("run %s completed", id)
+	case journal.RolledBack:
+		a.console.Note("run %s rolled back", id)
+	case journal.Waiting:
+		a.console.Note("run %s waits; go on with: provisioning resume %s", id, id)
+	case journal.RollingBack:
+		a.console.Note("the rollback of run %s is not complete; go on with: provisioning rollback %s", id, id)
+	default:
+		a.console.Note("run %s %s; resume it with: provisioning resume %s", id, out.State, id)
+	}
+	if err != nil {
+		code, _ := a.codeOf(err)
+		return exitCode(code)
+	}
+	return nil
+}
+
+func (a *app) structuredOutcome(out *runtime.Outcome, err error) error {
+	result := map[string]any{"run": out.Run.ID, "state": out.State}
+	if out.Rollback != nil {
+		result["rollback"] = out.Rollback
+	}
+	if out.Value != nil && out.Value != starlark.None {
+		if plain, gerr := value.Go(out.Value); gerr == nil {
+			result["result"] = plain
+		} else {
+			result["result"] = out.Value.String()
+		}
+	}
+	if err != nil {
+		result["error"] = journal.FaultOf(err)
+		result["resume"] = fmt.Sprintf("provisioning resume %s", out.Run.ID[:8])
+	}
+	if rerr := a.console.Result(result); rerr != nil {
+		return rerr
+	}
+	if err != nil {
+		code, _ := a.codeOf(err)
+		return exitCode(code)
+	}
+	return nil
+}
+
+func (a *app) rollbackReport(r *runtime.Report) {
+	if r == nil {
+		return
+	}
+	a.console.Note("rollback: %d undone, %d failed, %d left as they are", len(r.Undone), len(r.Failed), len(r.Left))
+	for _, u := range r.Failed {
+		a.console.Note("  failed  %s", u)
+	}
+	for _, u := range r.Left {
+		a.console.Note("  left    %s", u)
+	}
+}

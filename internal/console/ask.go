@@ -1,0 +1,78 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+)
+
+// Interactive reports whether there is a person to ask. A pipe, continuous
+// integration and PROVISIONING_NONINTERACTIVE say no.
+func Interactive() bool {
+	return os.Getenv("PROVISIONING_NONINTERACTIVE") == "" && os.Getenv("CI") == "" &&
+		term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stderr.Fd()))
+}
+
+// Person asks the person at the terminal.
+type Person struct {
+	C  *Console
+	in *bufio.Reader
+}
+
+// Ask shows a question and reads the answer. An empty line gives none.
+func (p *Person) Ask(ctx context.Context, q journal.Question) (answer, reason string, ok bool) {
+	p.C.suspend(true)
+	defer p.C.suspend(false)
+	if p.in == nil {
+		p.in = bufio.NewReader(p.C.In)
+	}
+	for {
+		fmt.Fprintf(p.C.Err, "%s\n[%s] (empty: answer later) > ", q.Text, strings.Join(q.Choices, "/"))
+		line, err := p.line(ctx)
+		answer, reason, _ = strings.Cut(strings.TrimSpace(line), " ")
+		if err != nil || answer == "" {
+			return "", "", false
+		}
+		if slices.Contains(q.Choices, answer) {
+			return answer, strings.TrimSpace(reason), true
+		}
+		fmt.Fprintf(p.C.Err, "the answer must be one of %s; a reason may follow it\n", strings.Join(q.Choices, ", "))
+	}
+}
+
+// line reads a line, or gives up when ctx ends: the read then stays behind, and
+// so does its goroutine, until the process ends.
+func (p *Person) line(ctx context.Context) (string, error) {
+	type read struct {
+		line string
+		err  error
+	}
+	lines := make(chan read, 1)
+	go func() {
+		line, err := p.in.ReadString('\n')
+		lines <- read{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case r := <-lines:
+		return r.line, r.err
+	}
+}
+
+// suspend hides the live view while a question is on the screen.
+func (c *Console) suspend(asking bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.view != nil {
+		c.view.erase(c.Err)
+		c.view.asking = asking
+	}
+}

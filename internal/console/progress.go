@@ -1,0 +1,151 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/runtime/duration"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+)
+
+// Progress shows the events of a run: as a live tree on a terminal, as plain
+// lines elsewhere. Close removes the tree.
+type Progress struct {
+	c    *Console
+	view *liveView
+	stop chan struct{}
+	once sync.Once
+}
+
+var _ event.Sink = (*Progress)(nil)
+
+// NewProgress begins to show progress.
+func (c *Console) NewProgress() *Progress {
+	p := &Progress{c: c, stop: make(chan struct{})}
+	if c.Live && !c.Quiet {
+		p.view = newLiveView(c)
+		c.mu.Lock()
+		c.view = p.view
+		c.mu.Unlock()
+		go p.animate()
+	}
+	return p
+}
+
+// Close ends the showing.
+func (p *Progress) Close() {
+	p.once.Do(func() {
+		close(p.stop)
+		p.c.mu.Lock()
+		defer p.c.mu.Unlock()
+		p.c.view.erase(p.c.Err)
+		p.c.view = nil
+	})
+}
+
+const frameInterval = 100 * time.Millisecond
+
+func (p *Progress) animate() {
+	tick := time.NewTicker(frameInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-tick.C:
+			p.c.mu.Lock()
+			p.c.view.erase(p.c.Err)
+			p.c.view.draw(p.c.Err)
+			p.c.mu.Unlock()
+		}
+	}
+}
+
+// Emit shows an event.
+func (p *Progress) Emit(e event.Event) {
+	if p.view != nil {
+		p.c.mu.Lock()
+		p.view.note(e)
+		p.c.mu.Unlock()
+	}
+	switch e.Type {
+	case event.Logged:
+		p.log(e)
+	case event.RunStarted:
+		if e.Status == "resumed" {
+			p.c.Note("run %s of %s: resumed, %d effects are known", e.Run[:8], e.Text, e.Done)
+		} else {
+			p.c.Note("run %s of %s", e.Run[:8], e.Text)
+		}
+	case event.EffectEnded:
+		p.effect(e)
+	case event.EffectRetried:
+		p.c.Note("%s %s %s: %s", p.c.paint(yellow, "retry "), e.Kind, e.Text, e.Error)
+	case event.UndoEnded:
+		p.undo(e)
+	case event.Progressed:
+		if p.view == nil {
+			p.c.Note("%s", progressText(e))
+		}
+	}
+}
+
+func (p *Progress) log(e event.Event) {
+	switch e.Level {
+	case "print":
+		p.print(e.Text)
+	case "stdout", "stderr":
+		if p.c.Verbose {
+			p.c.Note("%s %s", p.c.paint(faint, e.Place+" "+e.Level+":"), e.Text)
+		}
+	case "debug":
+		if p.c.Verbose {
+			p.c.Note("%s %s", p.c.paint(faint, "debug "), e.Text)
+		}
+	case "warn":
+		p.c.Note("%s %s", p.c.paint(yellow, "warn  "), e.Text)
+	case "error":
+		p.c.Note("%s %s", p.c.paint(red, "error "), e.Text)
+	default:
+		p.c.Note("%s  %s", e.Level, e.Text)
+	}
+}
+
+// print writes what the script prints: to standard output, unless that is for
+// a program to read.
+func (p *Progress) print(text string) {
+	if p.c.Structured() {
+		p.c.write(p.c.Err, text)
+		return
+	}
+	p.c.write(p.c.Out, text)
+}
+
+func (p *Progress) effect(e event.Event) {
+	switch {
+	case e.Status == "failed":
+		p.c.Note("%s %s %s: %s", p.c.paint(red, "failed"), e.Kind, e.Text, e.Error)
+	case e.Status == "waiting":
+		p.c.Note("%s %s %s", p.c.paint(yellow, "waits "), e.Kind, e.Text)
+	case e.Write || p.c.Verbose:
+		p.c.Note("%s %s %s %s", p.c.paint(green, "done  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
+	}
+}
+
+func (p *Progress) undo(e event.Event) {
+	if e.Status == "failed" {
+		p.c.Note("%s %s %s: %s", p.c.paint(red, "failed"), e.Kind, e.Text, e.Error)
+		return
+	}
+	p.c.Note("%s %s %s", p.c.paint(cyan, "undone"), e.Kind, e.Text)
+}
+
+func progressText(e event.Event) string {
+	text := fmt.Sprintf("%d", e.Done)
+	if e.Total > 0 {
+		text += fmt.Sprintf("/%d (%d%%)", e.Total, 100*e.Done/e.Total)
+	}
+	return strings.TrimSpace(text + " " + e.Text)
+}

@@ -1,0 +1,133 @@
+// Package workspace finds the workspace that a command works in, and the user's
+// own directories.
+//
+// A workspace is a directory that holds config/provisioning.toml. What the
+// program keeps about it is in .provisioning, which does not belong into version
+// control.
+package workspace
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// Marker is the file that makes a directory a workspace.
+const Marker = "config/provisioning.toml"
+
+// StateDir is the directory with the journal and other state.
+const StateDir = ".provisioning"
+
+// Workspace is a directory with configuration, scripts and state.
+type Workspace struct {
+	Root  string // absolute, without symbolic links
+	State string
+}
+
+// At returns the workspace with the given root, which need not have a marker.
+func At(root string) (Workspace, error) {
+	abs, err := filepath.Abs(root)
+	if err == nil {
+		abs, err = filepath.EvalSymlinks(abs)
+	}
+	if err != nil {
+		return Workspace{}, fault.Wrap(fault.Config, err, "cannot open the workspace %q", root)
+	}
+	return Workspace{abs, filepath.Join(abs, StateDir)}, nil
+}
+
+// Select returns the workspace called for: the named directory, else the one
+// that the working directory is in, else the one that file is in ("" for none).
+func Select(named, file string) (Workspace, error) {
+	if named != "" {
+		if !isWorkspace(named) {
+			return Workspace{}, fault.New(fault.Config, "%q is not a workspace: it has no %s", named, Marker).
+				WithHint("make it one with: mkdir -p %s/config && touch %s/%s", named, named, Marker)
+		}
+		return At(named)
+	}
+	if dir, ok := enclosing("."); ok {
+		return At(dir)
+	}
+	if file != "" {
+		if dir, ok := enclosing(filepath.Dir(file)); ok {
+			return At(dir)
+		}
+	}
+	return Workspace{}, fault.New(fault.Config, "neither the working directory nor the script is in a workspace").
+		WithHint("make this directory one with: mkdir -p config && touch %s", Marker)
+}
+
+func enclosing(dir string) (string, bool) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", false
+	}
+	for ; ; abs = filepath.Dir(abs) {
+		if isWorkspace(abs) {
+			return abs, true
+		}
+		if abs == filepath.Dir(abs) {
+			return "", false
+		}
+	}
+}
+
+func isWorkspace(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, Marker))
+	return err == nil && !info.IsDir()
+}
+
+// KeyFile is the user's age key. PROVISIONING_HOME overrides the directory.
+func KeyFile() (string, error) {
+	dir, err := configDir()
+	return filepath.Join(dir, "age.key"), err
+}
+
+// HistoryFile is where the interactive shell keeps its history.
+func HistoryFile() (string, error) {
+	dir, err := configDir()
+	return filepath.Join(dir, "repl_history"), err
+}
+
+func configDir() (string, error) {
+	if dir := os.Getenv("PROVISIONING_HOME"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fault.New(fault.Config, "there is no place for the user's key: %v", err).
+			WithHint("set HOME, or PROVISIONING_HOME to a directory of your own")
+	}
+	return filepath.Join(dir, "provisioning"), nil
+}
+
+// CacheDir is where compiled scripts are kept; "" where there is no such place.
+func CacheDir() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "provisioning", "scripts")
+}
+
+// Scratch is the workspace of an interactive session outside of all
+// workspaces: the working directory, with its state among that of the user.
+func Scratch() (Workspace, error) {
+	w, err := At(".")
+	if err != nil {
+		return w, err
+	}
+	state := os.Getenv("XDG_STATE_HOME")
+	if state == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return w, fault.New(fault.Config, "there is no place for the state of the session: %v", err).
+				WithHint("set HOME, or work within a workspace")
+		}
+		state = filepath.Join(home, ".local", "state")
+	}
+	w.State = filepath.Join(state, "provisioning", "scratch")
+	return w, nil
+}

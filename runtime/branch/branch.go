@@ -1,0 +1,114 @@
+// Package branch is the concurrent lines of execution of a run.
+//
+// A branch is a goroutine with a Starlark thread of its own. Its path — "0" for
+// the main line, "0.3" for the fourth branch that it has made, "0.3.1" within
+// that — depends on the script alone and never on timing. What crosses from one
+// branch to another is frozen.
+package branch
+
+import (
+	"context"
+	"strconv"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+)
+
+// Branch is one line of execution. Its goroutine alone uses it.
+type Branch struct {
+	Path    string
+	Tree    *Tree
+	Attempt int  // of the innermost retry; 1 where there is none
+	Pure    bool // effects are refused: the top level of a loaded module
+	Refused bool // an effect was refused
+	Planned int  // check mode: how many writes were planned so far, with those of branches
+
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	ordinal  int
+	children int
+	depth    int
+	scopes   []*scope
+}
+
+// Tree is what all branches of a run share.
+type Tree struct {
+	Budget *sandbox.Budget
+	Host   Host
+	Events event.Sink
+	RunID  string
+	Check  bool
+	// NewThread makes a thread for b whose builtins act for the run.
+	NewThread func(b *Branch) *starlark.Thread
+	// Explain turns the error of an interpreter thread into a fault with the
+	// positions in the script.
+	Explain func(error) error
+}
+
+// Host is what the builtins that call back into the script need of the run.
+type Host interface {
+	// Effect performs a call for thread.
+	Effect(thread *starlark.Thread, call *effect.Call) (starlark.Value, error)
+	// Handled says that the script goes on after err, so that a resumed run does
+	// not try again what failed.
+	Handled(err error)
+	// OnRollback registers what a rollback calls for the effect at place.
+	OnRollback(place string, fn func(thread *starlark.Thread) error)
+	// Log prints a line.
+	Log(b *Branch, level, text string) error
+	// Progress reports how far the branch is.
+	Progress(b *Branch, done, total int64, note string)
+	// Ended tells of a branch that check mode could not follow to its end.
+	Ended(b *Branch, err error)
+}
+
+// NewRoot makes the main line of a run.
+func NewRoot(ctx context.Context, path string, tree *Tree) *Branch {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return &Branch{Path: path, Tree: tree, Attempt: 1, ctx: ctx, cancel: cancel}
+}
+
+// child makes the next branch within b.
+func (b *Branch) child(ctx context.Context) *Branch {
+	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)
+	c.depth = b.depth + 1
+	b.children++
+	return c
+}
+
+// Context ends when the branch has to stop; its cause says why. Effects that
+// are under way may finish.
+func (b *Branch) Context() context.Context { return b.ctx }
+
+// NextPlace names the next effect of the branch: its path and its ordinal.
+func (b *Branch) NextPlace() string {
+	b.ordinal++
+	return b.place(b.ordinal)
+}
+
+// PeekPlace is what NextPlace will return.
+func (b *Branch) PeekPlace() string { return b.place(b.ordinal + 1) }
+
+func (b *Branch) place(ordinal int) string { return b.Path + "#" + strconv.Itoa(ordinal) }
+
+// PathOf returns the path of the branch that place belongs to.
+func PathOf(place string) string {
+	path, _, _ := strings.Cut(place, "#")
+	return path
+}
+
+const branchKey = "provisioning.branch"
+
+// Attach makes thread the thread of b: builtins find b by it, and the thread
+// stops when b has to.
+func (b *Branch) Attach(thread *starlark.Thread) (detach func() bool) {
+	thread.SetLocal(branchKey, b)
+	return context.AfterFunc(b.ctx, func() { thread.Cancel(context.Cause(b.ctx).Error()) })
+}
+
+// Of returns the branch that thread executes.
+func Of(thread *starlark.Thread) *Branch { return thread.Local(branchKey).(*Branch) }

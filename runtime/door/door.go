@@ -1,0 +1,292 @@
+// Package door is the one way from a script to the world. Every effect of a run
+// goes through [Door.Effect], which keeps the promises of the product for all of
+// them at once:
+//
+//	options → validation → place and key → journal (answers what has happened)
+//	→ plan (check mode ends here) → limits → intent → perform, retry → result
+//
+// with an event before and after.
+package door
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/codec"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// Recorder is what the door needs of a journal; *journal.Run is one.
+type Recorder interface {
+	Intend(*journal.Effect) error                    // on disk when it returns
+	Record(*journal.Effect) error                    // on disk before the next intent is
+	Finish(*journal.Effect) error                    // on disk before the next intent is
+	SetStatus(*journal.Effect, journal.Status) error // on disk before the next intent is
+	Details(*journal.Effect) error                   // reads Args
+	Log(journal.Line) error
+	Ask(journal.Question) error
+	Questions() ([]journal.Question, error)
+}
+
+// Person answers questions while the run goes on. A run without one waits.
+type Person interface {
+	// Ask returns ok false when there is no answer now.
+	Ask(ctx context.Context, q journal.Question) (answer, reason string, ok bool)
+}
+
+// Door performs the effects of one run. Its exported fields are set before the
+// first effect.
+type Door struct {
+	Run    *effect.Run
+	Codec  *codec.Codec
+	Box    *seal.Box // keeps what undo remembers
+	Events event.Sink
+	Budget *sandbox.Budget
+	Plan   *plan.Plan // not nil: check mode
+	Record Recorder   // nil in check mode
+	Past   *Past      // what the journal holds already, see SetPast; may be nil
+	Replay bool       // act on nothing: whatever is not in the journal is a mismatch
+	Person Person     // may be nil
+	Now    func() time.Time
+
+	// Cut ends when effects under way are to be cut off, too.
+	Cut context.Context
+
+	pureEnv  *effect.Env
+	done     atomic.Int64 // order of completion
+	breakers breakers
+	rollback sync.Map // place → what rollback calls for it
+	erred    sync.Map // place → *journal.Effect that failed and was not handled so far
+	revivals revivals
+	answers  sync.Mutex
+}
+
+// New prepares a door.
+func New(d *Door) *Door {
+	d.pureEnv = &effect.Env{Run: d.Run, Options: effect.NoOptions}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return d
+}
+
+// Env is what functions without effect get.
+func (d *Door) Env() *effect.Env { return d.pureEnv }
+
+// Check reports whether unknown values may occur.
+func (d *Door) Check() bool { return d.Plan != nil }
+
+// site is one effect at its place in the script.
+type site struct {
+	branch *branch.Branch
+	thread *starlark.Thread
+	call   *effect.Call
+	place  string
+	pos    string
+	args   []byte // codec: dict of the given arguments
+	key    []byte
+	rec    *journal.Effect // not nil: recorded before, to be performed again
+}
+
+// Effect performs a call, or answers it from the journal, or plans it.
+func (d *Door) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Value, error) {
+	b := branch.Of(thread)
+	if b.Pure {
+		b.Refused = true
+		return nil, fault.New(fault.Script, "%s cannot be used at the top level of a loaded module", call.Decl.Kind).
+			WithHint("the top level of a module is pure: move the effect into a function, and call it from main")
+	}
+	if !call.Options.When {
+		return starlark.None, nil
+	}
+	if v, ok := call.Do.(effect.Validator); ok && call.Unknown == nil {
+		if err := v.Validate(); err != nil {
+			return nil, named(err, call, "")
+		}
+	}
+	s := &site{branch: b, thread: thread, call: call, place: b.NextPlace()}
+	if d.Plan != nil {
+		return d.plan(s)
+	}
+	if err := d.identify(s); err != nil {
+		return nil, named(err, call, s.place)
+	}
+	v, err := d.recorded(s)
+	if v != nil || err != nil {
+		return v, named(err, call, s.place)
+	}
+	v, err = d.live(s)
+	return v, named(err, call, s.place)
+}
+
+// named says which effect an error is of. Errors are shared by journals and
+// retries, so it changes a copy.
+func named(err error, call *effect.Call, place string) error {
+	if err == nil {
+		return nil
+	}
+	e := fault.As(err)
+	if e == nil {
+		e = &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err}
+	}
+	if e.Effect != "" || e.Kind == fault.Cancelled {
+		return err
+	}
+	copied := *e
+	copied.Effect, copied.Place = call.Decl.Kind, place
+	return &copied
+}
+
+// live performs an effect that the journal does not answer.
+func (d *Door) live(s *site) (starlark.Value, error) {
+	if s.branch.Context().Err() != nil {
+		return nil, context.Cause(s.branch.Context())
+	}
+	if err := d.Budget.Effect(); err != nil {
+		return nil, err
+	}
+	s.pos = position(s.thread)
+	do, err := d.expanded(s.call.Do)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.revivals.all(); err != nil {
+		return nil, err
+	}
+	rec := d.newRecord(s)
+	env := d.env(s, rec)
+	if s.rec != nil && s.rec.Status == journal.Intended && !d.repeatable(s, do) {
+		result, status, err := d.settle(s, do, env, rec, nil)
+		if err != nil || status != journal.Intended {
+			return d.finish(s, rec, status, result, err)
+		}
+	} else if s.call.Decl.Mode == effect.Write {
+		if err := d.intend(do, env, rec); err != nil {
+			return nil, err
+		}
+	}
+	d.emit(event.Event{Type: event.EffectStarted, Place: s.place, Kind: s.call.Decl.Kind,
+		Write: rec.Write, Text: rec.Description, Time: rec.Begun})
+	result, status, err := d.perform(s, do, env, rec)
+	return d.finish(s, rec, status, result, err)
+}
+
+func (d *Door) newRecord(s *site) *journal.Effect {
+	rec := &journal.Effect{
+		Place: s.place, Kind: s.call.Decl.Kind, Write: s.call.Decl.Mode == effect.Write, Key: s.key, Pos: s.pos,
+		Description: d.Run.Secrets.Redact(s.call.Describe()), Args: s.args, Begun: d.Now(),
+	}
+	if old := s.rec; old != nil {
+		rec.Seq = old.Seq
+		if old.Status == journal.Intended { // it may have happened: what it found before is what counts
+			rec.Undo, rec.Begun = old.Undo, old.Begun
+		}
+	}
+	return rec
+}
+
+func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
+	return &effect.Env{
+		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: rec.Begun,
+		Output: func(stream, line string) { d.output(s.place, stream, line) },
+		Ask: func(ctx context.Context, kind, text string, choices []string) (string, string, error) {
+			return d.ask(ctx, s, kind, text, choices)
+		},
+	}
+}
+
+// intend makes the intent durable, and with it the way to take the effect back.
+func (d *Door) intend(do effect.Performer, env *effect.Env, rec *journal.Effect) error {
+	if u, ok := do.(effect.Undoer); ok && rec.Undo == nil {
+		memory, err := u.Remember(d.Cut, env)
+		if err != nil {
+			return err
+		}
+		if rec.Undo, err = d.encodeMemory(memory); err != nil {
+			return err
+		}
+	}
+	return d.Record.Intend(rec)
+}
+
+// finish records the outcome and gives it to the script.
+func (d *Door) finish(s *site, rec *journal.Effect, status journal.Status, result any, err error) (starlark.Value, error) {
+	rec.Ended = d.Now()
+	if err != nil {
+		return nil, d.fail(s, rec, err)
+	}
+	v := value.Of(result)
+	rec.Result, err = d.Codec.Encode(v)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "cannot record the result")
+	}
+	rec.Status, rec.Done = status, d.done.Add(1)
+	if err := d.save(rec); err != nil {
+		return nil, err
+	}
+	d.emit(event.Event{Type: event.EffectEnded, Place: s.place, Kind: rec.Kind, Write: rec.Write,
+		Text: rec.Description, Status: status.String(), Duration: rec.Ended.Sub(rec.Begun), Attempt: rec.Attempts})
+	if d.Run.Secrets.Empty() {
+		return v, nil
+	}
+	return d.Codec.Decode(rec.Result) // with the secrets that it has in it marked
+}
+
+// fail records an outcome that is an error. One that leaves the effect in doubt
+// is not an outcome: the intent stays open, and the run waits.
+func (d *Door) fail(s *site, rec *journal.Effect, err error) error {
+	e := fault.As(err)
+	if e == nil {
+		e = &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err}
+	}
+	status := "failed"
+	if e.Kind == fault.Waiting {
+		status = "waiting"
+	}
+	d.emit(event.Event{Type: event.EffectEnded, Place: s.place, Kind: rec.Kind, Write: rec.Write, Text: rec.Description,
+		Status: status, Error: d.Run.Secrets.Redact(e.Msg), Duration: rec.Ended.Sub(rec.Begun), Attempt: rec.Attempts})
+	if e.Kind == fault.Waiting || e.InDoubt || errors.Is(err, branch.ErrSuspended) {
+		return err
+	}
+	if e.Kind == fault.Cancelled {
+		return err // a read that was not made, or a wait that goes on later
+	}
+	redacted := *e
+	redacted.Msg, redacted.Hint = d.Run.Secrets.Redact(e.Msg), d.Run.Secrets.Redact(e.Hint)
+	redacted.Effect, redacted.Place = rec.Kind, rec.Place
+	rec.Status, rec.Done = journal.Erred, d.done.Add(1)
+	rec.Result = encodeFault(&redacted)
+	if serr := d.save(rec); serr != nil {
+		return serr
+	}
+	d.erred.Store(rec.Place, rec)
+	return &redacted
+}
+
+func (d *Door) save(rec *journal.Effect) error {
+	if rec.Write {
+		return d.Record.Finish(rec)
+	}
+	return d.Record.Record(rec)
+}
+
+func (d *Door) emit(e event.Event) {
+	if e.Time.IsZero() {
+		e.Time = d.Now()
+	}
+	e.Run = d.Run.ID
+	d.Events.Emit(e)
+}

@@ -1,0 +1,188 @@
+package door
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+)
+
+const (
+	standardAttempts = 3
+	firstPause       = time.Second
+	longestPause     = time.Minute
+)
+
+// perform does the effect, and again where that cannot do it twice.
+func (d *Door) perform(s *site, do effect.Performer, env *effect.Env, rec *journal.Effect) (any, journal.Status, error) {
+	attempts := standardAttempts
+	if s.call.Options.Retries >= 0 {
+		attempts = s.call.Options.Retries + 1
+	}
+	for {
+		rec.Attempts++
+		result, err := d.once(s, do, env)
+		if err == nil {
+			return result, journal.Done, nil
+		}
+		e := fault.As(err)
+		if e == nil || d.Cut.Err() != nil {
+			return nil, journal.Intended, err
+		}
+		again := e.Transient()
+		if e.InDoubt && !d.repeatable(s, do) {
+			result, status, err := d.settle(s, do, env, rec, e)
+			if err != nil || status != journal.Intended {
+				return result, status, err
+			}
+			again = true // the world says that it did not happen
+		} else if !e.Unsent && !d.repeatable(s, do) {
+			again = false
+		}
+		if !again || rec.Attempts >= attempts || s.branch.Context().Err() != nil {
+			return nil, journal.Intended, settled(e)
+		}
+		d.emit(event.Event{Type: event.EffectRetried, Place: s.place, Kind: rec.Kind, Write: rec.Write,
+			Text: rec.Description, Error: d.Run.Secrets.Redact(e.Msg), Attempt: rec.Attempts})
+		if err := pause(s.branch.Context(), rec.Attempts, e.RetryAfter); err != nil {
+			return nil, journal.Intended, settled(e)
+		}
+	}
+}
+
+// settled is the final error of an effect about which there is no doubt any more.
+func settled(e *fault.Error) error {
+	if !e.InDoubt {
+		return e
+	}
+	copied := *e
+	copied.InDoubt = false
+	return &copied
+}
+
+func (d *Door) repeatable(s *site, do effect.Performer) bool {
+	if s.call.Decl.Mode == effect.Read {
+		return true
+	}
+	r, ok := do.(effect.Repeatable)
+	return ok && r.Repeatable()
+}
+
+// pause waits before the next attempt: exponentially longer, with full jitter,
+// or as long as the other side asked.
+func pause(ctx context.Context, attempt int, retryAfter float64) error {
+	d := min(firstPause<<min(attempt-1, 10), longestPause)
+	d = rand.N(d) + time.Millisecond
+	if asked := time.Duration(retryAfter * float64(time.Second)); asked > 0 {
+		d = min(asked, 10*longestPause)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
+// once makes one attempt. A read stops with its branch; a write that has begun
+// is cut off only when the whole run is.
+func (d *Door) once(s *site, do effect.Performer, env *effect.Env) (result any, err error) {
+	ctx := d.Cut
+	if d.patient(s, do) {
+		ctx = s.branch.Context()
+	}
+	if t := s.call.Options.Timeout; t > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, t, fault.New(fault.Timeout, "it took longer than _timeout = %s", t))
+		defer cancel()
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			result, err = nil, fault.New(fault.Internal, "a defect of this program: %v", r)
+		}
+	}()
+	breaker := d.breakers.of(do)
+	if breaker == nil {
+		result, err = do.Perform(ctx, env)
+	} else {
+		result, err = breaker.Execute(func() (any, error) { return do.Perform(ctx, env) })
+		if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests {
+			e := fault.New(fault.Unavailable, "the circuit breaker of %s is open after %d failures in a row", breaker.Name(), breakerFailures)
+			e.Unsent, e.RetryAfter = true, breakerPause.Seconds()
+			return nil, e.WithHint("it is tried again %s after the last failure", breakerPause)
+		}
+	}
+	return result, d.cause(ctx, s, err)
+}
+
+// patient effects stop with their branch.
+func (d *Door) patient(s *site, do effect.Performer) bool {
+	_, waits := do.(effect.Patient)
+	return waits || s.call.Decl.Mode == effect.Read
+}
+
+// cause prefers the reason why an attempt was stopped to what the attempt made
+// of being stopped.
+func (d *Door) cause(ctx context.Context, s *site, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	why := context.Cause(ctx)
+	e := fault.As(err)
+	if e != nil && (e.InDoubt || e.Kind == fault.Timeout) {
+		return err
+	}
+	if !d.patient(s, s.call.Do) && !fault.Is(why, fault.Timeout) {
+		// Cut off while it was under way.
+		return &fault.Error{Kind: fault.Cancelled, Msg: fmt.Sprintf("%s was cut off: %v", s.call.Decl.Kind, why), InDoubt: true, Cause: branch.ErrSuspended}
+	}
+	if t := fault.As(why); t != nil {
+		return t
+	}
+	return why
+}
+
+const (
+	breakerFailures = 5
+	breakerPause    = 60 * time.Second
+)
+
+// breakers keep from calling an endpoint that does not answer. One counts only
+// failures for which something was sent: a refused connection costs nobody
+// anything.
+type breakers struct{ m sync.Map }
+
+func (b *breakers) of(do effect.Performer) *gobreaker.CircuitBreaker[any] {
+	r, ok := do.(effect.Remote)
+	if !ok {
+		return nil
+	}
+	name := r.Endpoint()
+	if name == "" {
+		return nil
+	}
+	if cb, ok := b.m.Load(name); ok {
+		return cb.(*gobreaker.CircuitBreaker[any])
+	}
+	cb, _ := b.m.LoadOrStore(name, gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
+		Name:        name,
+		Timeout:     breakerPause,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
+		IsSuccessful: func(err error) bool {
+			e := fault.As(err)
+			return e == nil || !e.Transient() || e.Unsent
+		},
+	}))
+	return cb.(*gobreaker.CircuitBreaker[any])
+}

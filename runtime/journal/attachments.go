@@ -1,0 +1,233 @@
+package journal
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// Secret is a secret of a run. Sealed can be opened only with the key of the run.
+
+type Secret struct {
+	Name   string
+	Sealed []byte
+}
+
+// AddSecret records a secret, without waiting: it is on disk before whatever is
+// intended afterwards.
+func (r *Run) AddSecret(s Secret) error {
+	return r.j.later(func(tx *sql.Conn) error {
+		_, err := tx.ExecContext(context.Background(), `INSERT INTO secrets (run, name, sealed) VALUES (?,?,?)`, r.n, s.Name, s.Sealed)
+		return err
+	})
+}
+
+// Secrets returns the secrets of the run.
+func (r *Run) Secrets() ([]Secret, error) {
+	rows, err := r.j.db.Query(`SELECT name, sealed FROM secrets WHERE run = ?`, r.n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var secrets []Secret
+	for rows.Next() {
+		var s Secret
+		if err := rows.Scan(&s.Name, &s.Sealed); err != nil {
+			return nil, err
+		}
+		secrets = append(secrets, s)
+	}
+	return secrets, rows.Err()
+}
+
+// AddSource records the text of a module, by its content.
+func (r *Run) AddSource(name string, content []byte) error {
+	sum := sha256.Sum256(content)
+	hash := hex.EncodeToString(sum[:])
+	return r.j.later(func(tx *sql.Conn) error {
+		ctx := context.Background()
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO sources (hash, content) VALUES (?,?)`, hash, content); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO run_sources (run, name, hash) VALUES (?,?,?)`, r.n, name, hash)
+		return err
+	})
+}
+
+// Sources returns the text of every module that the run has loaded, by name.
+func (r *Run) Sources() (map[string][]byte, error) {
+	rows, err := r.j.db.Query(`SELECT name, content FROM run_sources JOIN sources USING (hash) WHERE run = ?`, r.n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	sources := map[string][]byte{}
+	for rows.Next() {
+		var name string
+		var content []byte
+		if err := rows.Scan(&name, &content); err != nil {
+			return nil, err
+		}
+		sources[name] = content
+	}
+	return sources, rows.Err()
+}
+
+// Line is a line that a run has printed.
+type Line struct {
+	At    time.Time `json:"at"`
+	Place string    `json:"place"`
+	Level string    `json:"level"`
+	Text  string    `json:"text"`
+}
+
+// Log records a line, without waiting.
+func (r *Run) Log(l Line) error {
+	return r.j.later(func(tx *sql.Conn) error {
+		_, err := tx.ExecContext(context.Background(), `INSERT INTO logs (run, at, place, level, text) VALUES (?,?,?,?,?)`,
+			r.n, l.At.UnixNano(), l.Place, l.Level, l.Text)
+		return err
+	})
+}
+
+// Lines returns the lines of a run from the one numbered after on, and the number
+// to go on with.
+func (r *Run) Lines(after int64) (lines []Line, next int64, err error) {
+	rows, err := r.j.db.Query(`SELECT seq, at, place, level, text FROM logs WHERE run = ? AND seq > ? ORDER BY seq`, r.n, after)
+	if err != nil {
+		return nil, after, err
+	}
+	defer rows.Close()
+	next = after
+	for rows.Next() {
+		var l Line
+		var at int64
+		if err := rows.Scan(&next, &at, &l.Place, &l.Level, &l.Text); err != nil {
+			return nil, after, err
+		}
+		l.At = time.Unix(0, at)
+		lines = append(lines, l)
+	}
+	return lines, next, rows.Err()
+}
+
+// Question is something that a person has to answer before the run goes on.
+type Question struct {
+	Place    string    `json:"place"`
+	Kind     string    `json:"kind"` // approval, in_doubt
+	Text     string    `json:"question"`
+	Choices  []string  `json:"choices"`
+	Asked    time.Time `json:"asked"`
+	Answer   string    `json:"answer,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Answered time.Time `json:"answered,omitzero"`
+}
+
+// Ask records a question, keeping an answer that it has already.
+func (r *Run) Ask(q Question) error {
+	choices, err := json.Marshal(q.Choices)
+	if err != nil {
+		return err
+	}
+	return r.exec(`INSERT INTO questions (run, place, kind, text, choices, asked) VALUES (?,?,?,?,?,?)
+		ON CONFLICT (run, place) DO UPDATE SET kind=excluded.kind, text=excluded.text, choices=excluded.choices, asked=excluded.asked`,
+		r.n, q.Place, q.Kind, q.Text, string(choices), q.Asked.UnixNano())
+}
+
+// Answer records an answer.
+func (r *Run) Answer(place, answer, reason string) error {
+	return r.exec(`UPDATE questions SET answer=?, reason=?, answered=? WHERE run=? AND place=?`,
+		answer, reason, time.Now().UnixNano(), r.n, place)
+}
+
+// Forget removes a question: it was settled.
+func (r *Run) Forget(place string) error {
+	return r.exec(`DELETE FROM questions WHERE run=? AND place=?`, r.n, place)
+}
+
+// Questions returns the questions of the run, oldest first.
+func (r *Run) Questions() ([]Question, error) {
+	rows, err := r.j.db.Query(
+		`SELECT place, kind, text, choices, asked, answer, reason, answered FROM questions WHERE run = ? ORDER BY asked`, r.n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var questions []Question
+	for rows.Next() {
+		var q Question
+		var choices string
+		var asked, answered int64
+		if err := rows.Scan(&q.Place, &q.Kind, &q.Text, &choices, &asked, &q.Answer, &q.Reason, &answered); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal([]byte(choices), &q.Choices); err != nil {
+			return nil, err
+		}
+		q.Asked = time.Unix(0, asked)
+		if answered != 0 {
+			q.Answered = time.Unix(0, answered)
+		}
+		questions = append(questions, q)
+	}
+	return questions, rows.Err()
+}
+
+// Blobs keeps large outputs as files named by their SHA-256.
+type Blobs struct{ dir string }
+
+func (b *Blobs) path(hash [32]byte) string {
+	name := hex.EncodeToString(hash[:])
+	return filepath.Join(b.dir, name[:2], name[2:])
+}
+
+// Put stores data and returns when it is on disk.
+func (b *Blobs) Put(data string) (hash [32]byte, err error) {
+	hash = sha256.Sum256([]byte(data))
+	path := b.path(hash)
+	if _, err := os.Stat(path); err == nil {
+		return hash, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return hash, diskFault(err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return hash, diskFault(err)
+	}
+	_, err = f.WriteString(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name()) //nolint:errcheck // the first error is the one to report
+		return hash, diskFault(err)
+	}
+	if d, err := os.Open(filepath.Dir(path)); err == nil { // make the new name durable
+		_ = d.Sync() // some file systems cannot
+		d.Close()
+	}
+	return hash, nil
+}
+
+// Get returns what Put has stored, and checks that it is still that.
+func (b *Blobs) Get(hash [32]byte) (string, error) {
+	data, err := os.ReadFile(b.path(hash))
+	if err != nil {
+		return "", fault.Wrap(fault.Failed, err, "a large output of the run is lost")
+	}
+	if sha256.Sum256(data) != hash {
+		return "", fault.New(fault.Failed, "a large output of the run is damaged: %s", fmt.Sprintf("%x", hash[:8]))
+	}
+	return string(data), nil
+}

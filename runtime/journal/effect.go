@@ -1,0 +1,169 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// Status of an effect.
+type Status uint8
+
+const (
+	Intended Status = iota // begun; if nobody performs it now, it is in doubt
+	Done                   // Result holds its value
+	Erred                  // Result holds the fault, which no script has handled
+	Caught                 // Result holds the fault; the script went on with it
+	Assumed                // a person said that it happened
+	Skipped                // a person said to go on without it
+	Dropped                // taken back, and to be done again when the run is resumed
+)
+
+func (s Status) String() string {
+	return [...]string{"in doubt", "done", "failed", "failed, handled", "assumed done", "skipped", "dropped"}[s]
+}
+
+// UndoStatus says how far the undo of an effect is.
+type UndoStatus uint8
+
+const (
+	NotUndone  UndoStatus = iota
+	UndoBegun             // begun; it is begun again if nobody performs it now
+	Undone                // taken back
+	UndoFailed            // UndoError says why
+	NoUndo                // there is no way to take it back
+)
+
+func (s UndoStatus) String() string {
+	return [...]string{"", "being undone", "undone", "undo failed", "cannot be undone"}[s]
+}
+
+// Effect is the record of one effect.
+type Effect struct {
+	Seq         int64
+	Place       string
+	Kind        string
+	Write       bool
+	Key         []byte // content key
+	Pos         string // file:line:col
+	Description string
+	Args        []byte // codec: dict of the arguments that were given
+	Undo        []byte // sealed JSON; nil when there is nothing to take back
+	Status      Status
+	Result      []byte
+	Begun       time.Time
+	Ended       time.Time
+	Attempts    int
+	Done        int64 // order of completion within the run
+	UndoStatus  UndoStatus
+	UndoError   string
+}
+
+// Intend records e as begun and returns when that is on disk.
+func (r *Run) Intend(e *Effect) error { return r.j.now(r.insert(e)) }
+
+// Record records e with its result in one step, without waiting for the disk.
+// That is how reads are recorded.
+func (r *Run) Record(e *Effect) error { return r.j.later(r.insert(e)) }
+
+func (r *Run) insert(e *Effect) func(*sql.Conn) error {
+	row := *e
+	return func(tx *sql.Conn) error {
+		ctx := context.Background()
+		if row.Seq != 0 { // performed again, at the same place
+			_, err := tx.ExecContext(ctx,
+				`UPDATE effects SET kind=?, mode=?, key=?, pos=?, description=?, args=?, undo=?, status=?, result=?, begun=?, ended=?, attempts=?, done=?, undo_status=0, undo_error='' WHERE seq=?`,
+				row.Kind, row.Write, row.Key, row.Pos, row.Description, row.Args, row.Undo, row.Status,
+				row.Result, nanos(row.Begun), nanos(row.Ended), row.Attempts, row.Done, row.Seq)
+			return err
+		}
+		res, err := tx.ExecContext(ctx,
+			`INSERT INTO effects (run, place, kind, mode, key, pos, description, args, undo, status, result, begun, ended, attempts, done) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			r.n, row.Place, row.Kind, row.Write, row.Key, row.Pos, row.Description, row.Args, row.Undo, row.Status,
+			row.Result, nanos(row.Begun), nanos(row.Ended), row.Attempts, row.Done)
+		if err != nil {
+			return err
+		}
+		e.Seq, err = res.LastInsertId() // read again only after a later operation has waited
+		return err
+	}
+}
+
+// Finish records the outcome of an intended effect, without waiting for the
+// disk: whatever is intended afterwards is on disk only when this is too.
+func (r *Run) Finish(e *Effect) error {
+	row := *e
+	return r.j.later(func(tx *sql.Conn) error {
+		_, err := tx.ExecContext(context.Background(),
+			`UPDATE effects SET status=?, result=?, ended=?, attempts=?, done=? WHERE seq=?`,
+			row.Status, row.Result, nanos(row.Ended), row.Attempts, row.Done, e.Seq)
+		return err
+	})
+}
+
+// SetStatus changes the status of a recorded effect, without waiting.
+func (r *Run) SetStatus(e *Effect, status Status) error {
+	return r.j.later(func(tx *sql.Conn) error {
+		_, err := tx.ExecContext(context.Background(), `UPDATE effects SET status=? WHERE seq=?`, status, e.Seq)
+		return err
+	})
+}
+
+// SetUndo records how far the undo of e is, and returns when that is on disk.
+func (r *Run) SetUndo(e *Effect, status UndoStatus, why string) error {
+	e.UndoStatus, e.UndoError = status, why
+	return r.exec(`UPDATE effects SET undo_status=?, undo_error=? WHERE seq=?`, status, why, e.Seq)
+}
+
+// DropAfter drops every effect that was completed after done, so that a resumed
+// run performs them again.
+func (r *Run) DropAfter(done int64) error {
+	return r.exec(`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0) AND place NOT LIKE 'r%'`, Dropped, r.n, done)
+}
+
+// Effects returns the effects of the run in the order in which they were begun.
+// Args is left out, as a replay needs it only to explain a difference; see
+// [Run.Details].
+func (r *Run) Effects() ([]*Effect, error) {
+	rows, err := r.j.db.Query(
+		`SELECT seq, place, kind, mode, key, pos, description, undo, status, result, begun, ended, attempts, done, undo_status, undo_error
+		 FROM effects WHERE run = ? AND status <> ? ORDER BY seq`, r.n, Dropped)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var effects []*Effect
+	for rows.Next() {
+		e := &Effect{}
+		var begun, ended int64
+		if err := rows.Scan(&e.Seq, &e.Place, &e.Kind, &e.Write, &e.Key, &e.Pos, &e.Description, &e.Undo, &e.Status,
+			&e.Result, &begun, &ended, &e.Attempts, &e.Done, &e.UndoStatus, &e.UndoError); err != nil {
+			return nil, err
+		}
+		e.Begun = time.Unix(0, begun)
+		if ended != 0 {
+			e.Ended = time.Unix(0, ended)
+		}
+		effects = append(effects, e)
+	}
+	return effects, rows.Err()
+}
+
+// Details reads the arguments of e.
+func (r *Run) Details(e *Effect) error {
+	err := r.j.db.QueryRow(`SELECT args FROM effects WHERE seq = ?`, e.Seq).Scan(&e.Args)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fault.New(fault.NotFound, "the effect %s is not in the journal", e.Place)
+	}
+	return err
+}
+
+func nanos(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}

@@ -1,0 +1,213 @@
+// Package journal is the durable, ordered record of the runs of a workspace: one
+// SQLite database (WAL, synchronous=FULL), and beside it the large outputs by
+// their content and a lock file per running run.
+//
+// What it guarantees:
+//
+//   - [Run.Intend] returns when the intent is on disk. What is written before it,
+//     by any branch, is on disk then too, because one goroutine writes everything
+//     in order. So an effect never starts before the results that it depends on
+//     are durable, although results do not wait for the disk themselves.
+//   - One fsync serves all branches that wait for one (group commit).
+//   - A run has one owner at a time: a file lock that the operating system
+//     releases when the owner dies, however it dies.
+//   - A database of an older format is migrated when it is opened, one of a newer
+//     format is refused and left as it is.
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	_ "modernc.org/sqlite" // driver "sqlite"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// FileName is the database within the state directory.
+const FileName = "journal.db"
+
+// Journal is the record of the runs of one workspace. It is safe for concurrent
+// use, also by several processes on the same directory.
+type Journal struct {
+	dir   string
+	db    *sql.DB // for reading
+	conn  *sql.Conn
+	Blobs *Blobs
+
+	ops    chan *op
+	done   chan struct{}
+	close  sync.Once
+	failed error // written by the writer before it closes done
+}
+
+// op is something to write. It is performed within a transaction that may hold
+// many; wait, where it is not nil, is told when that transaction is on disk.
+type op struct {
+	do   func(tx *sql.Conn) error
+	wait chan error
+}
+
+// Open opens the journal in the state directory dir, which is made if it does
+// not exist.
+func Open(dir string) (*Journal, error) {
+	if err := os.MkdirAll(filepath.Join(dir, "leases"), 0o700); err != nil {
+		return nil, fault.Wrap(fault.Config, err, "cannot make the state directory %q", dir)
+	}
+	dsn := "file:" + filepath.Join(dir, FileName) +
+		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(ON)&_txlock=immediate"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fault.Wrap(fault.Config, err, "cannot open the journal in %q", dir)
+	}
+	ctx := context.Background()
+	conn, err := db.Conn(ctx)
+	if err == nil {
+		err = migrate(ctx, conn)
+	}
+	if err != nil {
+		db.Close()
+		if fault.As(err) != nil {
+			return nil, err
+		}
+		return nil, fault.Wrap(fault.Config, err, "cannot open the journal in %q", dir)
+	}
+	j := &Journal{
+		dir: dir, db: db, conn: conn, Blobs: &Blobs{dir: filepath.Join(dir, "blobs")},
+		ops: make(chan *op, 1024), done: make(chan struct{}),
+	}
+	go j.write()
+	return j, nil
+}
+
+// Close waits until everything is on disk and closes the database.
+func (j *Journal) Close() error {
+	j.close.Do(func() { close(j.ops) })
+	<-j.done
+	return errors.Join(j.failed, j.conn.Close(), j.db.Close())
+}
+
+// Sync waits until everything that was written so far is on disk.
+func (j *Journal) Sync() error { return j.now(func(*sql.Conn) error { return nil }) }
+
+// now performs do and waits until it is on disk.
+func (j *Journal) now(do func(tx *sql.Conn) error) error {
+	o := &op{do: do, wait: make(chan error, 1)}
+	if err := j.send(o); err != nil {
+		return err
+	}
+	select {
+	case err := <-o.wait:
+		return err
+	case <-j.done:
+		return j.brokenOr(<-o.wait)
+	}
+}
+
+// later performs do soon, in order, without waiting for the disk.
+func (j *Journal) later(do func(tx *sql.Conn) error) error { return j.send(&op{do: do}) }
+
+func (j *Journal) send(o *op) (err error) {
+	defer func() {
+		if recover() != nil { // the journal was closed meanwhile
+			err = fault.New(fault.Internal, "the journal is closed")
+		}
+	}()
+	select {
+	case <-j.done:
+		return j.brokenOr(nil)
+	case j.ops <- o:
+		return nil
+	}
+}
+
+func (j *Journal) brokenOr(err error) error {
+	if j.failed != nil {
+		return j.failed
+	}
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.Internal, "the journal is closed")
+}
+
+// maxBatch bounds a transaction, so that its first waiter does not wait long.
+const maxBatch = 512
+
+// write is the one goroutine that writes. Whatever waits in the channel when a
+// transaction begins travels in it.
+func (j *Journal) write() {
+	defer close(j.done)
+	batch := make([]*op, 0, maxBatch)
+	for first := range j.ops {
+		batch = append(batch[:0], first)
+		for more := true; more && len(batch) < maxBatch; {
+			select {
+			case o, ok := <-j.ops:
+				if more = ok; ok {
+					batch = append(batch, o)
+				}
+			default:
+				more = false
+			}
+		}
+		if err := j.commit(batch); err != nil {
+			j.failed = diskFault(err)
+		}
+		for _, o := range batch {
+			if o.wait != nil {
+				o.wait <- j.failed
+			}
+		}
+		if j.failed != nil {
+			j.drain()
+			return
+		}
+	}
+}
+
+// drain answers those who were on their way when the journal broke.
+func (j *Journal) drain() {
+	for {
+		select {
+		case o, ok := <-j.ops:
+			if !ok {
+				return
+			}
+			if o.wait != nil {
+				o.wait <- j.failed
+			}
+		case <-time.After(10 * time.Millisecond):
+			return
+		}
+	}
+}
+
+func (j *Journal) commit(batch []*op) error {
+	ctx := context.Background()
+	if _, err := j.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	for _, o := range batch {
+		if err := o.do(j.conn); err != nil {
+			_, rollback := j.conn.ExecContext(ctx, "ROLLBACK")
+			return errors.Join(err, rollback)
+		}
+	}
+	_, err := j.conn.ExecContext(ctx, "COMMIT")
+	return err
+}
+
+func diskFault(err error) error {
+	return &fault.Error{
+		Kind: fault.Failed, Cause: err,
+		Msg:  fmt.Sprintf("cannot write the journal: %v", err),
+		Hint: "nothing is done that cannot be recorded; make room or repair the disk, then resume the run",
+	}
+}

@@ -1,0 +1,110 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/duration"
+)
+
+// Lease is the right to act for a run. It ends with Release, or with the process:
+// the operating system then releases the lock, so that a dead owner's run can be
+// resumed at once.
+type Lease struct {
+	run  *Run
+	file *os.File
+	stop chan struct{}
+}
+
+// HeartbeatInterval is how often the owner of a run says that it is alive, for
+// those who look from another machine.
+const HeartbeatInterval = 5 * time.Second
+
+// Acquire takes the run for this process and counts an execution. A run that
+// another process has is a fault that names it.
+func (r *Run) Acquire() (*Lease, error) {
+	f, err := os.OpenFile(r.leaseFile(), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot open the lease of run %s", r.ID)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if err := r.Reload(); err != nil {
+			return nil, err
+		}
+		return nil, fault.New(fault.Failed, "the run %s is being executed by %s (last heard of %s ago)",
+			r.ID, r.Owner, duration.Short(time.Since(r.Heartbeat))).
+			WithHint("wait for it, or stop it with: provisioning cancel %s", r.ID[:8])
+	}
+	l := &Lease{run: r, file: f, stop: make(chan struct{})}
+	host, _ := os.Hostname() // for people; an empty name is no error
+	r.Owner, r.Heartbeat = fmt.Sprintf("process %d on %s", os.Getpid(), host), time.Now()
+	r.Executions++
+	err = errors.Join(
+		l.writeOwner(),
+		r.exec(`UPDATE runs SET owner=?, heartbeat=?, executions=executions+1 WHERE n=?`, r.Owner, r.Heartbeat.UnixNano(), r.n))
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	go l.beat()
+	return l, nil
+}
+
+func (r *Run) leaseFile() string { return filepath.Join(r.j.dir, "leases", r.ID) }
+
+// writeOwner puts the process id into the lock file, for cancel.
+func (l *Lease) writeOwner() error {
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	return err
+}
+
+// OwnerProcess returns the id of the process that executes the run; 0 when none
+// does.
+func (r *Run) OwnerProcess() int {
+	f, err := os.Open(r.leaseFile())
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	if syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil {
+		return 0 // nobody holds it; closing the file releases it again
+	}
+	pid := 0
+	fmt.Fscan(f, &pid) //nolint:errcheck // an unreadable owner is no owner
+	return pid
+}
+
+// beat does not wait for the disk: a heartbeat that is lost does no harm.
+func (l *Lease) beat() {
+	tick := time.NewTicker(HeartbeatInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop:
+			return
+		case now := <-tick.C:
+			_ = l.run.j.later(func(tx *sql.Conn) error {
+				_, err := tx.ExecContext(context.Background(), `UPDATE runs SET heartbeat=? WHERE n=?`, now.UnixNano(), l.run.n)
+				return err
+			})
+		}
+	}
+}
+
+// Release gives the run up.
+func (l *Lease) Release() {
+	close(l.stop)
+	os.Remove(l.run.leaseFile()) //nolint:errcheck // an empty file left behind does no harm
+	l.file.Close()
+}

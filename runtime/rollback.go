@@ -1,0 +1,337 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+)
+
+// Kinds of effects that rollback knows by name.
+const (
+	onRollbackKind = "on_rollback"
+	checkpointKind = "checkpoint"
+)
+
+// Report is what a rollback did.
+type Report struct {
+	To     string   `json:"to,omitempty"` // name of the checkpoint
+	Undone []Undone `json:"undone"`
+	Failed []Undone `json:"failed"`
+	Left   []Undone `json:"left"` // there is no way to take these back
+}
+
+// Undone is one effect in a Report.
+type Undone struct {
+	Place       string `json:"place"`
+	Kind        string `json:"kind"`
+	Description string `json:"description"`
+	Position    string `json:"position"`
+	Error       string `json:"error,omitempty"`
+}
+
+// Rollback takes back the effects of a run, newest first: all of them, or those
+// that came after the checkpoint called to. It goes on past those that fail. An
+// interrupted rollback goes on when it is called again.
+func (r *Runtime) Rollback(in Interrupt, id, to string) (*Outcome, error) {
+	run, err := r.find(id)
+	if err != nil {
+		return nil, err
+	}
+	if run.State == journal.RolledBack {
+		return nil, fault.New(fault.Usage, "the run %s was rolled back already", run.ID[:8])
+	}
+	x, _, err := r.reopen(in, run, false, nil)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	back, err := x.toUndo(to)
+	if err != nil {
+		return nil, err
+	}
+	registered, err := r.registered(in, run, back)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.SetState(journal.RollingBack, nil); err != nil {
+		return nil, err
+	}
+	rb := &rollback{x: x, registered: registered, report: &Report{To: to, Undone: []Undone{}, Failed: []Undone{}, Left: []Undone{}}}
+	if err := rb.all(back); err != nil {
+		return &Outcome{Run: run, State: journal.RollingBack, Rollback: rb.report}, err
+	}
+	return rb.conclude(run, back)
+}
+
+// rollBackAfter rolls back a run that has just failed with why.
+func (x *execution) rollBackAfter(out *Outcome, why error) (*Outcome, error) {
+	x.end() // gives the run up, for the rollback to take it
+	rolled, err := x.rt.Rollback(x.in, out.Run.ID, "")
+	if rolled != nil {
+		out.State, out.Rollback, out.Run = rolled.State, rolled.Rollback, rolled.Run
+	}
+	if err != nil {
+		return out, errors.Join(why, err)
+	}
+	return out, why
+}
+
+// toUndo returns the effects to take back, newest first.
+func (x *execution) toUndo(to string) ([]*journal.Effect, error) {
+	effects, err := x.run.Effects()
+	if err != nil {
+		return nil, err
+	}
+	after := int64(0)
+	if to != "" {
+		if after, err = checkpointDone(effects, to); err != nil {
+			return nil, err
+		}
+	}
+	var back []*journal.Effect
+	for _, e := range effects {
+		begun := e.Done == 0 || e.Done > after
+		if e.Write && begun && e.UndoStatus != journal.Undone && e.Status != journal.Skipped && !strings.HasPrefix(e.Place, "r") {
+			back = append(back, e)
+		}
+	}
+	sort.SliceStable(back, func(i, j int) bool {
+		a, b := back[i], back[j]
+		if (a.Done == 0) != (b.Done == 0) {
+			return a.Done == 0 // not finished: later than everything that was
+		}
+		if a.Done != b.Done {
+			return a.Done > b.Done
+		}
+		return a.Seq > b.Seq
+	})
+	return back, nil
+}
+
+func checkpointDone(effects []*journal.Effect, name string) (int64, error) {
+	var names []string
+	for _, e := range effects {
+		if e.Kind == checkpointKind && e.Status == journal.Done {
+			if e.Description == name {
+				return e.Done, nil
+			}
+			names = append(names, e.Description)
+		}
+	}
+	err := fault.New(fault.NotFound, "the run has no checkpoint %q", name)
+	if len(names) > 0 {
+		err.Hint = "it has " + strings.Join(names, ", ")
+	}
+	return 0, err
+}
+
+// registered finds the functions that on_rollback was given, by replaying the
+// run: functions are not in the journal, but the script is.
+func (r *Runtime) registered(in Interrupt, run *journal.Run, back []*journal.Effect) (func(string) func(*starlark.Thread) error, error) {
+	needed := false
+	for _, e := range back {
+		needed = needed || e.Kind == onRollbackKind
+	}
+	if !needed {
+		return func(string) func(*starlark.Thread) error { return nil }, nil
+	}
+	x, inputs, err := r.reopen(in, run, true, nil)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = x.execute(run.Script, inputs)
+	if why := x.explain(err); fault.Is(why, fault.Mismatch, fault.Internal) {
+		return nil, why
+	}
+	return x.door.Registered, nil
+}
+
+type rollback struct {
+	x          *execution
+	registered func(place string) func(*starlark.Thread) error
+	report     *Report
+}
+
+func (rb *rollback) all(back []*journal.Effect) error {
+	for _, e := range back {
+		if rb.x.stop.Err() != nil {
+			return stopped
+		}
+		if err := rb.one(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one takes back one effect. Its error is one of the journal, or of a run that
+// has to stop; a failing undo is in the report.
+func (rb *rollback) one(e *journal.Effect) error {
+	item := Undone{Place: e.Place, Kind: e.Kind, Description: e.Description, Position: e.Pos}
+	undo, err := rb.undoOf(e)
+	if err == nil && undo == nil {
+		return nil // it left nothing
+	}
+	if errors.Is(err, errNoUndo) {
+		rb.report.Left = append(rb.report.Left, item)
+		return rb.x.run.SetUndo(e, journal.NoUndo, "")
+	}
+	began := time.Now()
+	rb.emit(event.UndoStarted, e, "", nil, 0)
+	if err == nil {
+		if err := rb.x.run.SetUndo(e, journal.UndoBegun, ""); err != nil {
+			return err
+		}
+		err = undo()
+	}
+	if errors.Is(err, branch.ErrSuspended) || rb.x.stop.Err() != nil && err != nil {
+		return err
+	}
+	if err != nil {
+		item.Error = rb.x.explain(err).Error()
+		rb.report.Failed = append(rb.report.Failed, item)
+		rb.emit(event.UndoEnded, e, "failed", err, time.Since(began))
+		return rb.x.run.SetUndo(e, journal.UndoFailed, item.Error)
+	}
+	rb.report.Undone = append(rb.report.Undone, item)
+	rb.emit(event.UndoEnded, e, "undone", nil, time.Since(began))
+	return rb.x.run.SetUndo(e, journal.Undone, "")
+}
+
+func (rb *rollback) emit(t event.Type, e *journal.Effect, status string, err error, took time.Duration) {
+	ev := event.Event{Type: t, Time: time.Now(), Run: rb.x.run.ID, Place: e.Place, Kind: e.Kind, Write: true, Text: e.Description, Status: status, Duration: took}
+	if err != nil {
+		ev.Error = rb.x.explain(err).Error()
+	}
+	rb.x.rt.cfg.Events.Emit(ev)
+}
+
+var errNoUndo = errors.New("there is no way to take it back")
+
+// undoOf returns what takes e back; nil for nothing to do.
+func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
+	if e.Kind == onRollbackKind {
+		return rb.callback(e)
+	}
+	f := rb.x.rt.function(e.Kind)
+	if f == nil {
+		return nil, fault.New(fault.Internal, "this program has no builtin %s any more", e.Kind)
+	}
+	if err := rb.x.run.Details(e); err != nil {
+		return nil, err
+	}
+	do, err := rb.restore(e)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := do.(effect.Traceless); ok {
+		return nil, nil
+	}
+	undoer, ok := do.(effect.Undoer)
+	if !ok {
+		if e.Status == journal.Erred || e.Status == journal.Caught {
+			return nil, nil // it failed, and says what it left in its error
+		}
+		return nil, errNoUndo
+	}
+	if e.Undo == nil {
+		return nil, nil
+	}
+	return func() error { return rb.x.door.Undo(rb.x.door.Cut, undoer, e) }, nil
+}
+
+func (rb *rollback) restore(e *journal.Effect) (effect.Performer, error) {
+	args, err := rb.x.door.Codec.Decode(e.Args)
+	if err != nil {
+		return nil, err
+	}
+	dict, ok := args.(*starlark.Dict)
+	if !ok {
+		return nil, fault.New(fault.Failed, "the arguments of %s %s are damaged", e.Kind, e.Place)
+	}
+	do, _, err := rb.x.rt.function(e.Kind).Restore(dict)
+	if err != nil {
+		return nil, err
+	}
+	return rb.x.door.Expanded(do)
+}
+
+// callback calls a function of the script, in a branch of its own whose path
+// tells the effect that it belongs to.
+func (rb *rollback) callback(e *journal.Effect) (func() error, error) {
+	fn := rb.registered(e.Place)
+	if fn == nil {
+		return nil, fault.New(fault.Mismatch, "the replay of the run did not register the function for %s", e.Place)
+	}
+	return func() error {
+		b := branch.NewRoot(rb.x.stop, "r"+strings.Replace(e.Place, "#", ":", 1), rb.x.tree)
+		thread := rb.x.newThread(b)
+		detach := b.Attach(thread)
+		defer detach()
+		_, err := b.InScope(thread, false, func() (starlark.Value, error) { return starlark.None, fn(thread) })
+		return err
+	}, nil
+}
+
+// conclude records the end of the rollback. After one to a checkpoint the run can
+// be resumed from there.
+func (rb *rollback) conclude(run *journal.Run, back []*journal.Effect) (*Outcome, error) {
+	state := journal.RolledBack
+	var why error
+	if to := rb.report.To; to != "" {
+		state = journal.Cancelled
+		why = fault.New(fault.Cancelled, "rolled back to the checkpoint %q", to)
+		if err := rb.dropAfter(run, to); err != nil {
+			return nil, err
+		}
+	}
+	if n := len(rb.report.Failed); n > 0 {
+		state = journal.Failed
+		why = fault.New(fault.Failed, "%d of %d effects could not be taken back", n, len(back)).
+			WithHint("see to what is in the way, then try again: provisioning rollback %s", run.ID[:8])
+	}
+	if err := run.SetState(state, why); err != nil {
+		return nil, err
+	}
+	out := &Outcome{Run: run, State: state, Rollback: rb.report}
+	rb.x.emitEnd(state, nil)
+	if state == journal.Failed {
+		return out, why
+	}
+	return out, nil
+}
+
+func (rb *rollback) dropAfter(run *journal.Run, to string) error {
+	effects, err := run.Effects()
+	if err != nil {
+		return err
+	}
+	done, err := checkpointDone(effects, to)
+	if err != nil {
+		return err
+	}
+	return run.DropAfter(done)
+}
+
+func (u Undone) String() string {
+	text := fmt.Sprintf("%s %s  %s", u.Kind, u.Description, u.Position)
+	if u.Error != "" {
+		text += ": " + u.Error
+	}
+	return text
+}

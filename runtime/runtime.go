@@ -1,0 +1,145 @@
+// Package runtime executes scripts: it starts, resumes, replays, plans and rolls
+// back runs on this machine.
+//
+//	rt := runtime.New(runtime.Config{Workspace: ws, Modules: builtins.All, Key: key})
+//	defer rt.Close()
+//	outcome, err := rt.Start(ctx, runtime.Start{Script: "deploy.star"})
+//
+// A run is a function of its source, its arguments and the results of its
+// effects, which the journal keeps. So a run can be executed again from the
+// beginning at any time, and comes to the same place without acting: that is
+// what resume, replay and rollback are made of.
+package runtime
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/module"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+)
+
+// Config says what runs have to do with.
+type Config struct {
+	Workspace workspace.Workspace
+	Modules   []*module.Module    // the builtins
+	Globals   starlark.StringDict // further names that scripts see
+	Stdlib    fs.FS               // what load("@std//…") finds; may be nil
+	Key       *seal.Key           // seals secrets; used when there is one
+	Events    event.Sink          // nil: nobody listens
+	Person    door.Person         // answers questions; nil: runs wait
+	CacheDir  string              // of compiled scripts; "": none
+}
+
+// Runtime executes runs of one workspace.
+type Runtime struct {
+	cfg     Config
+	program string
+	journal func() (*journal.Journal, error)
+	mu      sync.Mutex
+	open    *journal.Journal
+	funcs   map[string]*module.Func // by name
+}
+
+// New returns a runtime. It opens nothing before it is needed.
+func New(cfg Config) *Runtime {
+	if cfg.Events == nil {
+		cfg.Events = event.Discard
+	}
+	r := &Runtime{cfg: cfg}
+	r.program, _ = os.Executable() // scripts that ask for it get ""
+	r.journal = sync.OnceValues(func() (*journal.Journal, error) {
+		j, err := journal.Open(cfg.Workspace.State)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.open = j
+		return j, err
+	})
+	return r
+}
+
+// Journal returns the journal of the workspace.
+func (r *Runtime) Journal() (*journal.Journal, error) { return r.journal() }
+
+// Close waits until the journal is on disk.
+func (r *Runtime) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open == nil {
+		return nil
+	}
+	return r.open.Close()
+}
+
+// function finds the builtin called name.
+func (r *Runtime) function(name string) *module.Func {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.funcs == nil {
+		r.funcs = map[string]*module.Func{}
+		for _, m := range r.cfg.Modules {
+			for _, f := range m.Funcs() {
+				r.funcs[f.Name()] = f
+			}
+		}
+	}
+	return r.funcs[name]
+}
+
+// Start says which script to run, and how.
+type Start struct {
+	Script            string                    // file
+	Entry             string                    // function to call; "": main, if there is one
+	Params            map[string]starlark.Value // of the parameter file
+	Flags             map[string][]string       // texts of the command line, by parameter
+	Infra             string
+	AllowPaths        []string          // directories outside of the workspace that the script may use
+	Limits            map[string]string // by name, see sandbox.Limits.Set
+	RollbackOnFailure bool
+}
+
+// Outcome is how an execution of a run ended. It is there also when there is an
+// error, unless the run could not be begun.
+type Outcome struct {
+	Run      *journal.Run // nil in check mode
+	State    journal.State
+	Value    starlark.Value // what the entry function returned
+	Plan     *plan.Plan     // in check mode
+	Rollback *Report        // when there was one
+	Replayed int            // effects that were answered by the journal
+}
+
+// grace is how long effects under way may go on after the run was told to stop.
+const grace = 60 * time.Second
+
+// Interrupt says when and how a run is to stop.
+type Interrupt struct {
+	Stop context.Context // start nothing new
+	Cut  context.Context // cut off what is under way, too
+}
+
+// limits puts the limits of a run together.
+func limits(texts map[string]string) (sandbox.Limits, error) {
+	l := sandbox.DefaultLimits
+	for name, text := range texts {
+		if err := l.Set(name, text); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// stopped is the cause of a run that a person has told to stop.
+var stopped = fault.New(fault.Cancelled, "the run was interrupted")

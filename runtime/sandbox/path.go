@@ -1,0 +1,269 @@
+package sandbox
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// Path is a file name that was checked against the roots.
+type Path struct {
+	Name string // as the script wrote it
+	Abs  string // absolute, cleaned, without following links
+	rel  string // below the root
+	root *root
+}
+
+// Resource is the name of the file for effect.Toucher.
+func (p Path) Resource() string { return "file:" + p.Abs }
+
+// Child is the path of an entry of the directory p.
+func (p Path) Child(name string) Path {
+	return Path{
+		Name: keepSlashes(p.Name, filepath.Join(p.Name, name)),
+		Abs:  filepath.Join(p.Abs, name),
+		rel:  filepath.Join(p.rel, name),
+		root: p.root,
+	}
+}
+
+// Parent is the directory of p. That of a root is the root itself.
+func (p Path) Parent() Path {
+	if p.IsRoot() {
+		return p
+	}
+	name := keepSlashes(p.Name, filepath.Dir(p.Name))
+	return Path{Name: name, Abs: filepath.Dir(p.Abs), rel: filepath.Dir(p.rel), root: p.root}
+}
+
+// keepSlashes: "//" means the workspace, and cleaning makes it "/".
+func keepSlashes(name, cleaned string) string {
+	if strings.HasPrefix(name, "//") {
+		return "/" + cleaned
+	}
+	return cleaned
+}
+
+// Sibling is another entry of the directory of p.
+func (p Path) Sibling(name string) Path { return p.Parent().Child(name) }
+
+// IsRoot reports whether p is the workspace itself, or a granted directory.
+func (p Path) IsRoot() bool { return p.rel == "." }
+
+// SameRoot reports whether p can be renamed to q.
+func (p Path) SameRoot(q Path) bool { return p.root == q.root }
+
+// Contains reports whether q is p or lies in it, by name.
+func (p Path) Contains(q Path) bool {
+	_, ok := below(p.Abs, q.Abs)
+	return ok
+}
+
+func (p Path) Open() (*os.File, error) { return p.OpenFile(os.O_RDONLY, 0) }
+
+func (p Path) OpenFile(flag int, mode fs.FileMode) (*os.File, error) {
+	return at(p, "open", follow, func(dir *os.Root, name string) (*os.File, error) {
+		if p.root.state == "" {
+			return dir.OpenFile(name, flag, mode)
+		}
+		return openSame(dir, name, flag, mode)
+	})
+}
+
+// ReadFile reads at most limit bytes; a larger file is an error. limit 0 means
+// no limit.
+func (p Path) ReadFile(limit int64) ([]byte, error) {
+	f, err := p.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, p.fault("read", err)
+	}
+	if info.IsDir() {
+		return nil, fault.New(fault.Invalid, "cannot read %q: it is a directory", p.Name)
+	}
+	var r io.Reader = f
+	if limit > 0 {
+		r = io.LimitReader(f, limit+1)
+	}
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, p.fault("read", err)
+	}
+	if limit > 0 && int64(len(data)) > limit {
+		return nil, fault.New(fault.Limit, "cannot read %q: it is larger than %d bytes", p.Name, limit)
+	}
+	return data, nil
+}
+
+// WriteFile replaces the file in one step: whoever reads it, and whatever
+// crashes, sees the old content or the new one. The new content is durable when
+// WriteFile returns.
+func (p Path) WriteFile(data []byte, mode fs.FileMode) error {
+	return p.WriteFrom(bytes.NewReader(data), mode)
+}
+
+// WriteFrom is WriteFile for content that need not fit into memory.
+func (p Path) WriteFrom(r io.Reader, mode fs.FileMode) error {
+	_, err := at(p, "write", noFollow, func(dir *os.Root, name string) (struct{}, error) {
+		parent, base := filepath.Split(name)
+		tmp := parent + "." + base + "." + rand.Text()[:10] + ".tmp"
+		if err := writeNew(dir, tmp, r, mode); err != nil {
+			return struct{}{}, err
+		}
+		if err := dir.Rename(tmp, name); err != nil {
+			_ = dir.Remove(tmp) // the first error is the one to report
+			return struct{}{}, err
+		}
+		if d, err := dir.Open(filepath.Dir(name)); err == nil { // make the new name durable
+			_ = d.Sync() // some file systems cannot; the rename stands all the same
+			d.Close()
+		}
+		return struct{}{}, nil
+	})
+	return err
+}
+
+func writeNew(dir *os.Root, name string, r io.Reader, mode fs.FileMode) error {
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	err = errors.Join(err, f.Chmod(mode.Perm()), f.Sync(), f.Close())
+	if err != nil {
+		_ = dir.Remove(name)
+	}
+	return err
+}
+
+func (p Path) Stat() (fs.FileInfo, error) { return at(p, "stat", follow, (*os.Root).Stat) }
+
+func (p Path) Lstat() (fs.FileInfo, error) { return at(p, "stat", noFollow, (*os.Root).Lstat) }
+
+// ReadDir lists a directory, sorted by name. The state directory is not shown.
+func (p Path) ReadDir() ([]fs.DirEntry, error) {
+	f, err := p.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	entries, err := f.ReadDir(-1)
+	if err != nil {
+		return nil, p.fault("list", err)
+	}
+	shown := entries[:0]
+	for _, e := range entries {
+		if e.IsDir() && p.Child(e.Name()).isState() {
+			continue
+		}
+		shown = append(shown, e)
+	}
+	sort.Slice(shown, func(i, j int) bool { return shown[i].Name() < shown[j].Name() })
+	return shown, nil
+}
+
+func (p Path) Readlink() (string, error) {
+	return at(p, "read the link", noFollow, (*os.Root).Readlink)
+}
+
+func (p Path) Symlink(target string) error {
+	return p.do("link", noFollow, func(dir *os.Root, name string) error { return dir.Symlink(target, name) })
+}
+
+func (p Path) Mkdir(mode fs.FileMode) error {
+	return p.do("make", noFollow, func(dir *os.Root, name string) error { return dir.Mkdir(name, mode) })
+}
+
+// MkdirAll makes p and the directories above it that are missing.
+func (p Path) MkdirAll(mode fs.FileMode) error {
+	err := p.Mkdir(mode)
+	if fault.Is(err, fault.NotFound) && !p.IsRoot() {
+		if err := p.Parent().MkdirAll(mode); err != nil {
+			return err
+		}
+		err = p.Mkdir(mode)
+	}
+	if fault.Is(err, fault.Exists) {
+		if info, statErr := p.Stat(); statErr == nil && info.IsDir() {
+			return nil
+		}
+	}
+	return err
+}
+
+func (p Path) Chmod(mode fs.FileMode) error {
+	return p.do("change the mode of", follow, func(dir *os.Root, name string) error { return dir.Chmod(name, mode) })
+}
+
+func (p Path) Remove() error { return p.do("remove", noFollow, (*os.Root).Remove) }
+
+// RemoveAll removes p and everything in it, if it exists. What holds the state directory is
+// not removed.
+func (p Path) RemoveAll() error {
+	if p.HoldsState() {
+		return fault.New(fault.Permission, "cannot remove %q: the state directory is in it", p.Name)
+	}
+	err := p.do("remove", noFollow, (*os.Root).RemoveAll)
+	if fault.Is(err, fault.NotFound) { // a directory above it is missing
+		return nil
+	}
+	return err
+}
+
+// Rename moves p to the path to, which must lie in the same root.
+func (p Path) Rename(to Path) error {
+	if p.root != to.root {
+		return fault.New(fault.Invalid, "cannot move %q to %q: they are in different granted directories", p.Name, to.Name)
+	}
+	if p.HoldsState() {
+		return fault.New(fault.Permission, "cannot move %q: the state directory is in it", p.Name)
+	}
+	return p.do("move", noFollow, func(from *os.Root, oldName string) error {
+		if p.root.state == "" {
+			return from.Rename(p.rel, to.rel)
+		}
+		return to.do("move to", noFollow, func(into *os.Root, newName string) error {
+			return renameBetween(from, oldName, into, newName)
+		})
+	})
+}
+
+// fault says op and the path, and the reason without the system call's name.
+func (p Path) fault(op string, err error) error {
+	if err == nil || fault.As(err) != nil {
+		return err
+	}
+	kind := fault.Failed
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		kind = fault.NotFound
+	case errors.Is(err, fs.ErrExist):
+		kind = fault.Exists
+	case errors.Is(err, fs.ErrPermission):
+		kind = fault.Permission
+	case errors.Is(err, errEscapes) || strings.Contains(err.Error(), "path escapes from parent"):
+		return fault.New(fault.Permission, "cannot %s %q: a link in it leads out of the workspace", op, p.Name)
+	}
+	reason := err
+	var pe *fs.PathError
+	var le *os.LinkError
+	if errors.As(err, &pe) {
+		reason = pe.Err
+	} else if errors.As(err, &le) {
+		reason = le.Err
+	}
+	return &fault.Error{Kind: kind, Msg: fmt.Sprintf("cannot %s %q: %v", op, p.Name, reason), Cause: err}
+}

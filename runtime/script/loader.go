@@ -1,0 +1,317 @@
+// Package script finds, reads, compiles and evaluates the modules of a run, and
+// says where in them something went wrong.
+//
+// A module is named by the way it is loaded:
+//
+//	load("./x.star", …)      beside the module that loads it
+//	load("//dir/x.star", …)  below the root of the workspace
+//	load("@std//x.star", …)  of the standard library
+//
+// Each is evaluated once in a run, and its top level is pure. A resumed run
+// takes the sources from its journal, not from the disk.
+package script
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/rewrite"
+)
+
+// Loader loads the modules of one run. Its fields are set before the first use;
+// then it is safe for concurrent use.
+type Loader struct {
+	Workspace   string // root directory
+	Stdlib      fs.FS  // what @std// names
+	Predeclared starlark.StringDict
+	Check       bool                                         // rewrite the modules, so that unknown values are honest
+	Sources     map[string][]byte                            // not nil: the only sources there are, by name
+	OnSource    func(name string, content []byte) error      // called for every module that is read
+	NewThread   func(name string) (*starlark.Thread, func()) // for the top level of a loaded module
+	CacheDir    string                                       // of compiled programs; "": none
+
+	mu      sync.Mutex
+	modules map[string]*loaded
+	texts   map[string][]byte // by file name, for the lines in errors
+}
+
+type loaded struct {
+	done    chan struct{}
+	globals starlark.StringDict
+	err     error
+}
+
+// maxSource bounds the text of a module: the compiler recurses with its nesting.
+const maxSource = 1 << 20
+
+// Name returns the name of the module in the file at path: "//dir/x.star" below
+// the workspace, else its absolute path.
+func (l *Loader) Name(file string) (string, error) {
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real
+	}
+	if rel, err := filepath.Rel(l.Workspace, abs); err == nil && filepath.IsLocal(rel) {
+		return "//" + filepath.ToSlash(rel), nil
+	}
+	return abs, nil
+}
+
+// moduleName returns the name of what a module called from loads as spec.
+func moduleName(spec, from string) (string, error) {
+	switch {
+	case strings.HasPrefix(spec, "@std//"):
+		return clean("@std//", strings.TrimPrefix(spec, "@std//"), spec)
+	case strings.HasPrefix(spec, "//"):
+		return clean("//", strings.TrimPrefix(spec, "//"), spec)
+	case strings.HasPrefix(spec, "./"), strings.HasPrefix(spec, "../"):
+		for _, root := range []string{"@std//", "//"} {
+			if rest, ok := strings.CutPrefix(from, root); ok {
+				return clean(root, path.Join(path.Dir(rest), spec), spec)
+			}
+		}
+		return path.Join(path.Dir(from), spec), nil // a main script outside of the workspace
+	}
+	return "", fault.New(fault.Script, "cannot load %q: a module is named \"./x.star\", \"//dir/x.star\" or \"@std//x.star\"", spec)
+}
+
+func clean(root, rest, spec string) (string, error) {
+	rest = path.Clean(rest)
+	if !filepath.IsLocal(rest) || strings.ContainsAny(rest, "\x00\\") {
+		return "", fault.New(fault.Permission, "cannot load %q: it is outside of the workspace", spec)
+	}
+	return root + rest, nil
+}
+
+// FileName is how a module is called in positions.
+func FileName(name string) string { return strings.TrimPrefix(name, "//") }
+
+// read returns the text of the module called name.
+func (l *Loader) read(name string) ([]byte, error) {
+	if l.Sources != nil {
+		if src, ok := l.Sources[name]; ok {
+			return src, nil
+		}
+		if !strings.HasPrefix(name, "@std//") {
+			return nil, fault.New(fault.Mismatch, "the run never loaded the module %q", name)
+		}
+	}
+	src, err := l.open(name)
+	if err != nil {
+		return nil, err
+	}
+	if len(src) > maxSource {
+		return nil, fault.New(fault.Limit, "the module %q is larger than %d bytes", name, maxSource)
+	}
+	if l.OnSource != nil {
+		err = l.OnSource(name, src)
+	}
+	return src, err
+}
+
+func (l *Loader) open(name string) ([]byte, error) {
+	var src []byte
+	var err error
+	if rest, ok := strings.CutPrefix(name, "@std//"); ok {
+		if l.Stdlib == nil {
+			return nil, fault.New(fault.NotFound, "there is no module %q", name)
+		}
+		src, err = fs.ReadFile(l.Stdlib, rest)
+	} else if rest, ok := strings.CutPrefix(name, "//"); ok {
+		src, err = l.readInWorkspace(rest)
+	} else {
+		src, err = os.ReadFile(name)
+	}
+	if err != nil {
+		kind := fault.Failed
+		if os.IsNotExist(err) {
+			kind = fault.NotFound
+		}
+		return nil, &fault.Error{Kind: kind, Msg: fmt.Sprintf("cannot read the module %q: %v", name, reason(err)), Cause: err}
+	}
+	return src, nil
+}
+
+// readInWorkspace follows no link that leads out of the workspace.
+func (l *Loader) readInWorkspace(rel string) ([]byte, error) {
+	root, err := os.OpenRoot(l.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(filepath.FromSlash(rel))
+}
+
+func reason(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// Load is the load function of threads: it evaluates the module that thread's
+// module, called from, names spec, unless that has been done.
+func (l *Loader) Load(thread *starlark.Thread, spec string) (starlark.StringDict, error) {
+	chain, _ := thread.Local(chainKey).([]string)
+	from := ""
+	if len(chain) > 0 {
+		from = chain[len(chain)-1]
+	}
+	name, err := moduleName(spec, from)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range chain {
+		if c == name {
+			return nil, fault.New(fault.Script, "modules load each other in a circle: %s", strings.Join(append(chain[i:], name), " -> "))
+		}
+	}
+	l.mu.Lock()
+	m := l.modules[name]
+	if m == nil {
+		m = &loaded{done: make(chan struct{})}
+		if l.modules == nil {
+			l.modules = map[string]*loaded{}
+		}
+		l.modules[name] = m
+		l.mu.Unlock()
+		m.globals, m.err = l.evaluate(name, chain)
+		close(m.done)
+	} else {
+		l.mu.Unlock()
+		<-m.done
+	}
+	return m.globals, m.err
+}
+
+const chainKey = "provisioning.load"
+
+// SetModule notes that thread evaluates the module called name.
+func SetModule(thread *starlark.Thread, name string, chain ...string) {
+	thread.SetLocal(chainKey, append(chain[:len(chain):len(chain)], name))
+}
+
+func (l *Loader) evaluate(name string, chain []string) (starlark.StringDict, error) {
+	src, err := l.read(name)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := l.Compile(name, src, false)
+	if err != nil {
+		return nil, err
+	}
+	thread, done := l.NewThread(FileName(name))
+	defer done()
+	thread.Load = l.Load
+	SetModule(thread, name, chain...)
+	globals, err := prog.Init(thread, l.Predeclared)
+	if err != nil {
+		return nil, err
+	}
+	globals.Freeze()
+	return globals, nil
+}
+
+// Main reads and compiles the main module of a run.
+func (l *Loader) Main(name string) (*starlark.Program, error) {
+	src, err := l.read(name)
+	if err != nil {
+		return nil, err
+	}
+	return l.Compile(name, src, true)
+}
+
+// Options is the dialect: strict Starlark and set. The main module may also have
+// if and for at its top level.
+func Options(main bool) *syntax.FileOptions {
+	return &syntax.FileOptions{Set: true, TopLevelControl: main, GlobalReassign: main}
+}
+
+// Compile compiles the text of a module, or takes the program from the cache.
+func (l *Loader) Compile(name string, src []byte, main bool) (*starlark.Program, error) {
+	file := FileName(name)
+	l.mu.Lock()
+	if l.texts == nil {
+		l.texts = map[string][]byte{}
+	}
+	l.texts[file] = src
+	l.mu.Unlock()
+
+	cached := l.cacheFile(file, src, main)
+	if prog := readProgram(cached); prog != nil {
+		return prog, nil
+	}
+	opts := Options(main)
+	f, err := opts.Parse(file, src, 0)
+	if err != nil {
+		return nil, l.Explain(err)
+	}
+	if l.Check {
+		rewrite.File(f)
+	}
+	prog, err := starlark.FileProgram(f, l.Predeclared.Has)
+	if err != nil {
+		return nil, l.Explain(err)
+	}
+	writeProgram(cached, prog)
+	return prog, nil
+}
+
+// minCached is the size from which reading a compiled program is faster than
+// compiling the text.
+const minCached = 4 << 10
+
+// cacheFile is where the compiled form of a text is kept; "" for nowhere.
+func (l *Loader) cacheFile(file string, src []byte, main bool) string {
+	if l.CacheDir == "" || len(src) < minCached {
+		return ""
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %t %t %q %q\n", starlark.CompilerVersion, main, l.Check, file, l.Predeclared.Keys())
+	h.Write(src)
+	return filepath.Join(l.CacheDir, fmt.Sprintf("%x.starc", h.Sum(nil)[:20]))
+}
+
+func readProgram(file string) *starlark.Program {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	prog, err := starlark.CompiledProgram(f)
+	if err != nil {
+		return nil // it is written anew
+	}
+	return prog
+}
+
+// writeProgram fails in silence: the cache only saves time.
+func writeProgram(file string, prog *starlark.Program) {
+	if file == "" || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
+		return
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return
+	}
+	err = prog.Write(f)
+	if cerr := f.Close(); err != nil || cerr != nil || os.Rename(f.Name(), file) != nil {
+		os.Remove(f.Name()) //nolint:errcheck // see above
+	}
+}

@@ -1,0 +1,89 @@
+package script
+
+import (
+	"os"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/docstring"
+)
+
+// Signature is what can be said of an entry function without evaluating its
+// script.
+type Signature struct {
+	Doc    docstring.Doc
+	Params []Param // without *args and **kwargs; Default is set only for literals
+}
+
+// ReadSignature reads the signature of the function entry ("" for main) in a
+// script. A script without such a function has an empty one.
+func ReadSignature(file, entry string) (Signature, error) {
+	var sig Signature
+	src, err := os.ReadFile(file)
+	if err != nil {
+		kind := fault.Failed
+		if os.IsNotExist(err) {
+			kind = fault.NotFound
+		}
+		return sig, fault.New(kind, "cannot read the script %q: %v", file, reason(err))
+	}
+	f, err := Options(true).Parse(file, src, 0)
+	if err != nil {
+		l := &Loader{texts: map[string][]byte{file: src}}
+		return sig, l.Explain(err)
+	}
+	if entry == "" {
+		entry = "main"
+	}
+	for _, stmt := range f.Stmts {
+		if def, ok := stmt.(*syntax.DefStmt); ok && def.Name.Name == entry {
+			return signatureOf(def), nil
+		}
+	}
+	return sig, nil
+}
+
+func signatureOf(def *syntax.DefStmt) Signature {
+	var sig Signature
+	if len(def.Body) > 0 {
+		if stmt, ok := def.Body[0].(*syntax.ExprStmt); ok {
+			if lit, ok := stmt.X.(*syntax.Literal); ok {
+				text, _ := lit.Value.(string)
+				sig.Doc = docstring.Parse(text)
+			}
+		}
+	}
+	types := map[string]string{}
+	for _, a := range sig.Doc.Args {
+		types[a.Name] = a.Type
+	}
+	for _, p := range def.Params {
+		param := Param{}
+		switch p := p.(type) {
+		case *syntax.Ident:
+			param.Name = p.Name
+		case *syntax.BinaryExpr:
+			param.Name = p.X.(*syntax.Ident).Name
+			thread := new(starlark.Thread)
+			thread.SetMaxExecutionSteps(10_000)
+			v, err := starlark.EvalExprOptions(Options(false), thread, p.Y, starlark.StringDict{})
+			if err != nil {
+				v = starlark.None // not a literal: known when the script is evaluated
+			}
+			param.Default = v
+		default:
+			continue
+		}
+		param.Help, param.Type = sig.Doc.Arg(param.Name), types[param.Name]
+		if param.Default != nil && param.Default != starlark.None {
+			param.Type = param.Default.Type()
+		}
+		if param.Type == "" {
+			param.Type = "string"
+		}
+		sig.Params = append(sig.Params, param)
+	}
+	return sig
+}

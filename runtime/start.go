@@ -1,0 +1,333 @@
+package runtime
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/script"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// Start executes a script as a new run. Mistakes in the script's text or in the
+// arguments are found before there is a run.
+func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
+	x, name, prog, globals, err := r.ready(in, s, false)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	inputs := Inputs{s.Entry, s.Params, s.Flags}
+	run, err := r.create(x, name, inputs, s)
+	if err != nil {
+		return nil, err
+	}
+	x.rt.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(name)})
+	v, err := x.enter(name, prog, globals, inputs)
+	out, err := x.conclude(v, err)
+	if out.State == journal.Failed && s.RollbackOnFailure {
+		return x.rollBackAfter(out, err)
+	}
+	return out, err
+}
+
+// Check plans a script: it makes the reads and none of the writes.
+func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
+	x, name, prog, globals, err := r.ready(in, s, true)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, err := x.enter(name, prog, globals, Inputs{s.Entry, s.Params, s.Flags})
+	if undecided(err) {
+		x.stopPlan(err)
+		v, err = starlark.None, nil
+	}
+	out, err := x.conclude(v, err)
+	out.Plan = x.door.Plan
+	return out, err
+}
+
+// ready compiles the script, evaluates its top level as far as that is pure, and
+// checks the arguments. globals is nil for a script whose top level acts.
+func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name string, prog *starlark.Program, globals starlark.StringDict, err error) {
+	x, err = r.prepare(in, request{
+		id: uuid.NewString(), infra: s.Infra, allowPaths: s.AllowPaths, limits: s.Limits, check: check, box: seal.NewBox(),
+	})
+	if err != nil {
+		return nil, "", nil, nil, err
+	}
+	var sources []source
+	x.loader.OnSource = func(name string, content []byte) error {
+		if x.run != nil {
+			return x.run.AddSource(name, content)
+		}
+		sources = append(sources, source{name, content})
+		return nil
+	}
+	x.sources = func() []source { return sources }
+	if name, err = x.loader.Name(s.Script); err != nil {
+		return x, "", nil, nil, err
+	}
+	if prog, err = x.loader.Main(name); err != nil {
+		return x, name, nil, nil, x.explain(err)
+	}
+	globals, err = x.pureGlobals(name, prog)
+	if err != nil || globals == nil {
+		return x, name, prog, nil, x.explain(err)
+	}
+	_, _, err = Inputs{s.Entry, s.Params, s.Flags}.bind(globals)
+	return x, name, prog, globals, err
+}
+
+type source struct {
+	name    string
+	content []byte
+}
+
+// pureGlobals evaluates the top level of the main module while effects are
+// refused. It returns nil for one that has effects. What it prints is held back
+// until it is known to be the evaluation that counts.
+func (x *execution) pureGlobals(name string, prog *starlark.Program) (starlark.StringDict, error) {
+	thread, b, done := x.pureThread(script.FileName(name))
+	defer done()
+	script.SetModule(thread, name)
+	var printed []string
+	thread.Print = func(_ *starlark.Thread, msg string) { printed = append(printed, msg) }
+	globals, err := prog.Init(thread, x.loader.Predeclared)
+	if b.Refused {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	globals.Freeze()
+	x.printed = printed
+	return globals, nil
+}
+
+// create adds the run to the journal and takes it for this process.
+func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*journal.Run, error) {
+	j, err := r.Journal()
+	if err != nil {
+		return nil, err
+	}
+	params, err := inputs.encode()
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "cannot record the parameters")
+	}
+	key, err := r.sealKey(x.box)
+	if err != nil {
+		return nil, err
+	}
+	run, err := j.Create(journal.Run{
+		ID: x.shared.ID, Script: name, Entry: s.Entry, Params: params, Key: key,
+		Options: journal.Options{Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := x.record(run); err != nil {
+		return nil, err
+	}
+	for _, src := range x.sources() {
+		if err := run.AddSource(src.name, src.content); err != nil {
+			return nil, err
+		}
+	}
+	if err := run.SetState(journal.Running, nil); err != nil {
+		return nil, err
+	}
+	for _, line := range x.printed {
+		if err := x.door.Print("0", line); err != nil {
+			return nil, err
+		}
+	}
+	return run, nil
+}
+
+// Answer settles an effect that waits for a person.
+type Answer struct {
+	Place  string
+	Choice string // done, redo, skip, or a choice of an approval
+	Reason string
+}
+
+// Resume goes on with a run that failed, was interrupted, waits, or lost its
+// process. Effects that the journal knows are not performed again.
+func (r *Runtime) Resume(in Interrupt, id string, answers ...Answer) (*Outcome, error) {
+	run, err := r.find(id)
+	if err != nil {
+		return nil, err
+	}
+	switch run.State {
+	case journal.Completed:
+		return nil, fault.New(fault.Usage, "the run %s has completed; there is nothing to resume", run.ID[:8])
+	case journal.RolledBack, journal.RollingBack:
+		return nil, fault.New(fault.Usage, "the run %s was rolled back; there is nothing to resume", run.ID[:8]).
+			WithHint("start it again with: provisioning run %s", script.FileName(run.Script))
+	}
+	x, inputs, err := r.reopen(in, run, false, nil)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range answers {
+		if err := x.answer(a); err != nil {
+			return nil, err
+		}
+	}
+	if err := run.SetState(journal.Running, nil); err != nil {
+		return nil, err
+	}
+	r.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(run.Script), Status: "resumed", Done: int64(x.door.Past.Len())})
+	v, err := x.execute(run.Script, inputs)
+	out, err := x.conclude(v, err)
+	out.Replayed = x.door.Past.Len()
+	if out.State == journal.Failed && run.Options.RollbackOnFailure {
+		return x.rollBackAfter(out, err)
+	}
+	return out, err
+}
+
+func (r *Runtime) find(id string) (*journal.Run, error) {
+	j, err := r.Journal()
+	if err != nil {
+		return nil, err
+	}
+	return j.Find(id)
+}
+
+// answer records an answer, also to a question that has not been asked.
+func (x *execution) answer(a Answer) error {
+	if !x.door.Past.Open(a.Place) {
+		return fault.New(fault.Usage, "the effect %q of run %s is not in doubt", a.Place, x.run.ID[:8]).
+			WithHint("see: provisioning runs show %s", x.run.ID[:8])
+	}
+	q := journal.Question{Place: a.Place, Kind: "in_doubt", Choices: []string{door.AnswerDone, door.AnswerRedo, door.AnswerSkip}, Asked: time.Now()}
+	if err := x.run.Ask(q); err != nil {
+		return err
+	}
+	return x.run.Answer(a.Place, a.Choice, a.Reason)
+}
+
+// reopen prepares an execution of a run that is in the journal. sources replace
+// those that the journal keeps, unless nil.
+func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources map[string][]byte) (*execution, Inputs, error) {
+	inputs, err := decodeInputs(run.Entry, run.Params)
+	if err != nil {
+		return nil, inputs, fault.Wrap(fault.Failed, err, "cannot read the parameters of run %s", run.ID)
+	}
+	box, err := r.openKey(run)
+	if err != nil {
+		return nil, inputs, err
+	}
+	if sources == nil {
+		if sources, err = run.Sources(); err != nil {
+			return nil, inputs, err
+		}
+	}
+	x, err := r.prepare(in, request{
+		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: run.Options.Limits,
+		replay: replay, box: box, sources: sources,
+	})
+	if err != nil {
+		return nil, inputs, err
+	}
+	return x, inputs, x.restore(run, replay)
+}
+
+// restore gives the execution the past of its run.
+func (x *execution) restore(run *journal.Run, replay bool) error {
+	if err := openSecrets(run, x.box, x.shared.Secrets); err != nil {
+		return err
+	}
+	if replay {
+		x.run, x.door.Record = run, run
+		j, err := x.rt.Journal()
+		if err != nil {
+			return err
+		}
+		x.door.Codec.Blobs, x.door.Codec.Limit = j.Blobs, maxInline
+	} else if err := x.record(run); err != nil {
+		return err
+	}
+	// After the lease was taken: until then another process may have written.
+	effects, err := run.Effects()
+	if err != nil {
+		return err
+	}
+	x.door.SetPast(door.NewPast(effects))
+	return nil
+}
+
+// Secrets returns the secrets of a run, for those who show what it did.
+func (r *Runtime) Secrets(run *journal.Run) (*value.Secrets, error) {
+	box, err := r.openKey(run)
+	if err != nil {
+		return nil, err
+	}
+	secrets := value.NewSecrets(box.Key)
+	return secrets, openSecrets(run, box, secrets)
+}
+
+func openSecrets(run *journal.Run, box *seal.Box, into *value.Secrets) error {
+	sealed, err := run.Secrets()
+	if err != nil {
+		return err
+	}
+	for _, s := range sealed {
+		plain, err := box.Open(s.Sealed)
+		if err != nil {
+			return err
+		}
+		into.Add(s.Name, string(plain))
+	}
+	return nil
+}
+
+// execute compiles and enters the main module.
+func (x *execution) execute(name string, inputs Inputs) (starlark.Value, error) {
+	prog, err := x.loader.Main(name)
+	if err != nil {
+		return nil, err
+	}
+	return x.enter(name, prog, nil, inputs)
+}
+
+// Replay executes a run from its journal alone, acting on nothing. file, unless
+// "", is a script to use in place of the one that was run. The first difference
+// is the error.
+func (r *Runtime) Replay(in Interrupt, id, file string) (*Outcome, error) {
+	run, err := r.find(id)
+	if err != nil {
+		return nil, err
+	}
+	var sources map[string][]byte
+	if file != "" {
+		if sources, err = r.replaced(run, file); err != nil {
+			return nil, err
+		}
+	}
+	x, inputs, err := r.reopen(in, run, true, sources)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, err := x.execute(run.Script, inputs)
+	return x.replayed(run, v, err)
+}
