@@ -44,9 +44,11 @@ type execution struct {
 	sources func() []source // modules that were read before there was a run
 	printed []string        // what the top level printed then
 
-	stop context.Context
-	halt context.CancelCauseFunc // ends stop
-	end  func()                  // releases everything
+	stop   context.Context
+	halt   context.CancelCauseFunc // ends stop
+	deafen func()                  // stops listening to interruptions
+	settle func()                  // ends the contexts
+	end    func()                  // releases everything
 }
 
 // request is what an execution has to know of a run before it begins.
@@ -72,14 +74,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		return nil, err
 	}
 	x := &execution{rt: r, in: in, box: req.box}
-	x.stop, x.halt = context.WithCancelCause(context.Background())
-	cut, cutOff := context.WithCancelCause(context.Background())
-	forward := []func() bool{
-		context.AfterFunc(in.Stop, func() { x.halt(stopped) }),
-		context.AfterFunc(in.Cut, func() { x.halt(stopped); cutOff(stopped) }),
-		context.AfterFunc(x.stop, func() { time.AfterFunc(grace, func() { cutOff(stopped) }) }),
-	}
-	x.budget = sandbox.NewBudget(l, func(err error) { x.halt(err) })
+	cut := x.listen(in, l)
 	x.shared = &effect.Run{
 		ID: req.id, Infra: req.infra, Check: req.check, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
 		Secrets: value.NewSecrets(req.box.Key), Program: r.program,
@@ -96,25 +91,46 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		x.door.Plan = plan.New()
 	}
 	x.tree = &branch.Tree{
-		Budget: x.budget, Host: x.door, Events: r.cfg.Events, RunID: req.id, Check: req.check, NewThread: x.newThread,
+		Budget: x.budget, Host: x.door, Events: r.cfg.Events, RunID: req.id, Check: req.check, Replay: req.replay, NewThread: x.newThread,
 	}
 	x.loader = r.newLoader(x, req)
 	x.tree.Explain = x.loader.Explain
-	x.budget.Guard(cut)
 	x.end = sync.OnceFunc(func() {
-		for _, stopForwarding := range forward[:2] {
-			stopForwarding()
-		}
+		x.deafen()
 		x.shared.Live.CloseAll()
-		forward[2]()
-		x.halt(nil)
-		cutOff(nil)
+		x.settle()
 		files.Close()
 		if x.lease != nil {
 			x.lease.Release()
 		}
 	})
 	return x, nil
+}
+
+// listen makes the contexts and the budget that end what x executes from now on.
+// It returns the context that ends when effects are to be cut off.
+func (x *execution) listen(in Interrupt, l sandbox.Limits) context.Context {
+	stop, halt := context.WithCancelCause(context.Background())
+	cut, cutOff := context.WithCancelCause(context.Background())
+	forward := []func() bool{
+		context.AfterFunc(in.Stop, func() { halt(stopped) }),
+		context.AfterFunc(in.Cut, func() { halt(stopped); cutOff(stopped) }),
+	}
+	late := context.AfterFunc(stop, func() { time.AfterFunc(grace, func() { cutOff(stopped) }) })
+	x.in, x.stop, x.halt = in, stop, halt
+	x.budget = sandbox.NewBudget(l, func(err error) { halt(err) })
+	x.budget.Guard(cut)
+	x.deafen = func() {
+		for _, stopForwarding := range forward {
+			stopForwarding()
+		}
+	}
+	x.settle = func() {
+		late()
+		halt(nil)
+		cutOff(nil)
+	}
+	return cut
 }
 
 func (r *Runtime) newLoader(x *execution, req request) *script.Loader {

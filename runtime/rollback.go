@@ -107,16 +107,9 @@ func (x *execution) toUndo(to string) ([]*journal.Effect, error) {
 			back = append(back, e)
 		}
 	}
-	sort.SliceStable(back, func(i, j int) bool {
-		a, b := back[i], back[j]
-		if (a.Done == 0) != (b.Done == 0) {
-			return a.Done == 0 // not finished: later than everything that was
-		}
-		if a.Done != b.Done {
-			return a.Done > b.Done
-		}
-		return a.Seq > b.Seq
-	})
+	// By the order of the intents and not of the ends: what undo restores was
+	// remembered with the intent, and two branches may have overlapped.
+	sort.Slice(back, func(i, j int) bool { return back[i].Seq > back[j].Seq })
 	return back, nil
 }
 
@@ -296,11 +289,14 @@ func (rb *rollback) conclude(run *journal.Run, back []*journal.Effect) (*Outcome
 	if to := rb.report.To; to != "" {
 		state = journal.Cancelled
 		why = fault.New(fault.Cancelled, "rolled back to the checkpoint %q", to)
+	}
+	n := len(rb.report.Failed)
+	if to := rb.report.To; to != "" && n == 0 {
 		if err := rb.dropAfter(run, to); err != nil {
 			return nil, err
 		}
 	}
-	if n := len(rb.report.Failed); n > 0 {
+	if n > 0 {
 		state = journal.Failed
 		why = fault.New(fault.Failed, "%d of %d effects could not be taken back", n, len(back)).
 			WithHint("see to what is in the way, then try again: provisioning rollback %s", run.ID[:8])

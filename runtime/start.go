@@ -118,21 +118,8 @@ func (x *execution) pureGlobals(name string, prog *starlark.Program) (starlark.S
 
 // create adds the run to the journal and takes it for this process.
 func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*journal.Run, error) {
-	j, err := r.Journal()
-	if err != nil {
-		return nil, err
-	}
-	params, err := inputs.encode()
-	if err != nil {
-		return nil, fault.Wrap(fault.Usage, err, "cannot record the parameters")
-	}
-	key, err := r.sealKey(x.box)
-	if err != nil {
-		return nil, err
-	}
-	run, err := j.Create(journal.Run{
-		ID: x.shared.ID, Script: name, Entry: s.Entry, Params: params, Key: key,
-		Options: journal.Options{Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits},
+	run, err := x.add(name, inputs, journal.Options{
+		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits,
 	})
 	if err != nil {
 		return nil, err
@@ -156,6 +143,23 @@ func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*jo
 	return run, nil
 }
 
+// add adds the run to the journal.
+func (x *execution) add(name string, inputs Inputs, options journal.Options) (*journal.Run, error) {
+	j, err := x.rt.Journal()
+	if err != nil {
+		return nil, err
+	}
+	params, err := inputs.encode()
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, err, "cannot record the parameters")
+	}
+	key, err := x.rt.sealKey(x.box)
+	if err != nil {
+		return nil, err
+	}
+	return j.Create(journal.Run{ID: x.shared.ID, Script: name, Entry: inputs.Entry, Params: params, Key: key, Options: options})
+}
+
 // Answer settles an effect that waits for a person.
 type Answer struct {
 	Place  string
@@ -170,10 +174,16 @@ func (r *Runtime) Resume(in Interrupt, id string, answers ...Answer) (*Outcome, 
 	if err != nil {
 		return nil, err
 	}
+	if run.Options.Session {
+		return nil, fault.New(fault.Usage, "the run %s is a session of the interactive shell, which cannot be resumed", run.ID[:8]).
+			WithHint("take back what it did with: provisioning rollback %s", run.ID[:8])
+	}
 	switch run.State {
 	case journal.Completed:
 		return nil, fault.New(fault.Usage, "the run %s has completed; there is nothing to resume", run.ID[:8])
-	case journal.RolledBack, journal.RollingBack:
+	case journal.RollingBack:
+		return nil, halfRolledBack(run)
+	case journal.RolledBack:
 		return nil, fault.New(fault.Usage, "the run %s was rolled back; there is nothing to resume", run.ID[:8]).
 			WithHint("start it again with: provisioning run %s", script.FileName(run.Script))
 	}
@@ -183,6 +193,9 @@ func (r *Runtime) Resume(in Interrupt, id string, answers ...Answer) (*Outcome, 
 	}
 	if err != nil {
 		return nil, err
+	}
+	if x.door.Past.TakenBack() {
+		return nil, halfRolledBack(run)
 	}
 	for _, a := range answers {
 		if err := x.answer(a); err != nil {
@@ -200,6 +213,12 @@ func (r *Runtime) Resume(in Interrupt, id string, answers ...Answer) (*Outcome, 
 		return x.rollBackAfter(out, err)
 	}
 	return out, err
+}
+
+// halfRolledBack: going on would take for done what is undone.
+func halfRolledBack(run *journal.Run) error {
+	return fault.New(fault.Usage, "the rollback of run %s is not complete, so it cannot be resumed", run.ID[:8]).
+		WithHint("go on with: provisioning rollback %s", run.ID[:8])
 }
 
 func (r *Runtime) find(id string) (*journal.Run, error) {
@@ -300,6 +319,9 @@ func openSecrets(run *journal.Run, box *seal.Box, into *value.Secrets) error {
 
 // execute compiles and enters the main module.
 func (x *execution) execute(name string, inputs Inputs) (starlark.Value, error) {
+	if name == sessionScript && x.run.Options.Session {
+		return starlark.None, x.replaySession()
+	}
 	prog, err := x.loader.Main(name)
 	if err != nil {
 		return nil, err

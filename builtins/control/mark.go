@@ -106,7 +106,7 @@ type deferred struct {
 }
 
 func (d *deferred) Control(thread *starlark.Thread) (any, error) {
-	branch.Of(thread).Defer(func(thread *starlark.Thread) error {
+	branch.Of(thread).Defer(thread, func(thread *starlark.Thread) error {
 		_, err := starlark.Call(thread, d.Fn, d.Args, d.Kwargs)
 		return err
 	})
@@ -153,14 +153,13 @@ func (o *onRollback) Control(thread *starlark.Thread) (any, error) {
 	for _, kv := range o.Kwargs {
 		kv.Freeze()
 	}
-	if _, err := perform(thread, onRollbackDecl, &registration{o.Fn.Name()}, starlark.String(o.Fn.Name())); err != nil {
-		return nil, err
-	}
+	// Before the mark is made: where a crash lost its result, a replay ends at it.
 	b.Tree.Host.OnRollback(place, func(thread *starlark.Thread) error {
 		_, err := starlark.Call(thread, o.Fn, o.Args, o.Kwargs)
 		return err
 	})
-	return nil, nil
+	_, err := perform(thread, onRollbackDecl, &registration{o.Fn.Name()}, starlark.String(o.Fn.Name()))
+	return nil, err
 }
 
 // registration is the mark that a registration leaves in the journal: it gives

@@ -38,6 +38,7 @@ var (
 	_ effect.Ender      = (*stop)(nil)
 	_ effect.Repeatable = (*stop)(nil)
 	_ effect.Assumer    = (*stop)(nil)
+	_ effect.Traceless  = (*stop)(nil)
 )
 
 // Stopped is what exec.stop returns.
@@ -47,6 +48,7 @@ type Stopped struct {
 }
 
 func (s *stop) Repeatable() bool { return true }
+func (s *stop) LeavesNoTrace()   {} // a process that lives with the run would have ended anyway
 func (s *stop) Describe() string { return "stop " + s.Ends() }
 func (s *stop) Assume() any      { return Stopped{} }
 

@@ -192,7 +192,7 @@ func (a *appendTo) Undo(_ context.Context, env *effect.Env, past effect.Past) er
 	if err != nil {
 		return err
 	}
-	return removeMade(env, m.Made)
+	return env.Run.Files.RemoveEmpty(m.Made)
 }
 
 func truncate(p sandbox.Path, size int64) error {

@@ -131,7 +131,7 @@ func (c *copyTo) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		}
 	}
 	if from.kind == file {
-		return change{c.Target, true}, copyFile(from.path, to.path, from.mode)
+		return change{c.Target, true}, copyFile(from.path, to.path, scratch(env, to.path, "new"), from.mode)
 	}
 	if to.exists() {
 		return nil, c.targetExists()
@@ -152,13 +152,13 @@ func (c *copyTo) targetExists() error {
 		WithHint("remove it first, with fs.remove")
 }
 
-func copyFile(from, to sandbox.Path, mode fs.FileMode) error {
+func copyFile(from, to, via sandbox.Path, mode fs.FileMode) error {
 	f, err := from.Open()
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return to.WriteFrom(f, mode)
+	return to.WriteVia(via, f, mode)
 }
 
 func copyTree(ctx context.Context, from, to sandbox.Path, mode fs.FileMode) error {
@@ -198,7 +198,7 @@ func copyEntry(ctx context.Context, from, to sandbox.Path) error {
 	if err := v.mustBeFile("copy"); err != nil {
 		return err
 	}
-	return copyFile(from, to, v.mode)
+	return copyFile(from, to, to, v.mode)
 }
 
 func (c *copyTo) Remember(_ context.Context, env *effect.Env) (any, error) {

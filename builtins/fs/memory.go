@@ -64,7 +64,7 @@ func undo(env *effect.Env, name string, past effect.Past) error {
 	if err := sweep(env, p); err != nil {
 		return err
 	}
-	return removeMade(env, m.Made)
+	return env.Run.Files.RemoveEmpty(m.Made)
 }
 
 // sweep removes what an interrupted attempt has left beside p.
@@ -80,28 +80,6 @@ func sweep(env *effect.Env, p sandbox.Path) error {
 func changedSince(name string) error {
 	return fault.New(fault.Failed, "cannot undo the change of %q: it has been changed since, and undoing would lose that", name).
 		WithHint("put back by hand what is wanted of %q, then go on with the rollback", name)
-}
-
-// removeMade removes the directories that an effect made, unless something else
-// is in them by now: then they are in use.
-func removeMade(env *effect.Env, made []string) error {
-	for i := len(made) - 1; i >= 0; i-- {
-		p, err := env.Run.Files.Resolve(made[i])
-		if err != nil {
-			return err
-		}
-		entries, err := p.ReadDir()
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil || len(entries) > 0 {
-			return err
-		}
-		if err := p.Remove(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // happened compares name with what was remembered. of makes the result.

@@ -155,7 +155,7 @@ func (m *mkdir) Undo(_ context.Context, env *effect.Env, past effect.Past) error
 			return err
 		}
 	}
-	return removeMade(env, was.Made)
+	return env.Run.Files.RemoveEmpty(was.Made)
 }
 
 func (m *mkdir) Happened(_ context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {

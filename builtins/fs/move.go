@@ -195,7 +195,7 @@ func (m *move) Undo(_ context.Context, env *effect.Env, past effect.Past) error 
 			return err
 		}
 	}
-	return removeMade(env, was.Target.Made)
+	return env.Run.Files.RemoveEmpty(was.Target.Made)
 }
 
 // replace puts back what a move has replaced.

@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -105,6 +106,12 @@ func (k *keeper) backUp(p sandbox.Path) (name string, err error) {
 	if err == nil {
 		err = os.Rename(tmp.Name(), filepath.Join(k.undo, name))
 	}
+	for _, dir := range []string{k.undo, filepath.Dir(k.undo)} { // the directory may be new as well
+		if d, openErr := os.Open(dir); openErr == nil {
+			_ = d.Sync() // some file systems cannot
+			d.Close()
+		}
+	}
 	if err != nil {
 		os.Remove(tmp.Name())
 		return "", fault.Wrap(fault.Failed, err, "cannot back up %q", p.Name)
@@ -155,14 +162,14 @@ func (s snapshot) build(env *effect.Env, p sandbox.Path) error {
 		return p.Chmod(mode) // last: it may forbid to add entries
 	}
 	if s.Backup == "" {
-		return p.WriteFile(s.Content, mode)
+		return p.WriteVia(p, bytes.NewReader(s.Content), mode)
 	}
 	backup, err := os.Open(filepath.Join(undoDir(env), s.Backup))
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "cannot restore %q", p.Name)
 	}
 	defer backup.Close()
-	return p.WriteFrom(backup, mode)
+	return p.WriteVia(p, backup, mode)
 }
 
 // discard removes p, a directory in one step: it is renamed first, so that a

@@ -110,7 +110,7 @@ func (t *temp) Perform(_ context.Context, env *effect.Env) (any, error) {
 	if t.Directory {
 		return p.Name, p.Mkdir(0o700)
 	}
-	return p.Name, p.WriteFile(nil, 0o600)
+	return p.Name, p.WriteVia(p, strings.NewReader(""), 0o600)
 }
 
 func (t *temp) Predict(_ context.Context, env *effect.Env) (effect.Prediction, error) {

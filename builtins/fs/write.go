@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
@@ -121,7 +122,7 @@ func (w *write) Perform(_ context.Context, env *effect.Env) (any, error) {
 			return nil, err
 		}
 	}
-	if err := v.path.WriteFile(w.Content, fs.FileMode(w.Mode)); err != nil {
+	if err := v.path.WriteVia(scratch(env, v.path, "new"), bytes.NewReader(w.Content), fs.FileMode(w.Mode)); err != nil {
 		return nil, err
 	}
 	return w.result(true, w.Content), nil

@@ -28,10 +28,20 @@ func newBlake2b() hash.Hash {
 	return h
 }
 
+// digest returns the digest of data. That of a secret alone is a secret too, as
+// it gives a short one away; that of a document with a secret somewhere in it is
+// what everybody computes of the file, and is plain.
 func digest(env *effect.Env, algorithm string, data []byte) (any, error) {
-	return env.Run.Secrets.Derive(algorithm, []string{string(data)}, func(plain []string) (string, error) {
+	sum := func(plain string) string {
 		h := algorithms[algorithm]()
-		h.Write([]byte(plain[0]))
-		return hex.EncodeToString(h.Sum(nil)), nil
+		h.Write([]byte(plain))
+		return hex.EncodeToString(h.Sum(nil))
+	}
+	if !env.Run.Secrets.IsSecret(string(data)) {
+		plain, err := env.Run.Secrets.Expand(string(data))
+		return sum(plain), err
+	}
+	return env.Run.Secrets.Derive(algorithm, []string{string(data)}, func(plain []string) (string, error) {
+		return sum(plain[0]), nil
 	})
 }

@@ -1,7 +1,6 @@
 package http
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -122,7 +121,10 @@ func replace(env *effect.Env, p sandbox.Path, mode fs.FileMode, src io.Reader, c
 			return file{}, err
 		}
 	}
-	tmp := dir.Child(fmt.Sprintf(".%s.%s.part", filepath.Base(p.Abs), rand.Text()[:10]))
+	// The same name in every attempt, so that a crash leaves no litter.
+	key := sha256.Sum256([]byte(env.IdempotencyKey()))
+	tmp := dir.Child(fmt.Sprintf(".%s.%x.part", filepath.Base(p.Abs), key[:5]))
+	_ = tmp.Remove() // of an attempt that was interrupted
 	f, err := fill(tmp, mode, src)
 	if err == nil {
 		err = check(f.sum)

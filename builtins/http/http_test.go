@@ -234,11 +234,11 @@ func TestRedirects(t *testing.T) {
 	s := serve(t, func(w nethttp.ResponseWriter, r *nethttp.Request) {
 		switch r.URL.Path {
 		case "/loop":
-			nethttp.Redirect(w, r, "/loop", 302)
+			nethttp.Redirect(w, r, "/loop", nethttp.StatusFound)
 		case "/other":
-			nethttp.Redirect(w, r, other.URL, 302)
+			nethttp.Redirect(w, r, other.URL, nethttp.StatusFound)
 		case "/keep":
-			nethttp.Redirect(w, r, "/echo", 307)
+			nethttp.Redirect(w, r, "/echo", nethttp.StatusTemporaryRedirect)
 		default:
 			echo(w, r)
 		}

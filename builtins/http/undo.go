@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"go.starlark.net/starlark"
+
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -22,6 +24,7 @@ type previous struct {
 	Mode    fs.FileMode `json:"mode,omitempty"`
 	Sum     string      `json:"sha256,omitempty"`
 	Copy    string      `json:"copy,omitempty"` // in the state directory
+	Made    []string    `json:"made,omitempty"` // directories made on the way
 }
 
 // Remember keeps a copy of the file that the download will replace.
@@ -37,7 +40,7 @@ func (d *download) Remember(_ context.Context, env *effect.Env) (any, error) {
 	if d.fits(now) {
 		return nil, nil
 	}
-	before := previous{Existed: now.exists, Link: now.link, Mode: now.mode, Sum: now.sum}
+	before := previous{Existed: now.exists, Link: now.link, Mode: now.mode, Sum: now.sum, Made: p.MissingParents()}
 	if now.exists && now.link == "" {
 		before.Copy = filepath.Join(env.Run.State, "undo", digest(env.IdempotencyKey()))
 		err = keep(p, before.Copy)
@@ -86,6 +89,9 @@ func (d *download) Undo(_ context.Context, env *effect.Env, past effect.Past) er
 	if err != nil {
 		return err
 	}
+	if err := untouched(p, before, past); err != nil {
+		return err
+	}
 	if before.Existed && before.Link == "" {
 		src, err := os.Open(before.Copy)
 		if err != nil {
@@ -101,5 +107,22 @@ func (d *download) Undo(_ context.Context, env *effect.Env, past effect.Past) er
 	if before.Link != "" {
 		return p.Symlink(before.Link)
 	}
-	return nil
+	return env.Run.Files.RemoveEmpty(before.Made)
+}
+
+// untouched refuses to put back what was there when somebody has changed the
+// file since: it is neither what was downloaded nor what was there before.
+func untouched(p sandbox.Path, before previous, past effect.Past) error {
+	result, ok := past.Result().(starlark.HasAttrs)
+	if !ok {
+		return nil // nobody knows what was downloaded
+	}
+	now, err := look(p)
+	if err != nil || !now.exists || now.sum == before.Sum {
+		return err
+	}
+	if sum, err := result.Attr("sha256"); err == nil && sum == starlark.String(now.sum) {
+		return nil
+	}
+	return fault.New(fault.Failed, "cannot undo the download of %q: it has been changed since, and undoing would lose that", p.Name)
 }

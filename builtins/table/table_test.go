@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -80,7 +81,7 @@ func TestPrint(t *testing.T) {
 	var printed []string
 	thread := &starlark.Thread{Print: func(_ *starlark.Thread, msg string) { printed = append(printed, msg) }}
 	module.SetHost(thread, f)
-	got, err := starlark.Eval(thread, "t.star", `table.print([{"a": 1}])`, globals)
+	got, err := starlark.EvalOptions(&syntax.FileOptions{}, thread, "t.star", `table.print([{"a": 1}])`, globals)
 	if err != nil || got != starlark.None || len(printed) != 1 || printed[0] != "a\n1" {
 		t.Error(got, printed, err)
 	}
@@ -93,7 +94,7 @@ func TestCheckMode(t *testing.T) {
 	Module.Bind(f.Run, globals)
 	thread := new(starlark.Thread)
 	module.SetHost(thread, f)
-	got, err := starlark.Eval(thread, "t.star", `table.format([{"a": u}])`, globals)
+	got, err := starlark.EvalOptions(&syntax.FileOptions{}, thread, "t.star", `table.format([{"a": u}])`, globals)
 	if _, ok := got.(*value.Unknown); !ok || err != nil {
 		t.Error(got, err)
 	}

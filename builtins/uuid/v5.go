@@ -37,10 +37,16 @@ type v5 struct {
 var namespaces = map[string]byte{"dns": 0x10, "url": 0x11, "oid": 0x12, "x500": 0x14}
 
 func (v *v5) Compute(*effect.Env) (any, error) {
-	space, err := read("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
-	if last, ok := namespaces[strings.ToLower(v.Namespace)]; ok {
+	namespace := v.Namespace
+	last, standard := namespaces[strings.ToLower(namespace)]
+	if standard {
+		namespace = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+	}
+	space, err := read(namespace)
+	if standard {
 		space[3] = last
-	} else if space, err = read(v.Namespace); err != nil {
+	}
+	if err != nil {
 		return nil, fault.New(fault.Invalid, "the namespace must be a UUID, \"dns\", \"url\", \"oid\" or \"x500\", not %q", v.Namespace)
 	}
 	sum := sha1.Sum(slices.Concat(space[:], []byte(v.Name)))

@@ -149,14 +149,7 @@ func (a *app) interrupt() (runtime.Interrupt, func()) {
 // report shows an error, in the form that was asked for.
 func (a *app) report(err error) {
 	if a.console.Structured() {
-		code := "failed"
-		var details map[string]any
-		hint := ""
-		if e := fault.As(err); e != nil {
-			code, details, hint = string(e.Kind), e.Details, e.Hint
-		}
-		result := map[string]any{"code": code, "message": strings.TrimSpace(message(err)), "details": details, "hint": hint}
-		if a.console.Result(map[string]any{"error": result}) == nil {
+		if a.console.Result(map[string]any{"error": errorRecord(err)}) == nil {
 			return
 		}
 	}
@@ -164,6 +157,16 @@ func (a *app) report(err error) {
 	a.console.Quiet = false
 	a.console.Note("%s", fault.Render(err))
 	a.console.Quiet = quiet
+}
+
+// errorRecord is what programs see of an error.
+func errorRecord(err error) map[string]any {
+	code, hint := "failed", ""
+	var details map[string]any
+	if e := fault.As(err); e != nil {
+		code, details, hint = string(e.Kind), e.Details, e.Hint
+	}
+	return map[string]any{"code": code, "message": strings.TrimSpace(message(err)), "details": details, "hint": hint}
 }
 
 func message(err error) string {

@@ -65,7 +65,9 @@ func (a *app) command() *cobra.Command {
 
 Workflows are Starlark scripts. Every effect that they have on the world is
 journaled: a run that crashed resumes where it was, and any run can be planned,
-rolled back and replayed.`,
+rolled back and replayed.
+
+` + exitCodeHelp(),
 		Example: `  provisioning run deploy.star --check   # what would happen
   provisioning run deploy.star
   provisioning resume last               # after a crash, a failure, Ctrl-C
@@ -79,19 +81,31 @@ rolled back and replayed.`,
 	root.AddCommand(
 		a.runCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
 		a.runsCommand(),
+		a.fmtCommand(), a.lintCommand(), a.docsCommand(),
+		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)
+	root.SetHelpCommand(a.helpCommand())
+	root.InitDefaultHelpCmd() // cobra would add it later, and the reference miss it
 	for _, cmd := range root.Commands() {
 		if cmd.HasSubCommands() && cmd.RunE == nil {
 			cmd.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
 		}
 	}
+	showVersion := root.Flags().BoolP("version", "V", false, "show the version")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 0 {
+		switch {
+		case *showVersion:
+			return a.showVersion(a.console.Verbose)
+		case len(args) == 0:
 			return cmd.Help()
 		}
 		return unknownVerb(cmd, args)
 	}
 	root.Args = cobra.ArbitraryArgs
+	root.SetOut(a.console.Out)
+	root.SetErr(a.console.Err)
+	helpable(root)
+	a.completeRunIDs(root)
 	return root
 }
 

@@ -209,6 +209,12 @@ func (a *app) outcome(out *runtime.Outcome, err error) error {
 		a.console.Note("run %s waits; go on with: provisioning resume %s", id, id)
 	case journal.RollingBack:
 		a.console.Note("the rollback of run %s is not complete; go on with: provisioning rollback %s", id, id)
+	case journal.Failed:
+		if out.Rollback != nil {
+			a.console.Note("the rollback of run %s is not complete; go on with: provisioning rollback %s", id, id)
+			break
+		}
+		fallthrough
 	default:
 		a.console.Note("run %s %s; resume it with: provisioning resume %s", id, out.State, id)
 	}

@@ -62,9 +62,7 @@ goes on where it stopped.`,
 	}
 	f.define(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, &f, args) }
-	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return []string{"star"}, cobra.ShellCompDirectiveFilterFileExt
-	}
+	cmd.ValidArgsFunction = completeRun
 	return cmd
 }
 

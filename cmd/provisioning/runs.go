@@ -17,9 +17,10 @@ import (
 
 func (a *app) runsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "runs",
-		Short: "Look at the runs of the workspace",
-		Args:  cobra.ArbitraryArgs,
+		Use:     "runs",
+		Short:   "Look at the runs of the workspace",
+		Example: "  provisioning runs list\n  provisioning runs show last",
+		Args:    cobra.ArbitraryArgs,
 	}
 	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsEvents(), a.runsGraph(), a.runsAnswer(), a.runsExport(), a.runsPrune())
 	return cmd
@@ -344,7 +345,7 @@ func (a *app) runsPrune() *cobra.Command {
 	var failed, check bool
 	cmd := &cobra.Command{
 		Use: "prune", Short: "Remove ended runs with their journals", Args: exactly(0, "no arguments"),
-		Long:    "Remove completed, cancelled and rolled back runs. Failed ones are kept, as they can be resumed, unless --failed is given.",
+		Long:    "Remove completed, cancelled and rolled back runs. Failed ones are kept, as they can be\nresumed, unless --failed is given.",
 		Example: "  provisioning runs prune --older-than 30d --check",
 	}
 	cmd.Flags().StringVar(&olderThan, "older-than", "30d", "age since their end")

@@ -86,8 +86,8 @@ func (p *Progress) Emit(e event.Event) {
 	case event.UndoEnded:
 		p.undo(e)
 	case event.Progressed:
-		if p.view == nil {
-			p.c.Note("%s", progressText(e))
+		if p.view == nil && p.c.Verbose {
+			p.c.Note("%s %s", p.c.paint(faint, e.Place), progressText(e))
 		}
 	}
 }
@@ -127,6 +127,10 @@ func (p *Progress) effect(e event.Event) {
 	switch {
 	case e.Status == "failed":
 		p.c.Note("%s %s %s: %s", p.c.paint(red, "failed"), e.Kind, e.Text, e.Error)
+	case e.Status == "cancelled":
+		if p.c.Verbose {
+			p.c.Note("%s %s %s", p.c.paint(faint, "stopped"), e.Kind, e.Text)
+		}
 	case e.Status == "waiting":
 		p.c.Note("%s %s %s", p.c.paint(yellow, "waits "), e.Kind, e.Text)
 	case e.Write || p.c.Verbose:

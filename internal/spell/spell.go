@@ -20,26 +20,29 @@ func fold(s string) string {
 	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(s))
 }
 
-// distance is the Levenshtein distance of a and b; values of limit and above
-// may be reported as limit.
+// distance counts the letters to insert, remove, replace or swap with their
+// neighbour to get from a to b (optimal string alignment); values of limit and
+// above may be reported as limit.
 func distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		prev := row[0]
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
-			cost := prev
+			row[j] = last[j-1]
 			if a[i-1] != b[j-1] {
-				cost = 1 + min(prev, row[j], row[j-1])
+				row[j] = 1 + min(last[j-1], last[j], row[j-1])
 			}
-			prev, row[j] = row[j], cost
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
+		before, last, row = last, row, before
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

@@ -33,6 +33,8 @@ type Branch struct {
 	children int
 	depth    int
 	scopes   []*scope
+
+	deferredAt string // while a deferred call runs: where it was deferred
 }
 
 // Tree is what all branches of a run share.
@@ -42,11 +44,15 @@ type Tree struct {
 	Events event.Sink
 	RunID  string
 	Check  bool
+	Replay bool // nothing is done, so a failure need not stop the other branches
 	// NewThread makes a thread for b whose builtins act for the run.
 	NewThread func(b *Branch) *starlark.Thread
 	// Explain turns the error of an interpreter thread into a fault with the
 	// positions in the script.
 	Explain func(error) error
+	// Freeze freezes what functions can reach besides the globals of their own
+	// modules; nil for nothing.
+	Freeze func()
 }
 
 // Host is what the builtins that call back into the script need of the run.
@@ -72,6 +78,16 @@ func NewRoot(ctx context.Context, path string, tree *Tree) *Branch {
 	return &Branch{Path: path, Tree: tree, Attempt: 1, ctx: ctx, cancel: cancel}
 }
 
+// Renew returns a branch that goes on where b has stopped: it has the path and
+// the scopes of b, and its places come after those of b. That is how the main
+// line of a session survives a statement that was interrupted.
+func (b *Branch) Renew(ctx context.Context) *Branch {
+	next := NewRoot(ctx, b.Path, b.Tree)
+	next.ordinal, next.children, next.scopes = b.ordinal, b.children, b.scopes
+	b.cancel(nil)
+	return next
+}
+
 // child makes the next branch within b.
 func (b *Branch) child(ctx context.Context) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)
@@ -94,6 +110,19 @@ func (b *Branch) NextPlace() string {
 func (b *Branch) PeekPlace() string { return b.place(b.ordinal + 1) }
 
 func (b *Branch) place(ordinal int) string { return b.Path + "#" + strconv.Itoa(ordinal) }
+
+// Position is where in the script the builtin that runs on thread was called:
+// "file:line:col". For a deferred call that is where it was deferred.
+func Position(thread *starlark.Thread) string {
+	for depth := 1; depth < thread.CallStackDepth(); depth++ {
+		f := thread.CallFrame(depth)
+		if f.Pos.Filename() == "<builtin>" || strings.HasPrefix(f.Name, "·") {
+			continue
+		}
+		return f.Pos.Filename() + ":" + strconv.Itoa(int(f.Pos.Line)) + ":" + strconv.Itoa(int(f.Pos.Col))
+	}
+	return Of(thread).deferredAt
+}
 
 // PathOf returns the path of the branch that place belongs to.
 func PathOf(place string) string {

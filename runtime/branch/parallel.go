@@ -34,6 +34,9 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 		return nil, err
 	}
 	freezeReachable(thread, fn, items)
+	if b.Tree.Freeze != nil {
+		b.Tree.Freeze()
+	}
 
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	defer cancel(nil)
@@ -51,7 +54,7 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 		workers.Go(func() {
 			for i := range next {
 				outcomes[i] = children[i].run(fn, items[i], keepGoing)
-				if err := outcomes[i].Err; err != nil && !keepGoing && !errors.Is(err, ErrSuspended) {
+				if err := outcomes[i].Err; err != nil && !keepGoing && !errors.Is(err, ErrSuspended) && !b.Tree.Replay {
 					cancel(ErrSibling)
 				}
 			}
@@ -83,6 +86,9 @@ func (b *Branch) run(fn starlark.Callable, item starlark.Value, catches bool) Ou
 	v, err := b.InScope(thread, catches, func() (starlark.Value, error) {
 		return starlark.Call(thread, fn, starlark.Tuple{item}, nil)
 	})
+	if serr := b.Tree.Budget.Settle(thread); err == nil && serr != nil {
+		v, err = nil, serr
+	}
 	end := event.Event{Type: event.BranchEnded, Time: time.Now(), Run: b.Tree.RunID, Place: b.Path, Status: "done", Duration: time.Since(began)}
 	var undecided *value.Undecided
 	if b.Tree.Check && errors.As(err, &undecided) {
@@ -90,11 +96,20 @@ func (b *Branch) run(fn starlark.Callable, item starlark.Value, catches bool) Ou
 		return Outcome{Value: value.NewUnknown("the result of branch %s", b.Path)}
 	}
 	if err != nil {
-		err = b.Tree.Explain(err)
+		err = b.stopped(b.Tree.Explain(err))
 		end.Status, end.Error = "failed", err.Error()
 	}
 	b.Tree.Events.Emit(end)
 	return Outcome{v, err}
+}
+
+// stopped prefers the reason why the branch was told to stop to what the
+// interpreter, which knows only that it was cancelled, makes of it.
+func (b *Branch) stopped(err error) error {
+	if b.ctx.Err() != nil && fault.Is(err, fault.Script) {
+		return context.Cause(b.ctx)
+	}
+	return err
 }
 
 // label is how a branch is called in what people see.

@@ -10,19 +10,26 @@ import (
 
 // scope is what deferred calls belong to: the run, a branch, an attempt.
 type scope struct {
-	deferred []func(thread *starlark.Thread) error
+	deferred []deferred
 }
 
-// Defer registers fn with the innermost scope of b.
-func (b *Branch) Defer(fn func(thread *starlark.Thread) error) {
+type deferred struct {
+	call func(thread *starlark.Thread) error
+	at   string
+}
+
+// Defer registers fn, for the call of a builtin on thread, with the innermost
+// scope.
+func (b *Branch) Defer(thread *starlark.Thread, fn func(thread *starlark.Thread) error) {
 	s := b.scopes[len(b.scopes)-1]
-	s.deferred = append(s.deferred, fn)
+	s.deferred = append(s.deferred, deferred{fn, Position(thread)})
 }
 
 // InScope runs fn and then what it has deferred, last one first.
 //
 // A scope that an error leaves has ended only when somebody handles the error:
-// when catches is set, and the error can be caught. Otherwise the run stops here
+// when catches is set, the error can be caught, and the branch need not stop.
+// Otherwise the run stops here
 // and may be resumed at this very place, so cleaning up would pull the ground
 // from under what comes next; the deferred calls then wait for the resumed run.
 func (b *Branch) InScope(thread *starlark.Thread, catches bool, fn func() (starlark.Value, error)) (starlark.Value, error) {
@@ -31,15 +38,22 @@ func (b *Branch) InScope(thread *starlark.Thread, catches bool, fn func() (starl
 	defer func() { b.scopes = b.scopes[:len(b.scopes)-1] }()
 	v, err := fn()
 	if err != nil {
-		if !catches || !Catchable(err) {
+		if !catches || !Catchable(err) || b.ctx.Err() != nil {
 			return nil, err
 		}
 		b.Tree.Host.Handled(err)
 	}
+	return b.unwind(s, thread, v, err)
+}
+
+// unwind calls what was deferred in s. v and err are what has come of the scope
+// so far.
+func (b *Branch) unwind(s *scope, thread *starlark.Thread, v starlark.Value, err error) (starlark.Value, error) {
 	for len(s.deferred) > 0 {
 		last := s.deferred[len(s.deferred)-1]
 		s.deferred = s.deferred[:len(s.deferred)-1]
-		if derr := last(thread); derr != nil {
+		b.deferredAt = last.at
+		if derr := last.call(thread); derr != nil {
 			if err == nil || !Catchable(derr) {
 				v, err = nil, derr
 				continue
@@ -49,6 +63,18 @@ func (b *Branch) InScope(thread *starlark.Thread, catches bool, fn func() (starl
 		}
 	}
 	return v, err
+}
+
+// Open begins a scope that outlives a call: the one of a session, whose
+// statements defer to its end.
+func (b *Branch) Open() { b.scopes = append(b.scopes, &scope{}) }
+
+// Close ends the scope that Open has begun.
+func (b *Branch) Close(thread *starlark.Thread) error {
+	s := b.scopes[len(b.scopes)-1]
+	_, err := b.unwind(s, thread, starlark.None, nil)
+	b.scopes = b.scopes[:len(b.scopes)-1]
+	return err
 }
 
 // ErrSuspended is wrapped by errors after which the run goes on later, at the

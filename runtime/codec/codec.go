@@ -60,7 +60,10 @@ type Codec struct {
 	Limit   int            // strings and bytes longer than this go to Blobs
 }
 
-const maxDepth = 500 // nesting; deeper values are refused, which also ends cycles
+const (
+	maxDepth = 500       // nesting; deeper values are refused, which also ends cycles
+	maxSize  = 512 << 20 // of an encoding; the database takes no larger ones, and sharing can make small values huge
+)
 
 // Encode returns the encoding of v. Functions and unknowns have none.
 func (c *Codec) Encode(v starlark.Value) ([]byte, error) { return c.Append(nil, v) }
@@ -71,6 +74,9 @@ func (c *Codec) Append(buf []byte, v starlark.Value) ([]byte, error) { return c.
 func (c *Codec) append(buf []byte, v starlark.Value, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("a value is nested deeper than %d levels, or contains itself", maxDepth)
+	}
+	if len(buf) > maxSize {
+		return nil, fmt.Errorf("a value is larger than %d MiB", maxSize>>20)
 	}
 	switch v := v.(type) {
 	case starlark.NoneType:
@@ -106,7 +112,7 @@ func (c *Codec) append(buf []byte, v starlark.Value, depth int) ([]byte, error) 
 		return c.appendStruct(buf, v, depth)
 	case starlark.Sequence:
 		if v.Type() == "range" {
-			return appendRange(buf, v.(starlark.Indexable)), nil
+			return appendRange(buf, v.(starlark.Indexable))
 		}
 	}
 	return nil, fmt.Errorf("a %s cannot be stored", v.Type())
@@ -212,7 +218,7 @@ func (c *Codec) appendStruct(buf []byte, s *starlarkstruct.Struct, depth int) ([
 	return buf, nil
 }
 
-func appendRange(buf []byte, r starlark.Indexable) []byte {
+func appendRange(buf []byte, r starlark.Indexable) ([]byte, error) {
 	at := func(i int) int64 {
 		n, _ := r.Index(i).(starlark.Int).Int64()
 		return n
@@ -224,9 +230,19 @@ func appendRange(buf []byte, r starlark.Indexable) []byte {
 	if r.Len() > 1 {
 		step = at(1) - start
 	}
+	length := int64(r.Len())
+	if !isRange(start, length, step) {
+		return nil, fmt.Errorf("a range with numbers as large as %d and %d cannot be stored", start, step)
+	}
 	buf = binary.AppendVarint(append(buf, tagRange), start)
-	buf = binary.AppendVarint(buf, int64(r.Len()))
-	return binary.AppendVarint(buf, step)
+	buf = binary.AppendVarint(buf, length)
+	return binary.AppendVarint(buf, step), nil
+}
+
+// isRange reports whether there is such a range, far from where integers overflow.
+func isRange(start, length, step int64) bool {
+	end := math.Abs(float64(start)) + float64(length)*math.Abs(float64(step))
+	return length >= 0 && step != 0 && end < 1<<62
 }
 
 // decodeBig is here, beside its encoder, because the sign is a byte of its own.

@@ -167,21 +167,27 @@ func (d *decoder) elems(depth int) ([]starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	elems := make([]starlark.Value, n)
-	for i := range elems {
-		if elems[i], err = d.value(depth + 1); err != nil {
+	elems := make([]starlark.Value, 0, min(n, maxAhead))
+	for range n {
+		x, err := d.value(depth + 1)
+		if err != nil {
 			return nil, err
 		}
+		elems = append(elems, x)
 	}
 	return elems, nil
 }
+
+// maxAhead bounds what is allocated before it is read: damaged containers within
+// one another could each promise as many elements as there are bytes.
+const maxAhead = 1024
 
 func (d *decoder) set(depth int) (starlark.Value, error) {
 	elems, err := d.elems(depth)
 	if err != nil {
 		return nil, err
 	}
-	set := starlark.NewSet(len(elems))
+	set := starlark.NewSet(min(len(elems), maxAhead))
 	for _, x := range elems {
 		if err := set.Insert(x); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
@@ -195,7 +201,7 @@ func (d *decoder) dict(depth int) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	dict := starlark.NewDict(n)
+	dict := starlark.NewDict(min(n, maxAhead))
 	for range n {
 		k, err := d.value(depth + 1)
 		if err != nil {
@@ -221,7 +227,7 @@ func (d *decoder) structure(depth int) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	fields := make(starlark.StringDict, n)
+	fields := make(starlark.StringDict, min(n, maxAhead))
 	for range n {
 		name, err := d.string()
 		if err != nil {
@@ -243,8 +249,7 @@ func (d *decoder) rangeValue() (starlark.Value, error) {
 		}
 	}
 	start, length, step := n[0], n[1], n[2]
-	const huge = math.MaxInt32
-	if length < 0 || step == 0 || max(start, length, step) > huge || min(start, step) < -huge {
+	if !isRange(start, length, step) {
 		return nil, fmt.Errorf("%w: bad range", ErrCorrupt)
 	}
 	args := starlark.Tuple{starlark.MakeInt64(start), starlark.MakeInt64(start + length*step), starlark.MakeInt64(step)}
@@ -264,10 +269,23 @@ func (d *decoder) time() (starlark.Value, error) {
 	if err := t.UnmarshalBinary([]byte(bin)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	if loc, err := gotime.LoadLocation(zone); err == nil && zone != "" && zone != "Local" {
-		t = t.In(loc)
+	return time.Time(inZone(t, zone)), nil
+}
+
+// inZone gives t the zone that had the given name, unless the one that is called
+// so here has another offset.
+func inZone(t gotime.Time, zone string) gotime.Time {
+	if zone == "" || zone == "Local" {
+		return t
 	}
-	return time.Time(t), nil
+	_, offset := t.Zone()
+	if loc, err := gotime.LoadLocation(zone); err == nil {
+		// Go decodes the offsets of the 19th century, with seconds, as up to 256 s off.
+		if _, here := t.In(loc).Zone(); max(here-offset, offset-here) <= 256 {
+			return t.In(loc)
+		}
+	}
+	return t.In(gotime.FixedZone(zone, offset))
 }
 
 func (d *decoder) secret() (starlark.Value, error) {

@@ -39,6 +39,7 @@ type Recorder interface {
 	Log(journal.Line) error
 	Ask(journal.Question) error
 	Questions() ([]journal.Question, error)
+	Forget(place string) error // removes a question; on disk when it returns
 }
 
 // Person answers questions while the run goes on. A run without one waits.
@@ -68,8 +69,9 @@ type Door struct {
 	pureEnv  *effect.Env
 	done     atomic.Int64 // order of completion
 	breakers breakers
-	rollback sync.Map // place → what rollback calls for it
-	erred    sync.Map // place → *journal.Effect that failed and was not handled so far
+	rollback sync.Map    // place → what rollback calls for it
+	planned  atomic.Bool // check mode: a write was planned
+	erred    sync.Map    // place → *journal.Effect that failed and was not handled so far
 	revivals revivals
 	answers  sync.Mutex
 }
@@ -158,7 +160,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
-	s.pos = position(s.thread)
+	s.pos = branch.Position(s.thread)
 	do, err := d.expanded(s.call.Do)
 	if err != nil {
 		return nil, err
@@ -190,9 +192,10 @@ func (d *Door) newRecord(s *site) *journal.Effect {
 		Description: d.Run.Secrets.Redact(s.call.Describe()), Args: s.args, Begun: d.Now(),
 	}
 	if old := s.rec; old != nil {
-		rec.Seq = old.Seq
 		if old.Status == journal.Intended { // it may have happened: what it found before is what counts
-			rec.Undo, rec.Begun = old.Undo, old.Begun
+			rec.Seq, rec.Undo, rec.Begun = old.Seq, old.Undo, old.Begun
+		} else {
+			_ = d.Record.SetStatus(old, journal.Dropped) // the intent that follows reports a broken journal
 		}
 	}
 	return rec
@@ -253,8 +256,11 @@ func (d *Door) fail(s *site, rec *journal.Effect, err error) error {
 		e = &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err}
 	}
 	status := "failed"
-	if e.Kind == fault.Waiting {
+	switch e.Kind {
+	case fault.Waiting:
 		status = "waiting"
+	case fault.Cancelled:
+		status = "cancelled"
 	}
 	d.emit(event.Event{Type: event.EffectEnded, Place: s.place, Kind: rec.Kind, Write: rec.Write, Text: rec.Description,
 		Status: status, Error: d.Run.Secrets.Redact(e.Msg), Duration: rec.Ended.Sub(rec.Begun), Attempt: rec.Attempts})

@@ -47,7 +47,8 @@ func (d *Door) settle(s *site, do effect.Performer, env *effect.Env, rec *journa
 	case answer == AnswerSkip:
 		return starlark.None, journal.Skipped, nil
 	}
-	return nil, journal.Intended, nil
+	// The answer is good for one time: after another crash nobody knows again.
+	return nil, journal.Intended, d.Record.Forget(s.place)
 }
 
 // answered reports whether a person has answered for the effect at place. An
@@ -115,6 +116,9 @@ func (d *Door) ask(ctx context.Context, s *site, kind, text string, choices []st
 	}
 	e := &fault.Error{Kind: fault.Waiting, Msg: text, Cause: branch.ErrSuspended, Effect: s.call.Decl.Kind, Place: s.place}
 	id := d.Run.ID[:8]
+	if kind == "in_doubt" && s.place[0] == 'r' { // of a rollback
+		return "", "", e.WithHint("look at the world, then\nprovisioning runs answer %[1]s done|redo|skip --place %[2]s\nprovisioning rollback %[1]s", id, s.place)
+	}
 	if kind == "in_doubt" {
 		return "", "", e.WithHint("look at the world, then one of\nprovisioning resume %[1]s --done %[2]s   (it happened)\nprovisioning resume %[1]s --redo %[2]s   (it did not: do it)\nprovisioning resume %[1]s --skip %[2]s   (go on without it)", id, s.place)
 	}

@@ -3,12 +3,12 @@ package door
 import (
 	"crypto/sha256"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -76,18 +76,6 @@ func storable(v starlark.Value) starlark.Value {
 		return starlark.String("function " + fn.Name())
 	}
 	return v
-}
-
-// position is where in the script the builtin was called.
-func position(thread *starlark.Thread) string {
-	for depth := 1; depth < thread.CallStackDepth(); depth++ {
-		f := thread.CallFrame(depth)
-		if f.Pos.Filename() == "<builtin>" || strings.HasPrefix(f.Name, "·") {
-			continue
-		}
-		return f.Pos.Filename() + ":" + strconv.Itoa(int(f.Pos.Line)) + ":" + strconv.Itoa(int(f.Pos.Col))
-	}
-	return ""
 }
 
 // expanded returns the effect with the secrets in its arguments in the clear. It
@@ -226,7 +214,7 @@ func (d *Door) expandValue(v starlark.Value) (starlark.Value, error) {
 func (d *Door) mismatch(s *site, rec *journal.Effect) error {
 	e := fault.New(fault.Mismatch, "the script does not follow its journal at %s", s.place)
 	recorded := rec.Kind + " " + rec.Description + "   " + rec.Pos
-	now := s.call.Decl.Kind + " " + d.Run.Secrets.Redact(s.call.Describe()) + "   " + position(s.thread)
+	now := s.call.Decl.Kind + " " + d.Run.Secrets.Redact(s.call.Describe()) + "   " + branch.Position(s.thread)
 	why := "the journal was written by another version of the script"
 	if rec.Kind == s.call.Decl.Kind {
 		if err := d.Record.Details(rec); err == nil && string(rec.Args) == string(s.args) {

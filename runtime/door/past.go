@@ -50,6 +50,17 @@ func (p *Past) Open(place string) bool {
 	return e != nil && e.Status == journal.Intended
 }
 
+// TakenBack reports whether a rollback has taken back some of the effects, or
+// has begun to.
+func (p *Past) TakenBack() bool {
+	for _, e := range p.byPlace {
+		if e.UndoStatus == journal.Undone || e.UndoStatus == journal.UndoBegun {
+			return true
+		}
+	}
+	return false
+}
+
 // Unused returns the first recorded effect, in the order in which they were
 // begun, that no execution has asked for; nil when there is none. Effects of a
 // rollback do not count.

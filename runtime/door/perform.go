@@ -139,18 +139,21 @@ func (d *Door) cause(ctx context.Context, s *site, err error) error {
 		return err
 	}
 	why := context.Cause(ctx)
-	e := fault.As(err)
-	if e != nil && (e.InDoubt || e.Kind == fault.Timeout) {
+	if d.patient(s, s.call.Do) {
+		return why
+	}
+	if e := fault.As(err); e != nil && (e.InDoubt || e.Kind == fault.Timeout) {
 		return err
 	}
-	if !d.patient(s, s.call.Do) && !fault.Is(why, fault.Timeout) {
+	if !fault.Is(why, fault.Timeout) {
 		// Cut off while it was under way.
 		return &fault.Error{Kind: fault.Cancelled, Msg: fmt.Sprintf("%s was cut off: %v", s.call.Decl.Kind, why), InDoubt: true, Cause: branch.ErrSuspended}
 	}
-	if t := fault.As(why); t != nil {
-		return t
-	}
-	return why
+	late := *fault.As(why)
+	e := fault.As(err)
+	late.Unsent = e != nil && e.Unsent
+	late.InDoubt = !late.Unsent // the effect does not say how far it came
+	return &late
 }
 
 const (

@@ -16,7 +16,7 @@ import (
 // plan is what check mode does instead of acting: reads are made, writes are
 // noted, and what only the run can know is unknown.
 func (d *Door) plan(s *site) (starlark.Value, error) {
-	s.pos = position(s.thread)
+	s.pos = branch.Position(s.thread)
 	if s.branch.Context().Err() != nil {
 		return nil, context.Cause(s.branch.Context())
 	}
@@ -32,6 +32,7 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	var err error
 	if item.Write {
 		s.branch.Planned++
+		d.planned.Store(true)
 		v, err = d.planWrite(s, &item)
 	} else {
 		v, err = d.planRead(s, &item)
@@ -64,6 +65,12 @@ func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {
 		}
 	}
 	result, err := d.once(s, do, env)
+	if err != nil && d.planned.Load() && fault.KindOf(err) != fault.Cancelled {
+		// What it looks for may be what the planned writes are going to make.
+		item.Depends = "the writes before it: " + d.Run.Secrets.Redact(err.Error())
+		s.branch.Planned++
+		return unknownResult(s), nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,24 +10,34 @@ import (
 // Parse reads "90s", "1h30m", "1.5h", "250ms", and also "30min", "1hr", "3600sec"
 // and days, "2d". A number without a unit is an error.
 func Parse(s string) (time.Duration, error) {
-	text := strings.ReplaceAll(strings.TrimSpace(s), " ", "")
-	norm := strings.NewReplacer("min", "m", "hr", "h", "sec", "s").Replace(text)
-	var days time.Duration
-	if head, rest, ok := strings.Cut(norm, "d"); ok {
-		d, err := time.ParseDuration(head + "h")
-		if err != nil || d > 100_000*time.Hour {
-			return 0, bad(s)
-		}
-		days, norm = 24*d, rest
-		if norm == "" {
-			return days, nil
-		}
-	}
-	d, err := time.ParseDuration(norm)
-	if err != nil || d+days < d && days > 0 {
+	text, negative := strings.CutPrefix(strings.ReplaceAll(strings.TrimSpace(s), " ", ""), "-")
+	d, ok := parse(strings.NewReplacer("min", "m", "hr", "h", "sec", "s").Replace(text))
+	if !ok || strings.HasPrefix(text, "-") {
 		return 0, bad(s)
 	}
-	return days + d, nil
+	if negative {
+		d = -d
+	}
+	return d, nil
+}
+
+// parse reads what Go reads, and days before it.
+func parse(text string) (time.Duration, bool) {
+	number, rest, ok := strings.Cut(text, "d")
+	if !ok {
+		d, err := time.ParseDuration(text)
+		return d, err == nil
+	}
+	days, err := time.ParseDuration(number + "h")
+	if err != nil || strings.Trim(number, "0123456789.") != "" || days > 100_000*time.Hour {
+		return 0, false
+	}
+	d := 24 * days
+	if rest == "" {
+		return d, true
+	}
+	more, err := time.ParseDuration(rest)
+	return d + more, err == nil && rest[0] != '-' && d+more >= d
 }
 
 func bad(s string) error {
@@ -38,7 +48,7 @@ func bad(s string) error {
 func Short(d time.Duration) string {
 	switch {
 	case d < 0:
-		return "-" + Short(-d)
+		return "-" + Short(max(-d, -(d+1))) // the least one has no opposite
 	case d < time.Millisecond:
 		return fmt.Sprintf("%dµs", d.Microseconds())
 	case d < time.Second:

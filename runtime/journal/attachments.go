@@ -197,7 +197,7 @@ func (b *Blobs) Put(data string) (hash [32]byte, err error) {
 	if _, err := os.Stat(path); err == nil {
 		return hash, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := makeDurably(filepath.Dir(path)); err != nil {
 		return hash, diskFault(err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
@@ -213,11 +213,34 @@ func (b *Blobs) Put(data string) (hash [32]byte, err error) {
 		os.Remove(f.Name()) //nolint:errcheck // the first error is the one to report
 		return hash, diskFault(err)
 	}
-	if d, err := os.Open(filepath.Dir(path)); err == nil { // make the new name durable
+	syncDir(filepath.Dir(path))
+	return hash, nil
+}
+
+// makeDurably makes a directory and those above it that are missing, so that a
+// loss of power does not take them away again.
+func makeDurably(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if parent := filepath.Dir(dir); parent != dir {
+		if err := makeDurably(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	syncDir(filepath.Dir(dir))
+	return nil
+}
+
+// syncDir makes the names in a directory durable, where the file system can.
+func syncDir(dir string) {
+	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync() // some file systems cannot
 		d.Close()
 	}
-	return hash, nil
 }
 
 // Get returns what Put has stored, and checks that it is still that.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -23,7 +24,7 @@ const (
 )
 
 func (s Status) String() string {
-	return [...]string{"in doubt", "done", "failed", "failed, handled", "assumed done", "skipped", "dropped"}[s]
+	return word(int(s), "in doubt", "done", "failed", "failed, handled", "assumed done", "skipped", "dropped")
 }
 
 // UndoStatus says how far the undo of an effect is.
@@ -38,7 +39,15 @@ const (
 )
 
 func (s UndoStatus) String() string {
-	return [...]string{"", "being undone", "undone", "undo failed", "cannot be undone"}[s]
+	return word(int(s), "", "being undone", "undone", "undo failed", "cannot be undone")
+}
+
+// word names a status; a damaged journal may hold any number.
+func word(n int, words ...string) string {
+	if n < len(words) {
+		return words[n]
+	}
+	return fmt.Sprintf("unknown (%d)", n)
 }
 
 // Effect is the record of one effect.
@@ -119,9 +128,10 @@ func (r *Run) SetUndo(e *Effect, status UndoStatus, why string) error {
 }
 
 // DropAfter drops every effect that was completed after done, so that a resumed
-// run performs them again.
+// run performs them again; and those of a rollback, which the next one performs
+// again.
 func (r *Run) DropAfter(done int64) error {
-	return r.exec(`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0) AND place NOT LIKE 'r%'`, Dropped, r.n, done)
+	return r.exec(`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0)`, Dropped, r.n, done)
 }
 
 // Effects returns the effects of the run in the order in which they were begun.

@@ -20,10 +20,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	_ "modernc.org/sqlite" // driver "sqlite"
 
@@ -42,7 +40,8 @@ type Journal struct {
 	Blobs *Blobs
 
 	ops    chan *op
-	done   chan struct{}
+	quit   chan struct{} // closed by Close
+	done   chan struct{} // closed by the writer, when it writes no more
 	close  sync.Once
 	failed error // written by the writer before it closes done
 }
@@ -57,7 +56,7 @@ type op struct {
 // Open opens the journal in the state directory dir, which is made if it does
 // not exist.
 func Open(dir string) (*Journal, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "leases"), 0o700); err != nil {
+	if err := makeDurably(filepath.Join(dir, "leases")); err != nil {
 		return nil, fault.Wrap(fault.Config, err, "cannot make the state directory %q", dir)
 	}
 	dsn := "file:" + filepath.Join(dir, FileName) +
@@ -80,7 +79,7 @@ func Open(dir string) (*Journal, error) {
 	}
 	j := &Journal{
 		dir: dir, db: db, conn: conn, Blobs: &Blobs{dir: filepath.Join(dir, "blobs")},
-		ops: make(chan *op, 1024), done: make(chan struct{}),
+		ops: make(chan *op, 1024), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go j.write()
 	return j, nil
@@ -88,7 +87,7 @@ func Open(dir string) (*Journal, error) {
 
 // Close waits until everything is on disk and closes the database.
 func (j *Journal) Close() error {
-	j.close.Do(func() { close(j.ops) })
+	j.close.Do(func() { close(j.quit) })
 	<-j.done
 	return errors.Join(j.failed, j.conn.Close(), j.db.Close())
 }
@@ -106,56 +105,54 @@ func (j *Journal) now(do func(tx *sql.Conn) error) error {
 	case err := <-o.wait:
 		return err
 	case <-j.done:
-		return j.brokenOr(<-o.wait)
+	}
+	select {
+	case err := <-o.wait: // the writer's last words
+		return err
+	default:
+		return j.broken()
 	}
 }
 
 // later performs do soon, in order, without waiting for the disk.
 func (j *Journal) later(do func(tx *sql.Conn) error) error { return j.send(&op{do: do}) }
 
-func (j *Journal) send(o *op) (err error) {
-	defer func() {
-		if recover() != nil { // the journal was closed meanwhile
-			err = fault.New(fault.Internal, "the journal is closed")
-		}
-	}()
+func (j *Journal) send(o *op) error {
 	select {
 	case <-j.done:
-		return j.brokenOr(nil)
+		return j.broken()
+	case <-j.quit:
+		return errClosed
+	default:
+	}
+	select {
+	case <-j.done:
+		return j.broken()
 	case j.ops <- o:
 		return nil
 	}
 }
 
-func (j *Journal) brokenOr(err error) error {
+var errClosed = fault.New(fault.Internal, "the journal is closed")
+
+// broken is why nothing is written any more. It may be called when done is closed.
+func (j *Journal) broken() error {
 	if j.failed != nil {
 		return j.failed
 	}
-	if err != nil {
-		return err
-	}
-	return fault.New(fault.Internal, "the journal is closed")
+	return errClosed
 }
 
 // maxBatch bounds a transaction, so that its first waiter does not wait long.
 const maxBatch = 512
 
-// write is the one goroutine that writes. Whatever waits in the channel when a
-// transaction begins travels in it.
+// write is the one goroutine that writes.
 func (j *Journal) write() {
 	defer close(j.done)
 	batch := make([]*op, 0, maxBatch)
-	for first := range j.ops {
-		batch = append(batch[:0], first)
-		for more := true; more && len(batch) < maxBatch; {
-			select {
-			case o, ok := <-j.ops:
-				if more = ok; ok {
-					batch = append(batch, o)
-				}
-			default:
-				more = false
-			}
+	for j.failed == nil {
+		if batch = j.next(batch[:0]); len(batch) == 0 {
+			return
 		}
 		if err := j.commit(batch); err != nil {
 			j.failed = diskFault(err)
@@ -165,28 +162,26 @@ func (j *Journal) write() {
 				o.wait <- j.failed
 			}
 		}
-		if j.failed != nil {
-			j.drain()
-			return
-		}
 	}
 }
 
-// drain answers those who were on their way when the journal broke.
-func (j *Journal) drain() {
-	for {
+// next waits for something to write and returns it with all that waits behind
+// it; nothing when the journal is closed.
+func (j *Journal) next(batch []*op) []*op {
+	select {
+	case o := <-j.ops:
+		batch = append(batch, o)
+	case <-j.quit:
+	}
+	for len(batch) < maxBatch {
 		select {
-		case o, ok := <-j.ops:
-			if !ok {
-				return
-			}
-			if o.wait != nil {
-				o.wait <- j.failed
-			}
-		case <-time.After(10 * time.Millisecond):
-			return
+		case o := <-j.ops:
+			batch = append(batch, o)
+		default:
+			return batch
 		}
 	}
+	return batch
 }
 
 func (j *Journal) commit(batch []*op) error {

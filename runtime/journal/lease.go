@@ -30,12 +30,11 @@ const HeartbeatInterval = 5 * time.Second
 // Acquire takes the run for this process and counts an execution. A run that
 // another process has is a fault that names it.
 func (r *Run) Acquire() (*Lease, error) {
-	f, err := os.OpenFile(r.leaseFile(), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := r.lock()
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "cannot open the lease of run %s", r.ID)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
+	if f == nil {
 		if err := r.Reload(); err != nil {
 			return nil, err
 		}
@@ -54,8 +53,35 @@ func (r *Run) Acquire() (*Lease, error) {
 		f.Close()
 		return nil, err
 	}
-	go l.beat()
+	go l.beat(r.j, r.n)
 	return l, nil
+}
+
+const (
+	lockAttempts = 10
+	lockPause    = 20 * time.Millisecond
+)
+
+// lock locks the file of the lease; nil says that another process has it. Those
+// who only look for the owner hold the lock for a moment, so it is tried again.
+func (r *Run) lock() (*os.File, error) {
+	for range lockAttempts {
+		f, err := os.OpenFile(r.leaseFile(), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			mine, err := f.Stat()
+			if now, nerr := os.Stat(r.leaseFile()); err == nil && nerr == nil && os.SameFile(mine, now) {
+				return f, nil
+			}
+			f.Close() // its owner has just removed it: a lock on it keeps nobody out
+			continue
+		}
+		f.Close()
+		time.Sleep(lockPause)
+	}
+	return nil, nil
 }
 
 func (r *Run) leaseFile() string { return filepath.Join(r.j.dir, "leases", r.ID) }
@@ -86,7 +112,7 @@ func (r *Run) OwnerProcess() int {
 }
 
 // beat does not wait for the disk: a heartbeat that is lost does no harm.
-func (l *Lease) beat() {
+func (l *Lease) beat(j *Journal, run int64) {
 	tick := time.NewTicker(HeartbeatInterval)
 	defer tick.Stop()
 	for {
@@ -94,8 +120,8 @@ func (l *Lease) beat() {
 		case <-l.stop:
 			return
 		case now := <-tick.C:
-			_ = l.run.j.later(func(tx *sql.Conn) error {
-				_, err := tx.ExecContext(context.Background(), `UPDATE runs SET heartbeat=? WHERE n=?`, now.UnixNano(), l.run.n)
+			_ = j.later(func(tx *sql.Conn) error {
+				_, err := tx.ExecContext(context.Background(), `UPDATE runs SET heartbeat=? WHERE n=?`, now.UnixNano(), run)
 				return err
 			})
 		}

@@ -63,7 +63,7 @@ func newFunc(m *Module, stub string, args any, decl *effect.Decl) *Func {
 // parse reads the stub. A stub that does not fit its struct is a defect of the
 // builtin, found by the tests, which look at every declared function.
 func (f *Func) parse() *spec {
-	file, err := syntax.Parse(f.name, strings.TrimSpace(f.stub)+"\n", 0)
+	file, err := (&syntax.FileOptions{}).Parse(f.name, strings.TrimSpace(f.stub)+"\n", 0)
 	if err != nil {
 		panic(fmt.Sprintf("stub of %s: %v", f.name, err))
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/provisioning-systems/provisioning/runtime/docstring"
 	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
@@ -28,7 +29,7 @@ func Markdown(m *module.Module) string {
 		acts = acts || f.Decl() != nil
 	}
 	if acts {
-		b.WriteString("\nReads and writes also take the [options](index.md#options), which begin with an underscore.\n")
+		b.WriteString("\nReads and writes also take the [options](options.md), which begin with an underscore.\n")
 	}
 	return b.String()
 }
@@ -49,8 +50,7 @@ func File(m *module.Module) string {
 	return m.Name + ".md"
 }
 
-// Index is the page that leads to those of the modules, and explains what all
-// effects have in common.
+// Index is the page that leads to those of the modules, and to [Options].
 func Index(modules []*module.Module) string {
 	var b strings.Builder
 	b.WriteString("# Builtins\n\nWhat scripts can use without loading anything.\n")
@@ -58,14 +58,14 @@ func Index(modules []*module.Module) string {
 	for _, m := range sorted(modules) {
 		fmt.Fprintf(&b, "| [%s](%s) | %s |\n", Title(m), File(m), cell(m.Doc.Summary))
 	}
-	b.WriteString("\n" + Options())
+	b.WriteString("\nEvery read and write takes the [options](options.md) as well.\n")
 	return b.String()
 }
 
-// Options is the section about the arguments that every effect takes.
+// Options is the page about the arguments that every effect takes.
 func Options() string {
 	var b strings.Builder
-	b.WriteString("## Options\n\n" +
+	b.WriteString("# Options\n\n" +
 		"Every function that reads from the world or writes to it takes these arguments besides its own.\n" +
 		"Those marked with * are only for functions that run commands.\n\n" +
 		"| Option | Type | |\n| --- | --- | --- |\n")
@@ -110,6 +110,10 @@ func function(b *strings.Builder, f *module.Func) {
 	paragraph(b, doc.Summary)
 	paragraph(b, doc.Body)
 	arguments(b, f)
+	sections(b, doc)
+}
+
+func sections(b *strings.Builder, doc docstring.Doc) {
 	for _, s := range []struct{ title, text string }{
 		{"Returns", doc.Returns}, {"Errors", doc.Errors}, {"Note", doc.Notes},
 	} {

@@ -85,6 +85,7 @@ func TestMarkdown(t *testing.T) {
 		golden(t, reference.File(m), reference.Markdown(m))
 	}
 	golden(t, "index.md", reference.Index(modules()))
+	golden(t, "options.md", reference.Options())
 }
 
 func golden(t *testing.T, name, got string) {

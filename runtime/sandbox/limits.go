@@ -82,6 +82,9 @@ func parseLimit(name, text string) (int64, error) {
 	}
 	if name == "wall" {
 		d, err := duration.Parse(text)
+		if err == nil && d <= 0 {
+			err = fmt.Errorf("it must be longer than nothing; \"none\" removes it")
+		}
 		return int64(d), err
 	}
 	unit := float64(1)
@@ -95,7 +98,7 @@ func parseLimit(name, text string) (int64, error) {
 		}
 	}
 	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f*unit < 1 || f*unit > math.MaxInt64/2 {
+	if n := f * unit; err != nil || !(n >= 1 && n < math.MaxInt64/2) { // NaN is neither
 		return 0, fmt.Errorf("it must be a number of 1 or more, such as 500M")
 	}
 	return int64(f * unit), nil
@@ -143,14 +146,23 @@ func (b *Budget) Output(n int) error {
 	return b.spend(&b.output, int64(n), b.limits.Output, "output")
 }
 
-// stepQuantum is how many steps a thread makes between two looks at the budget.
+// stepQuantum is how many steps a thread makes at most between two looks at the
+// budget.
 const stepQuantum = 20_000
 
-// Watch makes the steps of thread count.
+const countedKey = "provisioning.steps"
+
+// Watch makes the steps of thread count. What it makes after its last look counts
+// when it is settled.
 func (b *Budget) Watch(thread *starlark.Thread) {
-	thread.SetMaxExecutionSteps(stepQuantum)
+	quantum := uint64(stepQuantum)
+	if b.limits.Steps > 0 {
+		quantum = min(quantum, uint64(b.limits.Steps))
+	}
+	thread.SetLocal(countedKey, new(uint64))
+	thread.SetMaxExecutionSteps(quantum)
 	thread.OnMaxSteps = func(thread *starlark.Thread) {
-		err := b.spend(&b.steps, stepQuantum, b.limits.Steps, "steps")
+		err := b.Settle(thread)
 		if depth := int64(thread.CallStackDepth()); err == nil && b.limits.Depth > 0 && depth > b.limits.Depth {
 			err = b.exceed("depth", strconv.FormatInt(b.limits.Depth, 10))
 		}
@@ -158,8 +170,20 @@ func (b *Budget) Watch(thread *starlark.Thread) {
 			thread.Cancel(err.Error())
 			return
 		}
-		thread.SetMaxExecutionSteps(thread.ExecutionSteps() + stepQuantum)
+		thread.SetMaxExecutionSteps(thread.ExecutionSteps() + quantum)
 	}
+}
+
+// Settle counts the steps that thread, which is watched, has made since it was
+// last looked at. Only the goroutine of thread may call it.
+func (b *Budget) Settle(thread *starlark.Thread) error {
+	counted, ok := thread.Local(countedKey).(*uint64)
+	if !ok {
+		return nil
+	}
+	made := thread.ExecutionSteps() - *counted
+	*counted += made
+	return b.spend(&b.steps, int64(made), b.limits.Steps, "steps")
 }
 
 // Guard enforces wall time and memory until ctx ends.

@@ -72,10 +72,40 @@ func (p Path) Open() (*os.File, error) { return p.OpenFile(os.O_RDONLY, 0) }
 
 func (p Path) OpenFile(flag int, mode fs.FileMode) (*os.File, error) {
 	return at(p, "open", follow, func(dir *os.Root, name string) (*os.File, error) {
+		open := openSame
 		if p.root.state == "" {
-			return dir.OpenFile(name, flag, mode)
+			open = (*os.Root).OpenFile
 		}
-		return openSame(dir, name, flag, mode)
+		if flag&os.O_CREATE == 0 {
+			return open(dir, name, flag, mode)
+		}
+		_, missing := dir.Lstat(name)
+		f, err := open(dir, name, flag, mode)
+		if err == nil && missing != nil {
+			syncNames(dir, name)
+		}
+		return f, err
+	})
+}
+
+// syncNames makes the names in the directory of name durable: what a run has
+// recorded as done must not be taken back by a loss of power. Some file systems
+// cannot; the change stands all the same.
+func syncNames(dir *os.Root, name string) {
+	if d, err := dir.Open(filepath.Dir(name)); err == nil {
+		_ = d.Sync() // see above
+		d.Close()
+	}
+}
+
+// change does something to the name of p that is durable when it returns.
+func (p Path) change(what string, op func(*os.Root, string) error) error {
+	return p.do(what, noFollow, func(dir *os.Root, name string) error {
+		err := op(dir, name)
+		if err == nil {
+			syncNames(dir, name)
+		}
+		return err
 	})
 }
 
@@ -117,9 +147,19 @@ func (p Path) WriteFile(data []byte, mode fs.FileMode) error {
 
 // WriteFrom is WriteFile for content that need not fit into memory.
 func (p Path) WriteFrom(r io.Reader, mode fs.FileMode) error {
+	return p.WriteVia(p.Sibling("."+filepath.Base(p.Abs)+"."+rand.Text()[:10]+".tmp"), r, mode)
+}
+
+// WriteVia is WriteFrom by way of an entry of the same directory that nobody
+// else uses. What an interrupted attempt has left there is replaced, so that a
+// crash does not litter. Where via is p, the file is not replaced in one step.
+func (p Path) WriteVia(via Path, r io.Reader, mode fs.FileMode) error {
 	_, err := at(p, "write", noFollow, func(dir *os.Root, name string) (struct{}, error) {
-		parent, base := filepath.Split(name)
-		tmp := parent + "." + base + "." + rand.Text()[:10] + ".tmp"
+		parent, _ := filepath.Split(name)
+		tmp := parent + filepath.Base(via.Abs)
+		if err := dir.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return struct{}{}, err
+		}
 		if err := writeNew(dir, tmp, r, mode); err != nil {
 			return struct{}{}, err
 		}
@@ -127,10 +167,7 @@ func (p Path) WriteFrom(r io.Reader, mode fs.FileMode) error {
 			_ = dir.Remove(tmp) // the first error is the one to report
 			return struct{}{}, err
 		}
-		if d, err := dir.Open(filepath.Dir(name)); err == nil { // make the new name durable
-			_ = d.Sync() // some file systems cannot; the rename stands all the same
-			d.Close()
-		}
+		syncNames(dir, name)
 		return struct{}{}, nil
 	})
 	return err
@@ -180,11 +217,11 @@ func (p Path) Readlink() (string, error) {
 }
 
 func (p Path) Symlink(target string) error {
-	return p.do("link", noFollow, func(dir *os.Root, name string) error { return dir.Symlink(target, name) })
+	return p.change("link", func(dir *os.Root, name string) error { return dir.Symlink(target, name) })
 }
 
 func (p Path) Mkdir(mode fs.FileMode) error {
-	return p.do("make", noFollow, func(dir *os.Root, name string) error { return dir.Mkdir(name, mode) })
+	return p.change("make", func(dir *os.Root, name string) error { return dir.Mkdir(name, mode) })
 }
 
 // MkdirAll makes p and the directories above it that are missing.
@@ -205,10 +242,22 @@ func (p Path) MkdirAll(mode fs.FileMode) error {
 }
 
 func (p Path) Chmod(mode fs.FileMode) error {
-	return p.do("change the mode of", follow, func(dir *os.Root, name string) error { return dir.Chmod(name, mode) })
+	return p.do("change the mode of", follow, func(dir *os.Root, name string) error {
+		if err := dir.Chmod(name, mode); err != nil {
+			return err
+		}
+		if info, err := dir.Stat(name); err != nil || !info.Mode().IsRegular() && !info.IsDir() {
+			return nil
+		}
+		if f, err := dir.Open(name); err == nil { // one that may not be read cannot be made durable
+			_ = f.Sync()
+			f.Close()
+		}
+		return nil
+	})
 }
 
-func (p Path) Remove() error { return p.do("remove", noFollow, (*os.Root).Remove) }
+func (p Path) Remove() error { return p.change("remove", (*os.Root).Remove) }
 
 // RemoveAll removes p and everything in it, if it exists. What holds the state directory is
 // not removed.
@@ -216,7 +265,7 @@ func (p Path) RemoveAll() error {
 	if p.HoldsState() {
 		return fault.New(fault.Permission, "cannot remove %q: the state directory is in it", p.Name)
 	}
-	err := p.do("remove", noFollow, (*os.Root).RemoveAll)
+	err := p.change("remove", (*os.Root).RemoveAll)
 	if fault.Is(err, fault.NotFound) { // a directory above it is missing
 		return nil
 	}
@@ -231,11 +280,15 @@ func (p Path) Rename(to Path) error {
 	if p.HoldsState() {
 		return fault.New(fault.Permission, "cannot move %q: the state directory is in it", p.Name)
 	}
-	return p.do("move", noFollow, func(from *os.Root, oldName string) error {
+	return p.change("move", func(from *os.Root, oldName string) error {
 		if p.root.state == "" {
-			return from.Rename(p.rel, to.rel)
+			err := from.Rename(p.rel, to.rel)
+			if err == nil {
+				syncNames(from, to.rel)
+			}
+			return err
 		}
-		return to.do("move to", noFollow, func(into *os.Root, newName string) error {
+		return to.change("move to", func(into *os.Root, newName string) error {
 			return renameBetween(from, oldName, into, newName)
 		})
 	})
@@ -266,4 +319,39 @@ func (p Path) fault(op string, err error) error {
 		reason = le.Err
 	}
 	return &fault.Error{Kind: kind, Msg: fmt.Sprintf("cannot %s %q: %v", op, p.Name, reason), Cause: err}
+}
+
+// MissingParents returns the directories above p that do not exist, outermost
+// first, as absolute names.
+func (p Path) MissingParents() []string {
+	var missing []string
+	for dir := p.Parent(); !dir.IsRoot(); dir = dir.Parent() {
+		if _, err := dir.Lstat(); !fault.Is(err, fault.NotFound) {
+			break
+		}
+		missing = append([]string{dir.Abs}, missing...)
+	}
+	return missing
+}
+
+// RemoveEmpty removes directories that were made on the way to something,
+// innermost first, unless something else is in them by now: then they are in use.
+func (f *Files) RemoveEmpty(made []string) error {
+	for i := len(made) - 1; i >= 0; i-- {
+		p, err := f.Resolve(made[i])
+		if err != nil {
+			return err
+		}
+		entries, err := p.ReadDir()
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil || len(entries) > 0 {
+			return err
+		}
+		if err := p.Remove(); err != nil {
+			return err
+		}
+	}
+	return nil
 }

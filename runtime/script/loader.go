@@ -12,6 +12,7 @@
 package script
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
@@ -70,8 +71,8 @@ func (l *Loader) Name(file string) (string, error) {
 	return abs, nil
 }
 
-// moduleName returns the name of what a module called from loads as spec.
-func moduleName(spec, from string) (string, error) {
+// ModuleName returns the name of what a module called from loads as spec.
+func ModuleName(spec, from string) (string, error) {
 	switch {
 	case strings.HasPrefix(spec, "@std//"):
 		return clean("@std//", strings.TrimPrefix(spec, "@std//"), spec)
@@ -170,7 +171,7 @@ func (l *Loader) Load(thread *starlark.Thread, spec string) (starlark.StringDict
 	if len(chain) > 0 {
 		from = chain[len(chain)-1]
 	}
-	name, err := moduleName(spec, from)
+	name, err := ModuleName(spec, from)
 	if err != nil {
 		return nil, err
 	}
@@ -243,13 +244,7 @@ func Options(main bool) *syntax.FileOptions {
 // Compile compiles the text of a module, or takes the program from the cache.
 func (l *Loader) Compile(name string, src []byte, main bool) (*starlark.Program, error) {
 	file := FileName(name)
-	l.mu.Lock()
-	if l.texts == nil {
-		l.texts = map[string][]byte{}
-	}
-	l.texts[file] = src
-	l.mu.Unlock()
-
+	l.remember(file, src)
 	cached := l.cacheFile(file, src, main)
 	if prog := readProgram(cached); prog != nil {
 		return prog, nil
@@ -270,6 +265,16 @@ func (l *Loader) Compile(name string, src []byte, main bool) (*starlark.Program,
 	return prog, nil
 }
 
+// remember keeps the text of a file for the lines in errors.
+func (l *Loader) remember(file string, src []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.texts == nil {
+		l.texts = map[string][]byte{}
+	}
+	l.texts[file] = src
+}
+
 // minCached is the size from which reading a compiled program is faster than
 // compiling the text.
 const minCached = 4 << 10
@@ -285,32 +290,39 @@ func (l *Loader) cacheFile(file string, src []byte, main bool) string {
 	return filepath.Join(l.CacheDir, fmt.Sprintf("%x.starc", h.Sum(nil)[:20]))
 }
 
+// readProgram returns nil for a file that is not there, or damaged: the program
+// is then compiled and written anew.
 func readProgram(file string) *starlark.Program {
 	if file == "" {
 		return nil
 	}
-	f, err := os.Open(file)
-	if err != nil {
+	data, err := os.ReadFile(file)
+	if err != nil || len(data) < sha256.Size {
 		return nil
 	}
-	defer f.Close()
-	prog, err := starlark.CompiledProgram(f)
+	if sum := sha256.Sum256(data[sha256.Size:]); !bytes.Equal(sum[:], data[:sha256.Size]) {
+		return nil
+	}
+	prog, err := starlark.CompiledProgram(bytes.NewReader(data[sha256.Size:]))
 	if err != nil {
-		return nil // it is written anew
+		return nil
 	}
 	return prog
 }
 
-// writeProgram fails in silence: the cache only saves time.
+// writeProgram fails in silence: the cache only saves time. The interpreter
+// trusts what it executes, so a checksum goes before it.
 func writeProgram(file string, prog *starlark.Program) {
-	if file == "" || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
+	var code bytes.Buffer
+	if file == "" || prog.Write(&code) != nil || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
 		return
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), ".new-*")
 	if err != nil {
 		return
 	}
-	err = prog.Write(f)
+	sum := sha256.Sum256(code.Bytes())
+	_, err = f.Write(append(sum[:], code.Bytes()...))
 	if cerr := f.Close(); err != nil || cerr != nil || os.Rename(f.Name(), file) != nil {
 		os.Remove(f.Name()) //nolint:errcheck // see above
 	}

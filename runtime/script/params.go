@@ -2,6 +2,7 @@ package script
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -241,7 +242,9 @@ func ReadParams(file string) (map[string]starlark.Value, error) {
 	case ".json":
 		dec := json.NewDecoder(strings.NewReader(string(data)))
 		dec.UseNumber()
-		err = dec.Decode(&m)
+		if err = dec.Decode(&m); err == nil && dec.More() {
+			err = errors.New("there is something after the end of the object")
+		}
 	case ".yaml", ".yml":
 		err = yaml.Unmarshal(data, &m)
 	default:

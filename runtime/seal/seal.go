@@ -84,6 +84,13 @@ func (k *Key) make() error {
 	if err := os.Link(tmp.Name(), k.file); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
+	// Without the key no run can be resumed, so its name must be durable, too.
+	for dir, last := filepath.Dir(k.file), ""; dir != last; dir, last = filepath.Dir(dir), dir {
+		if d, err := os.Open(dir); err == nil {
+			_ = d.Sync() // not every directory above is ours, and some file systems cannot
+			d.Close()
+		}
+	}
 	return nil
 }
 

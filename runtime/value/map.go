@@ -24,6 +24,8 @@ func mapValue(v starlark.Value, change func(starlark.Value) (starlark.Value, err
 	case starlark.Tuple:
 		elems, err := mapSequence(v, change, depth)
 		return starlark.Tuple(elems), err
+	case *starlark.Set:
+		return mapSet(v, change, depth)
 	case *starlark.Dict:
 		return mapDict(v, change, depth)
 	case *starlarkstruct.Struct:
@@ -47,10 +49,27 @@ func mapSequence(seq starlark.Indexable, change func(starlark.Value) (starlark.V
 	return elems, nil
 }
 
+func mapSet(set *starlark.Set, change func(starlark.Value) (starlark.Value, error), depth int) (starlark.Value, error) {
+	out := starlark.NewSet(set.Len())
+	iter := set.Iterate()
+	defer iter.Done()
+	var x starlark.Value
+	for iter.Next(&x) {
+		elem, err := mapValue(x, change, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if err := out.Insert(elem); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 func mapDict(d *starlark.Dict, change func(starlark.Value) (starlark.Value, error), depth int) (starlark.Value, error) {
 	out := starlark.NewDict(d.Len())
 	for _, kv := range d.Items() {
-		k, err := change(kv[0])
+		k, err := mapValue(kv[0], change, depth+1)
 		if err != nil {
 			return nil, err
 		}

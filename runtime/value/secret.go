@@ -24,6 +24,7 @@ const (
 	markOpen   = "\U0010F5EC"
 	markClose  = "\U0010F5ED"
 	markDigits = 39
+	markPrefix = "\xF4\x8F\x97" // the bytes that both characters begin with
 )
 
 // Layer is an encoding that a text with secrets in it has been through. The
@@ -166,7 +167,7 @@ func (s *Secrets) Plain(secret *Secret) string {
 }
 
 // HasMarker reports whether text may have a secret in it.
-func HasMarker(text string) bool { return strings.Contains(text, "\U0010F5EC"[:3]) }
+func HasMarker(text string) bool { return strings.Contains(text, markPrefix) }
 
 // Expand replaces the markers in text by the values. A marker that was cut or
 // changed is an error: writing it would lose the secret.
@@ -178,6 +179,12 @@ func (s *Secrets) Expand(text string) (string, error) {
 		}
 		return plain
 	})
+}
+
+// IsSecret reports whether text is made of secrets alone.
+func (s *Secrets) IsSecret(text string) bool {
+	rest, err := s.replace(text, func(*held, string) string { return "" })
+	return err == nil && rest == "" && text != ""
 }
 
 // Names returns the names of the secrets that have a marker in text.
@@ -204,10 +211,35 @@ func Through(text string, layer Layer) string {
 func (s *Secrets) Mark(text string) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, h := range s.values {
-		if strings.Contains(text, h.plain) {
-			text = strings.ReplaceAll(text, h.plain, h.secret.marker)
+	var out strings.Builder
+	begin := 0 // of what is not in out yet
+	for i := 0; HasMarker(text[i:]); {
+		i += strings.Index(text[i:], markPrefix)
+		_, _, rest, ok := cutMarker(text[i:])
+		if !ok {
+			i++
+			continue
 		}
+		end := len(text) - len(rest)
+		out.WriteString(mark(text[begin:i], s.values))
+		out.WriteString(text[i:end])
+		begin, i = end, end
+	}
+	out.WriteString(mark(text[begin:], s.values))
+	return out.String()
+}
+
+// mark never looks into markers: a value of digits may be a part of one.
+func mark(text string, values []*held) string {
+	for i, h := range values {
+		if !strings.Contains(text, h.plain) {
+			continue
+		}
+		parts := strings.Split(text, h.plain)
+		for j, part := range parts {
+			parts[j] = mark(part, values[i+1:])
+		}
+		return strings.Join(parts, h.secret.marker)
 	}
 	return text
 }
@@ -234,7 +266,7 @@ func (s *Secrets) replace(text string, with func(h *held, layers string) string)
 	var out strings.Builder
 	var damaged error
 	for {
-		i := strings.Index(text, "\U0010F5EC"[:3])
+		i := strings.Index(text, markPrefix)
 		if i < 0 {
 			out.WriteString(text)
 			return out.String(), damaged

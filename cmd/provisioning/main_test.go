@@ -1,0 +1,258 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"provisioning": main})
+}
+
+var update = flag.Bool("update", false, "rewrite what the scripts compare with")
+
+// TestScripts runs what users see: every folder below testdata that holds
+// scripts. In a script, provisioning is this program.
+func TestScripts(t *testing.T) {
+	root := filepath.Join("..", "..", "testdata")
+	for _, dir := range scriptFolders(t, root) {
+		name, err := filepath.Rel(root, dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(filepath.ToSlash(name), func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir: dir, Setup: setUpScript, Cmds: scriptCommands, Condition: condition,
+				UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
+			})
+		})
+	}
+}
+
+// scriptFolders finds all folders with scripts, so that none is forgotten.
+func scriptFolders(t *testing.T, root string) []string {
+	t.Helper()
+	var dirs []string
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(name) == ".txtar" && !slices.Contains(dirs, filepath.Dir(name)) {
+			dirs = append(dirs, filepath.Dir(name))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(dirs) == 0 {
+		t.Fatal("there are no scripts")
+	}
+	return dirs
+}
+
+// setUpScript gives a script a user of its own, and makes its directory a
+// workspace unless it has a file "no-workspace".
+func setUpScript(env *testscript.Env) error {
+	home := filepath.Join(env.WorkDir, ".home")
+	for name, dir := range map[string]string{
+		"HOME": "", "PROVISIONING_HOME": "config/provisioning", "XDG_CONFIG_HOME": "config",
+		"XDG_CACHE_HOME": "cache", "XDG_STATE_HOME": "state", "XDG_DATA_HOME": "data",
+	} {
+		dir = filepath.Join(home, dir)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+		env.Setenv(name, dir)
+	}
+	env.Setenv("NO_COLOR", "1")
+	if _, err := os.Stat(filepath.Join(env.WorkDir, "no-workspace")); err == nil {
+		return nil
+	}
+	marker := filepath.Join(env.WorkDir, "config", "provisioning.toml")
+	if _, err := os.Stat(marker); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(marker), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(marker, nil, 0o644)
+}
+
+// condition is for tools that a machine may lack: [tool:python3]. REQUIRE=python3
+// makes it an error that one is missing.
+func condition(cond string) (bool, error) {
+	tool, ok := strings.CutPrefix(cond, "tool:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	_, err := exec.LookPath(tool)
+	if err != nil && slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), tool) {
+		return false, fmt.Errorf("there is no %s, and REQUIRE demands it", tool)
+	}
+	return err == nil, nil
+}
+
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"exits": exits, "waitfor": waitFor, "nowhere": nowhere, "remember": remember, "unchanged": unchanged,
+	"append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner,
+}
+
+// exits CODE PROGRAM ARGS… runs a program and checks how it exits.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("it exits with %d, not %d", code, want)
+	}
+}
+
+const (
+	pollInterval = 10 * time.Millisecond
+	pollDeadline = 30 * time.Second
+)
+
+// waitFor FILE [TEXT] waits until the file exists, and has the text in it.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: waitfor FILE [TEXT]")
+	}
+	for began := time.Now(); time.Since(began) < pollDeadline; time.Sleep(pollInterval) {
+		data, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && (len(args) == 1 || strings.Contains(string(data), args[1])) {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain for %s", strings.Join(args, " with "))
+}
+
+// signalOwner SIGNAL sends a signal to the process that executes a run, and
+// waits for it to be over with the run.
+func signalOwner(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: signal INT|TERM|KILL")
+	}
+	leases, err := filepath.Glob(ts.MkAbs(".provisioning/leases/*"))
+	ts.Check(err)
+	if len(leases) != 1 {
+		ts.Fatalf("there are %d runs with an owner", len(leases))
+	}
+	pid := strings.TrimSpace(ts.ReadFile(leases[0]))
+	ts.Check(ts.Exec("kill", "-"+args[0], pid))
+}
+
+// nowhere TEXT PATH… looks for a text in all files below the paths.
+func nowhere(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: [!] nowhere TEXT PATH…")
+	}
+	found, files := "", 0
+	for _, path := range args[1:] {
+		ts.Check(filepath.WalkDir(ts.MkAbs(path), func(name string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			data, err := os.ReadFile(name)
+			if files++; strings.Contains(string(data), args[0]) {
+				found = name
+			}
+			return err
+		}))
+	}
+	if files == 0 {
+		ts.Fatalf("there is no file")
+	}
+	if (found == "") == neg {
+		ts.Fatalf("the text is in: %q", found)
+	}
+}
+
+// remember keeps what the workspace looks like, without state and home.
+func remember(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: remember")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(".home/remembered"), []byte(listing(ts)), 0o600))
+}
+
+// unchanged compares the workspace with what was remembered.
+func unchanged(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 0 {
+		ts.Fatalf("usage: [!] unchanged")
+	}
+	before, now := ts.ReadFile(".home/remembered"), listing(ts)
+	if (before == now) == neg {
+		ts.Fatalf("the workspace was\n%s\nand is\n%s", before, now)
+	}
+}
+
+func listing(ts *testscript.TestScript) string {
+	var b strings.Builder
+	root := ts.MkAbs(".")
+	ts.Check(filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == ".provisioning" || d.Name() == ".home" || d.Name() == ".tmp") {
+			return filepath.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		fmt.Fprintf(&b, "%s %s", info.Mode(), rel)
+		if info.Mode().IsRegular() {
+			data, rerr := os.ReadFile(name)
+			err = errors.Join(err, rerr)
+			fmt.Fprintf(&b, " %q", data)
+		}
+		b.WriteByte('\n')
+		return err
+	}))
+	return b.String()
+}
+
+// appendFile FILE TEXT adds a line to a file.
+func appendFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: append FILE TEXT")
+	}
+	f, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	ts.Check(err)
+	_, err = f.WriteString(args[1] + "\n")
+	ts.Check(errors.Join(err, f.Close()))
+}
+
+// stderrEnds REGEXP matches the last line of the standard error.
+func stderrEnds(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: stderr-ends REGEXP")
+	}
+	lines := strings.Split(strings.TrimSpace(ts.ReadFile("stderr")), "\n")
+	last := lines[len(lines)-1]
+	if !regexp.MustCompile(args[0]).MatchString(last) {
+		ts.Fatalf("the last line is %q", last)
+	}
+}

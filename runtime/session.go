@@ -1,0 +1,289 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/google/uuid"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/script"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+)
+
+// sessionScript is the script of a session in the journal. Its inputs are the
+// sources repl/1, repl/2, …
+const sessionScript = "repl"
+
+// fromFile begins the recorded input that stands for a script that was run.
+const fromFile = ":run "
+
+// Session executes statements one after the other: what one binds, the next one
+// sees. All of them are one run of the journal, which begins with the first
+// effect; a session without effects leaves no run.
+//
+// Its methods are not safe for concurrent use.
+type Session struct {
+	x      *execution
+	opts   SessionOptions
+	limits sandbox.Limits
+	names  *script.Names
+	base   starlark.StringDict // what the session began with
+	branch *branch.Branch
+	record *sessionRecord
+	inputs []*Input
+}
+
+// SessionOptions say how a session works. The zero value is fine.
+type SessionOptions struct {
+	Infra      string
+	AllowPaths []string
+	Limits     map[string]string   // for each statement, by name
+	Check      bool                // plan the statements and act on nothing
+	Globals    starlark.StringDict // names beside those of scripts
+}
+
+// Input is a statement that was executed, or a script.
+type Input struct {
+	Source string // as it was given; for a script, its module name after ":run "
+	Value  starlark.Value
+	Plan   *plan.Plan // in check mode
+	Err    error
+	Undone bool
+
+	places map[string]bool // of its writes
+}
+
+// Session begins a session.
+func (r *Runtime) Session(opts SessionOptions) (*Session, error) {
+	l, err := limits(opts.Limits)
+	if err != nil {
+		return nil, err
+	}
+	x, err := r.prepare(never, request{
+		id: uuid.NewString(), infra: opts.Infra, allowPaths: opts.AllowPaths, limits: opts.Limits,
+		check: opts.Check, box: seal.NewBox(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(x, opts)
+	s.limits = l
+	if !opts.Check {
+		s.record = newSessionRecord(x, opts)
+	}
+	x.deafen()
+	x.settle() // each statement has contexts of its own
+	return s, nil
+}
+
+// newSession makes the parts of a session that a replay has too.
+func newSession(x *execution, opts SessionOptions) *Session {
+	maps.Copy(x.loader.Predeclared, opts.Globals)
+	s := &Session{x: x, opts: opts, names: &script.Names{Env: x.loader.Predeclared}}
+	s.base = maps.Clone(s.names.Env)
+	// Modules see the names of scripts, not those of the session.
+	x.loader.Predeclared = s.base
+	x.tree.Freeze = s.names.Freeze
+	s.branch = branch.NewRoot(x.stop, "0", x.tree)
+	s.branch.Open()
+	return s
+}
+
+// Names are the names of the session with their values, also those of the
+// builtins. The caller must not change them.
+func (s *Session) Names() starlark.StringDict { return s.names.Env }
+
+// Inputs are the statements that were executed so far, also those that failed.
+func (s *Session) Inputs() []*Input { return s.inputs }
+
+// Redact removes secrets from a text that people will see.
+func (s *Session) Redact(text string) string { return s.x.shared.Secrets.Redact(text) }
+
+// Run executes statements. Those that are no Starlark are not executed, and are
+// no input; Run then returns nil.
+func (s *Session) Run(in Interrupt, src string) (*Input, error) {
+	s.begin(in)
+	defer s.rest()
+	chunk, err := s.x.loader.Chunk(s.next(), []byte(src), s.names, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.execute(chunk, src, "//"+sessionScript, false)
+}
+
+// RunFile executes a script in the session: its top level, and main if there is
+// one.
+func (s *Session) RunFile(in Interrupt, file string) (*Input, error) {
+	s.begin(in)
+	defer s.rest()
+	name, err := s.x.loader.Name(file)
+	if err != nil {
+		return nil, err
+	}
+	chunk, err := s.x.loader.ReadChunk(name, s.names)
+	if err != nil {
+		return nil, s.x.explain(err)
+	}
+	return s.execute(chunk, fromFile+name, name, true)
+}
+
+func (s *Session) next() string { return fmt.Sprintf("%s/%d", sessionScript, len(s.inputs)+1) }
+
+// never interrupts nothing.
+var never = Interrupt{Stop: neverEnds, Cut: neverEnds}
+
+// begin makes the contexts and the budget of a statement: those of the one
+// before may have ended.
+func (s *Session) begin(in Interrupt) {
+	s.x.door.Cut = s.x.listen(in, s.limits)
+	s.x.door.Budget, s.x.tree.Budget = s.x.budget, s.x.budget
+	s.branch = s.branch.Renew(s.x.stop)
+	s.x.loader.Forget()
+	if s.opts.Check {
+		s.x.door.Plan = plan.New()
+	}
+}
+
+func (s *Session) rest() {
+	s.x.deafen()
+	s.x.settle()
+}
+
+// execute executes a compiled input and notes what came of it.
+func (s *Session) execute(chunk *script.Chunk, src, module string, enter bool) (*Input, error) {
+	i := &Input{Source: src}
+	if s.record != nil {
+		i.places = s.record.begin(s.next(), src)
+	}
+	s.inputs = append(s.inputs, i)
+	i.Value, i.Err = s.evaluate(chunk, module, enter)
+	i.Plan = s.x.door.Plan
+	if i.Err != nil {
+		i.Err = s.explain(i.Err)
+	}
+	return i, i.Err
+}
+
+// evaluate evaluates a chunk in the main line of the session; enter says to call
+// its main, too.
+func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (starlark.Value, error) {
+	thread := s.x.newThread(s.branch)
+	detach := s.branch.Attach(thread)
+	defer detach()
+	script.SetModule(thread, module)
+	v, globals, err := s.names.Run(thread, chunk)
+	if err == nil && enter {
+		v, err = s.main(thread, globals)
+	}
+	if undecided(err) && s.x.door.Plan != nil {
+		s.x.stopPlan(err)
+		return starlark.None, nil
+	}
+	if err != nil {
+		if branch.Catchable(err) {
+			s.x.door.Handled(err) // the session goes on after it
+		}
+		return nil, err
+	}
+	if v != starlark.None {
+		s.names.Env["_"] = v
+	}
+	return v, nil
+}
+
+func (s *Session) main(thread *starlark.Thread, globals starlark.StringDict) (starlark.Value, error) {
+	fn, kwargs, err := Inputs{}.bind(globals)
+	if err != nil || fn == nil {
+		return starlark.None, err
+	}
+	return starlark.Call(thread, fn, nil, kwargs)
+}
+
+// explain says an error in the words of a session, which cannot be resumed.
+func (s *Session) explain(err error) error {
+	why := s.x.explain(err)
+	e := fault.As(why)
+	if e == nil {
+		return why
+	}
+	copied := *e
+	switch {
+	case e.Kind == fault.Cancelled && s.x.stop.Err() != nil:
+		copied.Msg = strings.Replace(e.Msg, stopped.Msg, "the statement was interrupted", 1)
+		copied.Hint = ""
+	case e.Kind == fault.Waiting && errors.Is(err, branch.ErrSuspended):
+		copied.Hint = "a session does not wait for an answer; it goes on without the effect"
+	}
+	return &copied
+}
+
+// Close ends the session: it calls what statements have deferred, ends what runs
+// in the background, and completes the run.
+func (s *Session) Close(in Interrupt) error {
+	s.begin(in)
+	defer s.x.end()
+	thread := s.x.newThread(s.branch)
+	detach := s.branch.Attach(thread)
+	defer detach()
+	script.SetModule(thread, "//"+sessionScript)
+	err := s.branch.Close(thread)
+	if err != nil {
+		err = s.explain(err)
+	}
+	if s.x.run == nil {
+		return err
+	}
+	serr := s.x.run.SetState(journal.Completed, nil)
+	s.x.emitEnd(journal.Completed, err)
+	return errors.Join(err, serr)
+}
+
+// RunID is the id of the session's run; "" while it has none.
+func (s *Session) RunID() string {
+	if s.x.run == nil {
+		return ""
+	}
+	return s.x.run.ID
+}
+
+// replaySession executes the inputs of a session from its journal, for those who
+// need what they registered.
+func (x *execution) replaySession() error {
+	s := newSession(x, SessionOptions{})
+	for n := 1; ; n++ {
+		src, ok := x.loader.Sources[s.next()]
+		if !ok {
+			return nil
+		}
+		i, err := s.replayInput(string(src))
+		if i == nil { // it has no names that only the session had
+			s.inputs = append(s.inputs, &Input{Source: string(src)})
+		}
+		if fault.Is(err, fault.Mismatch, fault.Internal, fault.Limit) || x.stop.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) replayInput(src string) (*Input, error) {
+	if name, ok := strings.CutPrefix(src, fromFile); ok {
+		chunk, err := s.x.loader.ReadChunk(name, s.names)
+		if err != nil {
+			return nil, err
+		}
+		return s.execute(chunk, src, name, true)
+	}
+	chunk, err := s.x.loader.Chunk(s.next(), []byte(src), s.names, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.execute(chunk, src, "//"+sessionScript, false)
+}
