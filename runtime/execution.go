@@ -42,7 +42,7 @@ type execution struct {
 	budget *sandbox.Budget
 
 	sources func() []source // modules that were read before there was a run
-	printed []string        // what the top level printed then
+	printed []branch.Line   // what was printed then
 
 	stop   context.Context
 	halt   context.CancelCauseFunc // ends stop
@@ -150,8 +150,11 @@ func (r *Runtime) newLoader(x *execution, req request) *script.Loader {
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Predeclared: predeclared,
 		Check: req.check, Sources: req.sources, CacheDir: r.cfg.CacheDir,
 		NewThread: func(name string) (*starlark.Thread, func()) {
-			thread, _, done := x.pureThread(name)
-			return thread, done
+			thread, b, done := x.pureThread(name)
+			return thread, func() {
+				done()
+				x.flush(b.Pure.Lines())
+			}
 		},
 	}
 }
@@ -170,11 +173,24 @@ func (x *execution) newThread(b *branch.Branch) *starlark.Thread {
 // pureThread makes a thread that refuses effects.
 func (x *execution) pureThread(name string) (*starlark.Thread, *branch.Branch, func()) {
 	b := branch.NewRoot(x.stop, "load "+name, x.tree)
-	b.Pure = true
+	b.Pure = &branch.Pure{}
 	thread := x.newThread(b)
 	thread.Name = name
 	detach := b.Attach(thread)
 	return thread, b, func() { detach() }
+}
+
+// flush prints what the top level of a loaded module has printed: at once, or
+// when there is a run. An execution that repeats another one does not print it
+// again.
+func (x *execution) flush(lines []branch.Line) {
+	switch {
+	case x.door.Past != nil:
+	case x.door.Record == nil && x.door.Plan == nil:
+		x.printed = append(x.printed, lines...)
+	default:
+		_ = x.door.Print("0", lines) // a limit stops the run
+	}
 }
 
 // enter evaluates the top level of the main module and calls its entry function.
@@ -185,7 +201,7 @@ func (x *execution) enter(name string, prog *starlark.Program, globals starlark.
 	detach := root.Attach(thread)
 	defer detach()
 	script.SetModule(thread, name)
-	return root.InScope(thread, false, func() (starlark.Value, error) {
+	return root.InScope(thread, nil, func() (starlark.Value, error) {
 		if globals == nil {
 			var err error
 			if globals, err = prog.Init(thread, x.loader.Predeclared); err != nil {
@@ -295,9 +311,14 @@ func (x *execution) record(run *journal.Run) error {
 	x.run = run
 	x.door.Record = run
 	x.door.Codec.Blobs, x.door.Codec.Limit = j.Blobs, maxInline
-	x.shared.Secrets.OnAdd = func(name, plain string) {
+	keep := func(name, plain string) {
 		_ = run.AddSecret(journal.Secret{Name: name, Sealed: x.box.Seal([]byte(plain))}) // a broken journal stops the next effect
 	}
+	if run.Executions == 1 {
+		x.shared.Secrets.Each(keep) // those that a pure top level made
+	}
+	x.shared.Secrets.OnAdd = keep
+	x.shared.Generation = run.Generation
 	return nil
 }
 

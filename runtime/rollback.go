@@ -276,7 +276,7 @@ func (rb *rollback) callback(e *journal.Effect) (func() error, error) {
 		thread := rb.x.newThread(b)
 		detach := b.Attach(thread)
 		defer detach()
-		_, err := b.InScope(thread, false, func() (starlark.Value, error) { return starlark.None, fn(thread) })
+		_, err := b.InScope(thread, nil, func() (starlark.Value, error) { return starlark.None, fn(thread) })
 		return err
 	}, nil
 }

@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -86,11 +88,10 @@ func (r *Runtime) Session(opts SessionOptions) (*Session, error) {
 
 // newSession makes the parts of a session that a replay has too.
 func newSession(x *execution, opts SessionOptions) *Session {
-	maps.Copy(x.loader.Predeclared, opts.Globals)
-	s := &Session{x: x, opts: opts, names: &script.Names{Env: x.loader.Predeclared}}
+	// A copy: modules see the names of scripts, not those of the session.
+	s := &Session{x: x, opts: opts, names: &script.Names{Env: maps.Clone(x.loader.Predeclared)}}
+	maps.Copy(s.names.Env, opts.Globals)
 	s.base = maps.Clone(s.names.Env)
-	// Modules see the names of scripts, not those of the session.
-	x.loader.Predeclared = s.base
 	x.tree.Freeze = s.names.Freeze
 	s.branch = branch.NewRoot(x.stop, "0", x.tree)
 	s.branch.Open()
@@ -128,17 +129,51 @@ func (s *Session) RunFile(in Interrupt, file string) (*Input, error) {
 	if err != nil {
 		return nil, err
 	}
-	chunk, err := s.x.loader.ReadChunk(name, s.names)
+	chunk, err := s.x.loader.ReadChunk(name, s.names, false)
 	if err != nil {
 		return nil, s.x.explain(err)
 	}
 	return s.execute(chunk, fromFile+name, name, true)
 }
 
+// Load binds the public names of a module, which is named as in a load, or by
+// its file.
+func (s *Session) Load(in Interrupt, module string) (*Input, error) {
+	if !strings.HasPrefix(module, "@std//") && !strings.HasPrefix(module, "//") {
+		var err error
+		if module, err = s.x.loader.Name(module); err != nil {
+			return nil, err
+		}
+	}
+	names, err := s.public(in, module)
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	src := fmt.Sprintf("load(%q", module)
+	for _, name := range names {
+		src += fmt.Sprintf(", %q", name)
+	}
+	return s.Run(in, src+")")
+}
+
+func (s *Session) public(in Interrupt, module string) ([]string, error) {
+	s.begin(in)
+	defer s.rest()
+	thread := s.x.newThread(s.branch)
+	detach := s.branch.Attach(thread)
+	defer detach()
+	script.SetModule(thread, "//"+sessionScript)
+	globals, err := s.x.loader.Load(thread, module)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return slices.DeleteFunc(globals.Keys(), func(name string) bool { return name[0] == '_' || script.Hidden(name) }), nil
+}
+
 func (s *Session) next() string { return fmt.Sprintf("%s/%d", sessionScript, len(s.inputs)+1) }
 
 // never interrupts nothing.
-var never = Interrupt{Stop: neverEnds, Cut: neverEnds}
+var never = Interrupt{Stop: context.Background(), Cut: context.Background()}
 
 // begin makes the contexts and the budget of a statement: those of the one
 // before may have ended.
@@ -161,7 +196,8 @@ func (s *Session) rest() {
 func (s *Session) execute(chunk *script.Chunk, src, module string, enter bool) (*Input, error) {
 	i := &Input{Source: src}
 	if s.record != nil {
-		i.places = s.record.begin(s.next(), src)
+		_ = s.record.source(s.next(), []byte(src)) // a broken journal stops the next effect
+		i.places = s.record.collect()
 	}
 	s.inputs = append(s.inputs, i)
 	i.Value, i.Err = s.evaluate(chunk, module, enter)
@@ -275,7 +311,7 @@ func (x *execution) replaySession() error {
 
 func (s *Session) replayInput(src string) (*Input, error) {
 	if name, ok := strings.CutPrefix(src, fromFile); ok {
-		chunk, err := s.x.loader.ReadChunk(name, s.names)
+		chunk, err := s.x.loader.ReadChunk(name, s.names, false)
 		if err != nil {
 			return nil, err
 		}

@@ -2,12 +2,11 @@ package runtime
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/google/uuid"
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/runtime/branch"
-	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -63,26 +62,22 @@ func (s *Session) copyInto(p *Session) {
 // define evaluates the definitions of an input. Where that cannot be done
 // without effects, the function of the session stays.
 func (s *Session) define(src string) {
-	if len(src) > len(fromFile) && src[:len(fromFile)] == fromFile {
-		s.defineFile(src[len(fromFile):])
+	module, isFile := strings.CutPrefix(src, fromFile)
+	var chunk *script.Chunk
+	var err error
+	if isFile {
+		chunk, err = s.x.loader.ReadChunk(module, s.names, true)
+	} else {
+		module = "//" + sessionScript
+		chunk, err = s.x.loader.Chunk(sessionScript, []byte(src), s.names, true)
+	}
+	if err != nil {
 		return
 	}
-	if chunk, err := s.x.loader.Chunk(sessionScript, []byte(src), s.names, true); err == nil {
-		s.evaluatePurely(chunk, "//"+sessionScript)
-	}
-}
-
-func (s *Session) defineFile(name string) {
-	if chunk, err := s.x.loader.ReadDefinitions(name, s.names); err == nil {
-		s.evaluatePurely(chunk, name)
-	}
-}
-
-func (s *Session) evaluatePurely(chunk *script.Chunk, module string) {
 	thread, _, done := s.x.pureThread(sessionScript)
 	defer done()
 	script.SetModule(thread, module)
-	_, _, _ = s.names.Run(thread, chunk) // see define
+	_, _, _ = s.names.Run(thread, chunk) // see above
 }
 
 // copyOf copies what a plan could change in place. A value that contains itself
@@ -94,54 +89,3 @@ func copyOf(v starlark.Value) starlark.Value {
 	}
 	return copied
 }
-
-// Undo takes back the effects of the last input that has some, or those of the
-// whole session. The input is nil when all is set.
-func (s *Session) Undo(in Interrupt, all bool) (*Report, *Input, error) {
-	var last *Input
-	places := map[string]bool{}
-	for _, i := range s.inputs {
-		if len(i.places) > 0 && !i.Undone {
-			last = i
-			maps.Copy(places, i.places)
-		}
-	}
-	if last == nil || s.x.run == nil {
-		return nil, nil, errNoEffects
-	}
-	if all {
-		last = nil
-	} else {
-		places = last.places
-	}
-	s.begin(in)
-	defer s.rest()
-	report, err := s.undo(places)
-	if err != nil {
-		return report, last, s.explain(err)
-	}
-	for _, i := range s.inputs {
-		if len(report.Failed) == 0 && (all || i == last) {
-			i.Undone = true
-		}
-	}
-	return report, last, nil
-}
-
-func (s *Session) undo(places map[string]bool) (*Report, error) {
-	effects, err := s.x.toUndo("")
-	if err != nil {
-		return nil, err
-	}
-	var back []*journal.Effect
-	for _, e := range effects {
-		if places[e.Place] {
-			back = append(back, e)
-		}
-	}
-	s.record.begin(sessionScript+"/undo", "") // what callbacks do belongs to no input
-	rb := &rollback{x: s.x, registered: s.x.door.Registered, report: &Report{}}
-	return rb.report, rb.all(back)
-}
-
-var _ = branch.ErrSuspended

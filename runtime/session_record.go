@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
@@ -42,9 +41,8 @@ func newSessionRecord(x *execution, opts SessionOptions) *sessionRecord {
 	return r
 }
 
-// begin notes that an input begins, and returns where its writes will be noted.
-func (r *sessionRecord) begin(name, src string) map[string]bool {
-	_ = r.source(name, []byte(src)) // a broken journal stops the next effect
+// collect returns where the places of all writes are noted from now on.
+func (r *sessionRecord) collect() map[string]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.places = map[string]bool{}
@@ -212,6 +210,3 @@ func (b sessionBlobs) Get(hash [32]byte) (string, error) {
 	}
 	return j.Blobs.Get(hash)
 }
-
-// errNoEffects is the answer to undo where nothing was done.
-var errNoEffects = fault.New(fault.Usage, "there is nothing to undo")

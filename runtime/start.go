@@ -83,11 +83,23 @@ func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name s
 		return x, name, nil, nil, x.explain(err)
 	}
 	globals, err = x.pureGlobals(name, prog)
-	if err != nil || globals == nil {
+	if err != nil {
 		return x, name, prog, nil, x.explain(err)
+	}
+	if globals == nil { // the top level acts: find mistakes in the arguments before it does
+		return x, name, prog, nil, checkSignature(s)
 	}
 	_, _, err = Inputs{s.Entry, s.Params, s.Flags}.bind(globals)
 	return x, name, prog, globals, err
+}
+
+// checkSignature finds missing and unknown arguments by the script's text alone.
+func checkSignature(s Start) error {
+	sig, err := script.ReadSignature(s.Script, s.Entry)
+	if err != nil {
+		return err
+	}
+	return sig.Check(s.Params, s.Flags)
 }
 
 type source struct {
@@ -102,17 +114,15 @@ func (x *execution) pureGlobals(name string, prog *starlark.Program) (starlark.S
 	thread, b, done := x.pureThread(script.FileName(name))
 	defer done()
 	script.SetModule(thread, name)
-	var printed []string
-	thread.Print = func(_ *starlark.Thread, msg string) { printed = append(printed, msg) }
 	globals, err := prog.Init(thread, x.loader.Predeclared)
-	if b.Refused {
+	if b.Pure.Refused.Load() {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	globals.Freeze()
-	x.printed = printed
+	x.printed = append(x.printed, b.Pure.Lines()...)
 	return globals, nil
 }
 
@@ -135,12 +145,7 @@ func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*jo
 	if err := run.SetState(journal.Running, nil); err != nil {
 		return nil, err
 	}
-	for _, line := range x.printed {
-		if err := x.door.Print("0", line); err != nil {
-			return nil, err
-		}
-	}
-	return run, nil
+	return run, x.door.Print("0", x.printed)
 }
 
 // add adds the run to the journal.
@@ -160,6 +165,12 @@ func (x *execution) add(name string, inputs Inputs, options journal.Options) (*j
 	return j.Create(journal.Run{ID: x.shared.ID, Script: name, Entry: inputs.Entry, Params: params, Key: key, Options: options})
 }
 
+// Resume says how a run is to go on.
+type Resume struct {
+	Answers []Answer
+	Limits  map[string]string // by name; in place of those that the run had
+}
+
 // Answer settles an effect that waits for a person.
 type Answer struct {
 	Place  string
@@ -169,10 +180,16 @@ type Answer struct {
 
 // Resume goes on with a run that failed, was interrupted, waits, or lost its
 // process. Effects that the journal knows are not performed again.
-func (r *Runtime) Resume(in Interrupt, id string, answers ...Answer) (*Outcome, error) {
+func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error) {
 	run, err := r.find(id)
 	if err != nil {
 		return nil, err
+	}
+	for name, text := range with.Limits {
+		if run.Options.Limits == nil {
+			run.Options.Limits = map[string]string{}
+		}
+		run.Options.Limits[name] = text
 	}
 	if run.Options.Session {
 		return nil, fault.New(fault.Usage, "the run %s is a session of the interactive shell, which cannot be resumed", run.ID[:8]).
@@ -197,7 +214,14 @@ func (r *Runtime) Resume(in Interrupt, id string, answers ...Answer) (*Outcome, 
 	if x.door.Past.TakenBack() {
 		return nil, halfRolledBack(run)
 	}
-	for _, a := range answers {
+	if run.State == journal.Failed {
+		for _, e := range x.door.Past.DropTrailing() {
+			if err := run.SetStatus(e, journal.Dropped); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, a := range with.Answers {
 		if err := x.answer(a); err != nil {
 			return nil, err
 		}
@@ -231,7 +255,7 @@ func (r *Runtime) find(id string) (*journal.Run, error) {
 
 // answer records an answer, also to a question that has not been asked.
 func (x *execution) answer(a Answer) error {
-	if !x.door.Past.Open(a.Place) {
+	if !x.door.Past.InDoubt(a.Place) {
 		return fault.New(fault.Usage, "the effect %q of run %s is not in doubt", a.Place, x.run.ID[:8]).
 			WithHint("see: provisioning runs show %s", x.run.ID[:8])
 	}
@@ -326,7 +350,13 @@ func (x *execution) execute(name string, inputs Inputs) (starlark.Value, error) 
 	if err != nil {
 		return nil, err
 	}
-	return x.enter(name, prog, nil, inputs)
+	// The same two steps as in the first execution, so that branches which a pure
+	// top level made have the numbers that they had.
+	globals, err := x.pureGlobals(name, prog)
+	if err != nil {
+		return nil, err
+	}
+	return x.enter(name, prog, globals, inputs)
 }
 
 // Replay executes a run from its journal alone, acting on nothing. file, unless

@@ -43,7 +43,7 @@ type outcome struct {
 func (a *attempt) Control(thread *starlark.Thread) (any, error) {
 	b := branch.Of(thread)
 	planned := b.Planned
-	v, err := call(thread, a.Fn, a.Args, a.Kwargs)
+	v, err := call(thread, branch.Always, a.Fn, a.Args, a.Kwargs)
 	failure, err := failed(b, err)
 	switch {
 	case err != nil:

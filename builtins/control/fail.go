@@ -32,7 +32,8 @@ type fail struct {
 
 // uncatchable kinds have a meaning to the host that a script must not forge.
 var uncatchable = map[fault.Kind]bool{
-	fault.Cancelled: true, fault.Limit: true, fault.Waiting: true, fault.Mismatch: true, fault.Internal: true,
+	fault.Cancelled: true, fault.Limit: true, fault.Waiting: true, fault.Mismatch: true, fault.Journal: true,
+	fault.Internal: true,
 }
 
 func (f *fail) Compute(*effect.Env) (any, error) {

@@ -106,7 +106,12 @@ type deferred struct {
 }
 
 func (d *deferred) Control(thread *starlark.Thread) (any, error) {
-	branch.Of(thread).Defer(thread, func(thread *starlark.Thread) error {
+	b := branch.Of(thread)
+	if b.Pure != nil {
+		b.Pure.Refused.Store(true)
+		return nil, fault.New(fault.Script, "defer cannot be used at the top level of a loaded module")
+	}
+	b.Defer(thread, func(thread *starlark.Thread) error {
 		_, err := starlark.Call(thread, d.Fn, d.Args, d.Kwargs)
 		return err
 	})

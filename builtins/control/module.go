@@ -64,9 +64,10 @@ func failed(b *branch.Branch, err error) (*Failure, error) {
 	return failureOf(b.Tree.Explain(err)), nil
 }
 
-// call calls a script's function in a scope of its own, whose errors are caught.
-func call(thread *starlark.Thread, fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
-	return branch.Of(thread).InScope(thread, true, func() (starlark.Value, error) {
+// call calls a script's function in a scope of its own. catches decides whether
+// the script goes on after an error.
+func call(thread *starlark.Thread, catches branch.Catcher, fn starlark.Callable, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	return branch.Of(thread).InScope(thread, catches, func() (starlark.Value, error) {
 		return starlark.Call(thread, fn, args, kwargs)
 	})
 }

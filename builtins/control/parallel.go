@@ -1,8 +1,6 @@
 package control
 
 import (
-	"errors"
-
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -49,24 +47,27 @@ func (p *parallel) Control(thread *starlark.Thread) (any, error) {
 		return nil, fault.New(fault.Invalid, "parallel: on_error must be \"stop\" or \"continue\", not %q", p.OnError)
 	}
 	b := branch.Of(thread)
+	planned := b.Planned
 	outcomes, err := b.Parallel(thread, p.Fn, elements(p.Items), p.Limit, keepGoing)
 	if err != nil {
-		return nil, err
-	}
-	if err := firstError(outcomes, keepGoing); err != nil {
 		return nil, err
 	}
 	results := make([]starlark.Value, len(outcomes))
 	for i, o := range outcomes {
 		results[i] = o.Value
 		if keepGoing {
-			results[i] = value.Of(asOutcome(o))
+			results[i] = value.Of(asOutcome(o, b.Tree.Check && b.Planned > planned))
 		}
 	}
 	return starlark.NewList(results), nil
 }
 
-func asOutcome(o branch.Outcome) outcome {
+// asOutcome makes what attempt would return. In check mode a branch may fail
+// whose writes were only planned.
+func asOutcome(o branch.Outcome, planned bool) outcome {
+	if planned && o.Err == nil {
+		return outcome{value.NewUnknown("the branch's ok"), o.Value, value.NewUnknown("the branch's error")}
+	}
 	if o.Err != nil {
 		return outcome{starlark.False, starlark.None, value.Of(failureOf(o.Err))}
 	}
@@ -82,29 +83,4 @@ func elements(items starlark.Iterable) []starlark.Value {
 		elems = append(elems, x)
 	}
 	return elems
-}
-
-// firstError chooses the error that stops the caller: a failure before a
-// branch that waits, and that before a branch that was only told to stop.
-func firstError(outcomes []branch.Outcome, keepGoing bool) error {
-	var suspended, cancelled error
-	for _, o := range outcomes {
-		switch {
-		case o.Err == nil:
-		case errors.Is(o.Err, branch.ErrSuspended):
-			if suspended == nil {
-				suspended = o.Err
-			}
-		case fault.Is(o.Err, fault.Cancelled):
-			if cancelled == nil {
-				cancelled = o.Err
-			}
-		case !keepGoing || !branch.Catchable(o.Err):
-			return o.Err
-		}
-	}
-	if suspended != nil {
-		return suspended
-	}
-	return cancelled
 }

@@ -61,8 +61,12 @@ func (r *retry) Control(thread *starlark.Thread) (any, error) {
 	}
 	b := branch.Of(thread)
 	defer func(n int) { b.Attempt = n }(b.Attempt)
+	// The last error is nobody's: a resumed run tries again what failed.
+	again := func(err error) bool {
+		return b.Attempt < r.Attempts && !b.Tree.Check && r.worthwhile(fault.KindOf(b.Tree.Explain(err)))
+	}
 	for b.Attempt = 1; ; b.Attempt++ {
-		v, err := call(thread, r.Fn, nil, nil)
+		v, err := call(thread, again, r.Fn, nil, nil)
 		if err == nil {
 			return v, nil
 		}
@@ -70,7 +74,7 @@ func (r *retry) Control(thread *starlark.Thread) (any, error) {
 		if ferr != nil {
 			return nil, ferr
 		}
-		if b.Attempt >= r.Attempts || b.Tree.Check || !r.worthwhile(fault.Kind(failure.Kind)) {
+		if !again(err) {
 			return nil, err
 		}
 		text := "attempt " + starlark.MakeInt(b.Attempt).String() + " failed: " + failure.Message
@@ -182,7 +186,7 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 	last := ""
 	// Time is counted in intervals, not by a clock, so that a replay counts alike.
 	for waited := time.Duration(0); ; waited += w.Interval {
-		v, err := call(thread, w.Fn, nil, nil)
+		v, err := call(thread, branch.Always, w.Fn, nil, nil)
 		failure, err := failed(b, err)
 		if err != nil {
 			return nil, err

@@ -107,7 +107,7 @@ func (a *approval) LeavesNoTrace()   {}
 func (a *approval) Waits()           {}
 
 func (a *approval) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
-	return effect.Prediction{Result: approved{Answer: a.Choices[0]}, Change: effect.Act}, nil
+	return effect.Prediction{Result: approved{Answer: a.Choices[0]}, Change: effect.Ask}, nil
 }
 
 func (a *approval) Perform(ctx context.Context, env *effect.Env) (any, error) {

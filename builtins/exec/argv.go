@@ -115,8 +115,7 @@ func clip(text string, n int) string {
 		return text
 	}
 	cut := string([]rune(text)[:n])
-	const open, end = "\U0010F5EC", "\U0010F5ED"
-	if i := strings.LastIndex(cut, open); i > strings.LastIndex(cut, end) {
+	if i := strings.LastIndex(cut, value.MarkOpen); i > strings.LastIndex(cut, value.MarkClose) {
 		cut = cut[:i]
 	}
 	return cut + "…"

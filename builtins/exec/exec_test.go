@@ -226,7 +226,7 @@ func TestOutputLimit(t *testing.T) {
 	r := shell(`exec cat /dev/zero`)
 	r.Quiet = true
 	_, err := r.Perform(t.Context(), envOf(f, effect.NoOptions))
-	wantFault(t, err, fault.Limit, "more than 64 MiB")
+	wantFault(t, err, fault.TooLarge, "more than 64 MiB")
 }
 
 func TestTimeoutKillsTheGroup(t *testing.T) {

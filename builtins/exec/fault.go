@@ -70,7 +70,7 @@ func (c *command) stoppedFault(ctx context.Context, env *effect.Env, took time.D
 	var f *fault.Error
 	switch {
 	case errors.Is(context.Cause(ctx), errFull):
-		f = fault.New(fault.Limit, "command %q was killed: it printed more than %d MiB", c.name, maxOutput>>20).
+		f = fault.New(fault.TooLarge, "command %q was killed: it printed more than %d MiB", c.name, maxOutput>>20).
 			WithHint("write its output to a file, or filter it")
 	case endKind(ctx) == fault.Timeout:
 		f = fault.New(fault.Timeout, "command %q was killed after %s", c.name, took).

@@ -70,6 +70,7 @@ var (
 	_ effect.Asker     = (*run)(nil)
 	_ effect.Assumer   = (*run)(nil)
 	_ effect.Commander = (*run)(nil)
+	_ effect.Queued    = (*run)(nil)
 )
 
 // Result is what exec.run returns.
@@ -119,6 +120,16 @@ func (r *run) Happened(_ context.Context, env *effect.Env, _ effect.Past) (effec
 // slots bounds the commands that run at once: each holds a thread and pipes.
 var slots = make(chan struct{}, 64)
 
+// Enter waits for a slot.
+func (r *run) Enter(ctx context.Context, _ *effect.Env) (release func(), err error) {
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 func (r *run) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	c, err := prepare(env, r.Command, r.Shell)
 	if err != nil {
@@ -127,12 +138,6 @@ func (r *run) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	stdin, err := env.Run.Secrets.Expand(r.Stdin)
 	if err != nil {
 		return nil, err
-	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	case <-ctx.Done():
-		return nil, &fault.Error{Kind: endKind(ctx), Msg: "stopped before the command began", Cause: context.Cause(ctx), Unsent: true}
 	}
 	if err := writeStarted(env); err != nil {
 		return nil, err

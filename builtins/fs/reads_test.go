@@ -96,7 +96,7 @@ var errorCases = []struct {
 	{`fs.read("none")`, fault.NotFound, `cannot read "none": no such file`},
 	{`fs.read("d")`, fault.Invalid, `cannot read "d": it is a directory, not a file`},
 	{`fs.read("full/sub/y")`, fault.Invalid, `not UTF-8`},
-	{`fs.read("a.txt", limit = 3)`, fault.Limit, `larger than 3 bytes`},
+	{`fs.read("a.txt", limit = 3)`, fault.TooLarge, `larger than 3 bytes`},
 	{`fs.read("a.txt", limit = -1)`, fault.Invalid, `negative`},
 	{`fs.read("a.txt", limt = 1)`, fault.Invalid, `did you mean "limit"`},
 	{`fs.read("../x")`, fault.Permission, `outside of the workspace`},

@@ -152,7 +152,7 @@ func (v view) content(env *effect.Env, limit int64) ([]byte, error) {
 		return v.path.ReadFile(limit)
 	}
 	if limit > 0 && v.size > limit {
-		return nil, fault.New(fault.Limit, "cannot read %q: it is larger than %d bytes", v.path.Name, limit)
+		return nil, fault.New(fault.TooLarge, "cannot read %q: it is larger than %d bytes", v.path.Name, limit)
 	}
 	return contentOf(env, v.planned)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.starlark.net/starlark"
+
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
@@ -20,6 +22,8 @@ type past struct {
 	effect.Past
 	remembered any
 }
+
+func (p past) Result() starlark.Value { return nil }
 
 func (p past) Remembered(into any) error {
 	data, err := json.Marshal(p.remembered)
@@ -85,7 +89,7 @@ func TestDownloadFailsSafely(t *testing.T) {
 		`http.download("URL/", "file", sha256 = "` + digest("other") + `")`: fault.Invalid,
 		`http.download("URL/missing", "file")`:                              fault.NotFound,
 		`http.download("URL/half", "file")`:                                 fault.Network,
-		`http.download("URL/", "file", max_bytes = 2)`:                      fault.Limit,
+		`http.download("URL/", "file", max_bytes = 2)`:                      fault.TooLarge,
 	} {
 		e := failure(t, f, s.URL, script)
 		if e.Kind != kind || e.InDoubt {

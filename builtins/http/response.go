@@ -71,7 +71,7 @@ func (x *exchange) read(resp *nethttp.Response, limit int64) ([]byte, error) {
 }
 
 func (x *exchange) tooLarge(resp *nethttp.Response, limit int64) error {
-	f := fault.New(fault.Limit, "%s: answered %d with more than %d bytes", x.shown, resp.StatusCode, limit).
+	f := fault.New(fault.TooLarge, "%s: answered %d with more than %d bytes", x.shown, resp.StatusCode, limit).
 		WithHint("raise max_bytes, or use http.download")
 	f.Details = map[string]any{"status": resp.StatusCode}
 	return f

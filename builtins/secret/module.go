@@ -66,7 +66,7 @@ func unseal(env *effect.Env, what, sealed string) (string, error) {
 
 func checkSize(text string) error {
 	if len(text) > maxSize {
-		return fault.New(fault.Limit, "a secret must not be larger than %d bytes", maxSize)
+		return fault.New(fault.TooLarge, "a secret must not be larger than %d bytes", maxSize)
 	}
 	return nil
 }

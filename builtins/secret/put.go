@@ -108,6 +108,13 @@ func (p *put) Remember(_ context.Context, env *effect.Env) (any, error) {
 }
 
 func (p *put) Undo(_ context.Context, env *effect.Env, past effect.Past) error {
+	_, exists, same, err := p.look(env)
+	if err != nil {
+		return err
+	}
+	if exists && !same { // or it has been put back already, which restore leaves as it is
+		return restoreUnchanged(env, p.Name, past)
+	}
 	return restore(env, p.Name, past)
 }
 

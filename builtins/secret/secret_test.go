@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 		`secret.put("a/", "x")`:                                {fault.Invalid, "cannot be the name"},
 		`secret.put("/a", "x")`:                                {fault.Invalid, "cannot be the name"},
 		`secret.put("a", 1)`:                                   {fault.Invalid, "must be a string"},
-		`secret.put("a", "x" * 1048577)`:                       {fault.Limit, "larger than"},
+		`secret.put("a", "x" * 1048577)`:                       {fault.TooLarge, "larger than"},
 		"secret.put(\"a\", \"x\")\nsecret.put(\"a/b\", \"x\")": {fault.Invalid, "cannot keep"},
 		"secret.put(\"a/b\", \"x\")\nsecret.put(\"a\", \"x\")": {fault.Invalid, "cannot keep"},
 		`secret.remove("..")`:                                  {fault.Invalid, "cannot be the name"},

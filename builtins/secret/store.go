@@ -156,6 +156,19 @@ func remember(env *effect.Env, name string) (before, error) {
 	return before{ok, sealed}, err
 }
 
+// restoreUnchanged is restore for a secret that is not the one that was put: it
+// must be the one from before, else somebody has changed it since.
+func restoreUnchanged(env *effect.Env, name string, past effect.Past) error {
+	var b before
+	if err := past.Remembered(&b); err != nil {
+		return err
+	}
+	if now, ok, err := load(env, name); err != nil || ok && b.Existed && now == b.Sealed {
+		return err
+	}
+	return fault.New(fault.Failed, "cannot undo the change of the secret %q: it has been changed since, and undoing would lose that", name)
+}
+
 func restore(env *effect.Env, name string, past effect.Past) error {
 	var b before
 	if err := past.Remembered(&b); err != nil {

@@ -56,10 +56,10 @@ func (l *loader) Get(path string) (io.Reader, error) {
 
 func (l *loader) load(path string) (string, error) {
 	if l.loads++; l.loads > maxLoads {
-		return "", fault.New(fault.Limit, "the template includes more than %d files", maxLoads)
+		return "", fault.New(fault.TooLarge, "the template includes more than %d files", maxLoads)
 	}
 	if l.depth[path] > maxCalls {
-		return "", fault.New(fault.Limit, "templates include each other more than %d deep; does %q include itself?", maxCalls, l.shown(path))
+		return "", fault.New(fault.TooLarge, "templates include each other more than %d deep; does %q include itself?", maxCalls, l.shown(path))
 	}
 	p, err := l.files.Resolve(path)
 	if err != nil {

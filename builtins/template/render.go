@@ -65,7 +65,7 @@ func newRender(ctx context.Context, vars *starlark.Dict, strict, autoescape bool
 // text renders a template that has no file.
 func (r *render) text(text string) (string, error) {
 	if len(text) > maxSource {
-		return "", fault.New(fault.Limit, "the template is larger than %d bytes", maxSource)
+		return "", fault.New(fault.TooLarge, "the template is larger than %d bytes", maxSource)
 	}
 	text, err := r.rewrite(inline, "template", text)
 	if err != nil {
@@ -221,9 +221,9 @@ func (r *render) step() error {
 
 func (r *render) limit(format string, args ...any) error {
 	if r.pos != nil {
-		return r.fail(r.pos.fault(fault.Limit, format, args...))
+		return r.fail(r.pos.fault(fault.TooLarge, format, args...))
 	}
-	return r.fail(fault.New(fault.Limit, format, args...))
+	return r.fail(fault.New(fault.TooLarge, format, args...))
 }
 
 // bounded is a buffer that takes no more than it should. pongo2 ignores the

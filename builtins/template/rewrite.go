@@ -170,7 +170,7 @@ func (s *source) filter(toks []token, i int, c surrounds) (int, error) {
 		text = unquote(arg)
 	}
 	if narrow && isWide(text) {
-		return 0, s.fault(fault.Limit, arg.at, "the argument of %s is larger than %d", name.text, maxWidth)
+		return 0, s.fault(fault.TooLarge, arg.at, "the argument of %s is larger than %d", name.text, maxWidth)
 	}
 	s.put(arg)
 	return i + 2, nil

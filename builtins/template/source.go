@@ -142,11 +142,11 @@ func (s *source) bounded(toks []token) error {
 			depth--
 		}
 		if depth > maxNesting {
-			return s.fault(fault.Limit, t.at, "brackets are nested deeper than %d", maxNesting)
+			return s.fault(fault.TooLarge, t.at, "brackets are nested deeper than %d", maxNesting)
 		}
 	}
 	if len(toks) > maxTokens {
-		return s.fault(fault.Limit, toks[0].at, "the tag has more than %d words", maxTokens)
+		return s.fault(fault.TooLarge, toks[0].at, "the tag has more than %d words", maxTokens)
 	}
 	return nil
 }

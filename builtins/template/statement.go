@@ -54,7 +54,7 @@ func (s *source) allowed(name string, t token) error {
 		s.nesting--
 	}
 	if s.nesting > maxNesting {
-		return s.fault(fault.Limit, t.at, "tags are nested deeper than %d", maxNesting)
+		return s.fault(fault.TooLarge, t.at, "tags are nested deeper than %d", maxNesting)
 	}
 	return nil
 }

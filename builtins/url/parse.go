@@ -79,8 +79,8 @@ func (p *parse) Compute(env *effect.Env) (any, error) {
 
 // The markers of secrets are not allowed in a URL as they are.
 var (
-	hide   = strings.NewReplacer(markOpen, "%F4%8F%97%AC", markClose, "%F4%8F%97%AD").Replace
-	reveal = strings.NewReplacer("%F4%8F%97%AC", markOpen, "%F4%8F%97%AD", markClose).Replace
+	hide   = strings.NewReplacer(value.MarkOpen, "%F0%93%89%98", value.MarkClose, "%F0%93%8A%82").Replace
+	reveal = strings.NewReplacer("%F0%93%89%98", value.MarkOpen, "%F0%93%8A%82", value.MarkClose).Replace
 )
 
 // read parses a URL. What net/url says of a bad one cites it, and it may hold a

@@ -47,9 +47,6 @@ func (q *quote) Compute(*effect.Env) (any, error) {
 	return quoted(string(q.Text), q.Safe), nil
 }
 
-// The two characters around the markers of secrets; see runtime/value.
-const markOpen, markClose = "\U0010F5EC", "\U0010F5ED"
-
 const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 // quoted is text with all but unreserved and safe characters as %XX. Within
@@ -57,9 +54,9 @@ const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 func quoted(text, safe string) string {
 	var b strings.Builder
 	for i := 0; i < len(text); i++ {
-		if rest := text[i:]; strings.HasPrefix(rest, markOpen) || strings.HasPrefix(rest, markClose) {
-			b.WriteString(rest[:len(markOpen)])
-			i += len(markOpen) - 1
+		if rest := text[i:]; strings.HasPrefix(rest, value.MarkOpen) || strings.HasPrefix(rest, value.MarkClose) {
+			b.WriteString(rest[:len(value.MarkOpen)])
+			i += len(value.MarkOpen) - 1
 		} else if c := text[i]; strings.IndexByte(unreserved, c) >= 0 || strings.IndexByte(safe, c) >= 0 {
 			b.WriteByte(c)
 		} else {

@@ -18,6 +18,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/spell"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
@@ -84,16 +85,21 @@ func (a *app) workspace(file string) (workspace.Workspace, error) {
 
 // runtime makes the runtime for a workspace.
 func (a *app) runtime(ws workspace.Workspace, sink event.Sink) (*runtime.Runtime, error) {
+	if console.Interactive() {
+		return a.runtimeWith(ws, sink, &console.Person{C: a.console})
+	}
+	return a.runtimeWith(ws, sink, nil)
+}
+
+// runtimeWith makes a runtime that asks person; nil: its runs wait.
+func (a *app) runtimeWith(ws workspace.Workspace, sink event.Sink, person door.Person) (*runtime.Runtime, error) {
 	keyFile, err := workspace.KeyFile()
 	if err != nil {
 		return nil, err
 	}
 	cfg := runtime.Config{
 		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
-		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(),
-	}
-	if console.Interactive() {
-		cfg.Person = &console.Person{C: a.console}
+		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(), Person: person,
 	}
 	rt := runtime.New(cfg)
 	a.opened = append(a.opened, rt)

@@ -80,7 +80,7 @@ rolled back and replayed.
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(
 		a.runCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
-		a.runsCommand(),
+		a.runsCommand(), a.replCommand(),
 		a.fmtCommand(), a.lintCommand(), a.docsCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)

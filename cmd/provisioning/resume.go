@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) resumeCommand() *cobra.Command {
-	var done, redo, skip []string
+	var done, redo, skip, limits []string
 	cmd := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a run that failed, was interrupted, or waits",
@@ -32,22 +32,33 @@ RUN is an id, the beginning of one, or "last".`,
 	}
 	cmd.Flags().StringArrayVar(&done, "done", nil, "the effect at this place happened")
 	cmd.Flags().StringArrayVar(&redo, "redo", nil, "the effect at this place did not happen: do it")
+	cmd.Flags().StringArrayVar(&limits, "limit", nil, "limit of the run in place of the one that it had, NAME=VALUE")
 	cmd.Flags().StringArrayVar(&skip, "skip", nil, "go on without the effect at this place")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		var answers []runtime.Answer
+		answers := map[string]string{}
 		for choice, places := range map[string][]string{door.AnswerDone: done, door.AnswerRedo: redo, door.AnswerSkip: skip} {
 			for _, place := range places {
-				answers = append(answers, runtime.Answer{Place: place, Choice: choice})
+				if answers[place] != "" {
+					return fault.New(fault.Usage, "the effect %s is answered twice", place)
+				}
+				answers[place] = choice
 			}
 		}
-		return a.resume(args[0], answers)
+		with := runtime.Resume{Limits: map[string]string{}}
+		for _, place := range sortedKeys(answers) {
+			with.Answers = append(with.Answers, runtime.Answer{Place: place, Choice: answers[place]})
+		}
+		if err := readLimits(limits, with.Limits); err != nil {
+			return err
+		}
+		return a.resume(args[0], with)
 	}
 	return cmd
 }
 
-func (a *app) resume(id string, answers []runtime.Answer) error {
+func (a *app) resume(id string, with runtime.Resume) error {
 	return a.onRun(func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
-		return rt.Resume(in, id, answers...)
+		return rt.Resume(in, id, with)
 	})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -83,7 +84,7 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, args []string) error {
 		return scriptHelp(cmd, file, sig)
 	}
 	if f.resume != "" {
-		return a.resume(f.resume, nil)
+		return a.resume(f.resume, runtime.Resume{})
 	}
 	if rest := cmd.Flags().Args(); len(rest) != 1 {
 		return fault.New(fault.Usage, "run takes one script, not %d", len(rest)).WithHint("usage: %s", cmd.UseLine())
@@ -177,12 +178,15 @@ func (f *runFlags) complete(file string, given map[string][]string) error {
 		given[name] = append(given[name], value)
 	}
 	f.start.Limits = map[string]string{}
-	for _, text := range f.limits {
-		name, value, ok := strings.Cut(text, "=")
-		if !ok {
-			return fault.New(fault.Usage, "--limit must be NAME=VALUE, not %q", text)
+	if err := readLimits(f.limits, f.start.Limits); err != nil {
+		return err
+	}
+	for i, dir := range f.start.AllowPaths { // a resume may come from elsewhere
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return err
 		}
-		f.start.Limits[name] = value
+		f.start.AllowPaths[i] = abs
 	}
 	if f.exitCode && !f.check {
 		return fault.New(fault.Usage, "--exit-code belongs to --check")
@@ -193,6 +197,18 @@ func (f *runFlags) complete(file string, given map[string][]string) error {
 			return err
 		}
 		f.start.Params = params
+	}
+	return nil
+}
+
+// readLimits reads NAME=VALUE.
+func readLimits(texts []string, into map[string]string) error {
+	for _, text := range texts {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fault.New(fault.Usage, "--limit must be NAME=VALUE, not %q", text)
+		}
+		into[name] = value
 	}
 	return nil
 }

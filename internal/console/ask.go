@@ -22,7 +22,11 @@ func Interactive() bool {
 
 // Person asks the person at the terminal.
 type Person struct {
-	C  *Console
+	C *Console
+	// Prompt reads a line where something else has the terminal: an editor of
+	// lines. nil: the console's input is read.
+	Prompt func(prompt string) (string, error)
+
 	in *bufio.Reader
 }
 
@@ -34,8 +38,8 @@ func (p *Person) Ask(ctx context.Context, q journal.Question) (answer, reason st
 		p.in = bufio.NewReader(p.C.In)
 	}
 	for {
-		fmt.Fprintf(p.C.Err, "%s\n[%s] (empty: answer later) > ", q.Text, strings.Join(q.Choices, "/"))
-		line, err := p.line(ctx)
+		fmt.Fprintf(p.C.Err, "%s\n", q.Text)
+		line, err := p.line(ctx, fmt.Sprintf("[%s] (empty: answer later) > ", strings.Join(q.Choices, "/")))
 		answer, reason, _ = strings.Cut(strings.TrimSpace(line), " ")
 		if err != nil || answer == "" {
 			return "", "", false
@@ -49,7 +53,11 @@ func (p *Person) Ask(ctx context.Context, q journal.Question) (answer, reason st
 
 // line reads a line, or gives up when ctx ends: the read then stays behind, and
 // so does its goroutine, until the process ends.
-func (p *Person) line(ctx context.Context) (string, error) {
+func (p *Person) line(ctx context.Context, prompt string) (string, error) {
+	if p.Prompt != nil {
+		return p.Prompt(prompt)
+	}
+	fmt.Fprint(p.C.Err, prompt)
 	type read struct {
 		line string
 		err  error

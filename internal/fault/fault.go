@@ -29,8 +29,10 @@ const (
 	Unavailable Kind = "unavailable" // the other side asks to come back later
 	Cancelled   Kind = "cancelled"   // the run, or the branch, was told to stop
 	Limit       Kind = "limit"       // a limit of the run was reached
+	TooLarge    Kind = "too_large"   // a file, an answer or an output is larger than allowed
 	Waiting     Kind = "waiting"     // a person has to answer first
 	Mismatch    Kind = "mismatch"    // a replay does not follow its journal
+	Journal     Kind = "journal"     // the journal cannot be written, so nothing more is done
 	Internal    Kind = "internal"    // a defect of this program
 )
 

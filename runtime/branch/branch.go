@@ -10,6 +10,8 @@ import (
 	"context"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"go.starlark.net/starlark"
 
@@ -22,19 +24,47 @@ import (
 type Branch struct {
 	Path    string
 	Tree    *Tree
-	Attempt int  // of the innermost retry; 1 where there is none
-	Pure    bool // effects are refused: the top level of a loaded module
-	Refused bool // an effect was refused
-	Planned int  // check mode: how many writes were planned so far, with those of branches
+	Attempt int   // of the innermost retry; 1 where there is none
+	Pure    *Pure // not nil: effects are refused
+	Settled bool  // the journal knows all that the branch did before it was given up: it does nothing more
+	Closed  bool  // the journal knows the branch to its end
+	Planned int   // check mode: how many writes were planned so far, with those of branches
 
 	ctx      context.Context
+	stop     context.Context // that of the root: when the whole run has to stop
 	cancel   context.CancelCauseFunc
 	ordinal  int
 	children int
 	depth    int
 	scopes   []*scope
+	left     []deferred // deferred calls of scopes that have not ended
 
 	deferredAt string // while a deferred call runs: where it was deferred
+}
+
+// Pure is the evaluation of a top level that has no effects.
+type Pure struct {
+	Refused atomic.Bool // an effect was refused
+	mu      sync.Mutex
+	lines   []Line
+}
+
+// Line is what a pure evaluation has printed. It is held back, as the evaluation
+// may turn out not to be the one that counts.
+type Line struct{ Level, Text string }
+
+// Hold keeps a line back.
+func (p *Pure) Hold(level, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lines = append(p.lines, Line{level, text})
+}
+
+// Lines returns what was held back.
+func (p *Pure) Lines() []Line {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lines
 }
 
 // Tree is what all branches of a run share.
@@ -59,6 +89,12 @@ type Tree struct {
 type Host interface {
 	// Effect performs a call for thread.
 	Effect(thread *starlark.Thread, call *effect.Call) (starlark.Value, error)
+	// Fork notes that thread is about to make n branches, and tells what the
+	// journal knows of them.
+	Fork(thread *starlark.Thread, fn string, n int) (Fork, error)
+	// Join notes how the branches of a fork have ended, and returns the error for
+	// the caller.
+	Join(f Fork, err error) error
 	// Handled says that the script goes on after err, so that a resumed run does
 	// not try again what failed.
 	Handled(err error)
@@ -70,6 +106,14 @@ type Host interface {
 	Progress(b *Branch, done, total int64, note string)
 	// Ended tells of a branch that check mode could not follow to its end.
 	Ended(b *Branch, err error)
+}
+
+// Fork is the making of branches.
+type Fork struct {
+	Place  string
+	Closed bool  // the journal knows how it ended
+	Err    error // with that failure, after which the script went on
+	Record any   // of the host
 }
 
 // NewRoot makes the main line of a run.
@@ -91,7 +135,7 @@ func (b *Branch) Renew(ctx context.Context) *Branch {
 // child makes the next branch within b.
 func (b *Branch) child(ctx context.Context) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)
-	c.depth = b.depth + 1
+	c.depth, c.Pure = b.depth+1, b.Pure
 	b.children++
 	return c
 }
@@ -133,10 +177,15 @@ func PathOf(place string) string {
 const branchKey = "provisioning.branch"
 
 // Attach makes thread the thread of b: builtins find b by it, and the thread
-// stops when b has to.
+// stops when the run has to. A branch that stops because another one has failed
+// does so at its next effect: so the journal knows where, and a replay stops at
+// the same place.
 func (b *Branch) Attach(thread *starlark.Thread) (detach func() bool) {
 	thread.SetLocal(branchKey, b)
-	return context.AfterFunc(b.ctx, func() { thread.Cancel(context.Cause(b.ctx).Error()) })
+	if b.stop == nil {
+		b.stop = b.ctx
+	}
+	return context.AfterFunc(b.stop, func() { thread.Cancel(context.Cause(b.stop).Error()) })
 }
 
 // Of returns the branch that thread executes.

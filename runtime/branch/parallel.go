@@ -24,7 +24,7 @@ var ErrSibling = fault.New(fault.Cancelled, "another branch failed")
 
 // Parallel calls fn for every item in a branch of its own, at most limit at a
 // time (0: all at once), and returns when all have ended. Unless keepGoing is
-// set, the first failure cancels the others.
+// set, the first failure cancels the others, and is the error.
 //
 // Starlark functions close over mutable values, and the globals of a module are
 // not frozen while its top level is running; so everything that the branches
@@ -37,52 +37,107 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if b.Tree.Freeze != nil {
 		b.Tree.Freeze()
 	}
-
+	fork, err := b.Tree.Host.Fork(thread, fn.Name(), len(items))
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	defer cancel(nil)
-	outcomes := make([]Outcome, len(items))
 	children := make([]*Branch, len(items))
 	for i := range items {
-		children[i] = b.child(ctx) // paths are given out before anything runs
+		c := b.child(ctx) // paths are given out before anything runs
+		c.stop = b.stop
+		c.Closed = b.Closed || fork.Closed
+		c.Settled = b.Settled || fork.Err != nil
+		children[i] = c
 	}
-	if limit <= 0 || limit > len(items) {
-		limit = len(items)
+	outcomes := each(children, limit, func(i int) Outcome {
+		out := children[i].run(fn, items[i], keepGoing)
+		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !children[i].Settled {
+			cancel(ErrSibling)
+		}
+		return out
+	})
+	for _, c := range children {
+		b.Planned += c.Planned
+		b.inherit(c)
+	}
+	if err := b.Tree.Host.Join(fork, firstError(outcomes, keepGoing)); err != nil {
+		return nil, err
+	}
+	return outcomes, nil
+}
+
+// each runs the branches, at most limit at a time.
+func each(children []*Branch, limit int, run func(i int) Outcome) []Outcome {
+	outcomes := make([]Outcome, len(children))
+	if limit <= 0 || limit > len(children) {
+		limit = len(children)
 	}
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range limit {
 		workers.Go(func() {
 			for i := range next {
-				outcomes[i] = children[i].run(fn, items[i], keepGoing)
-				if err := outcomes[i].Err; err != nil && !keepGoing && !errors.Is(err, ErrSuspended) && !b.Tree.Replay {
-					cancel(ErrSibling)
-				}
+				outcomes[i] = run(i)
 			}
 		})
 	}
-	for i := range items {
+	for i := range children {
 		next <- i
 	}
 	close(next)
 	workers.Wait()
-	for _, c := range children {
-		b.Planned += c.Planned
+	return outcomes
+}
+
+// inherit takes over what a branch has deferred and not come to: a scope of the
+// caller that goes on after the failure calls it.
+func (b *Branch) inherit(c *Branch) {
+	if n := len(b.scopes); n > 0 && len(c.left) > 0 {
+		s := b.scopes[n-1]
+		s.deferred = append(s.deferred, c.left...)
 	}
-	return outcomes, nil
+}
+
+// firstError chooses the error that stops the caller: a failure before a
+// branch that waits, and that before a branch that was only told to stop.
+func firstError(outcomes []Outcome, keepGoing bool) error {
+	var suspended, cancelled error
+	for _, o := range outcomes {
+		switch {
+		case o.Err == nil:
+		case errors.Is(o.Err, ErrSuspended):
+			if suspended == nil {
+				suspended = o.Err
+			}
+		case fault.Is(o.Err, fault.Cancelled):
+			if cancelled == nil {
+				cancelled = o.Err
+			}
+		case !keepGoing || !Catchable(o.Err):
+			return o.Err
+		}
+	}
+	if suspended != nil {
+		return suspended
+	}
+	return cancelled
 }
 
 // run executes one branch from beginning to end.
-func (b *Branch) run(fn starlark.Callable, item starlark.Value, catches bool) Outcome {
+func (b *Branch) run(fn starlark.Callable, item starlark.Value, keepGoing bool) Outcome {
 	defer b.cancel(nil)
-	if b.ctx.Err() != nil {
-		return Outcome{Err: context.Cause(b.ctx)}
-	}
 	began := time.Now()
 	b.Tree.Events.Emit(event.Event{Type: event.BranchStarted, Time: began, Run: b.Tree.RunID, Place: b.Path, Text: label(item)})
 	thread := b.Tree.NewThread(b)
 	detach := b.Attach(thread)
 	defer detach()
 
+	var catches Catcher
+	if keepGoing {
+		catches = Always
+	}
 	v, err := b.InScope(thread, catches, func() (starlark.Value, error) {
 		return starlark.Call(thread, fn, starlark.Tuple{item}, nil)
 	})

@@ -18,6 +18,13 @@ type deferred struct {
 	at   string
 }
 
+// Catcher decides whether the script goes on after an error. It is asked only
+// about errors that can be caught; nil never goes on.
+type Catcher func(err error) bool
+
+// Always goes on after every error that can be caught.
+func Always(error) bool { return true }
+
 // Defer registers fn, for the call of a builtin on thread, with the innermost
 // scope.
 func (b *Branch) Defer(thread *starlark.Thread, fn func(thread *starlark.Thread) error) {
@@ -27,40 +34,60 @@ func (b *Branch) Defer(thread *starlark.Thread, fn func(thread *starlark.Thread)
 
 // InScope runs fn and then what it has deferred, last one first.
 //
-// A scope that an error leaves has ended only when somebody handles the error:
-// when catches is set, the error can be caught, and the branch need not stop.
-// Otherwise the run stops here
-// and may be resumed at this very place, so cleaning up would pull the ground
-// from under what comes next; the deferred calls then wait for the resumed run.
-func (b *Branch) InScope(thread *starlark.Thread, catches bool, fn func() (starlark.Value, error)) (starlark.Value, error) {
+// A scope that an error leaves has ended only when somebody goes on after the
+// error. Otherwise the run stops here and may be resumed at this very place, so
+// cleaning up would pull the ground from under what comes next: the deferred
+// calls then wait for the resumed run, or for an outer scope that goes on.
+func (b *Branch) InScope(thread *starlark.Thread, catches Catcher, fn func() (starlark.Value, error)) (starlark.Value, error) {
 	s := &scope{}
 	b.scopes = append(b.scopes, s)
-	defer func() { b.scopes = b.scopes[:len(b.scopes)-1] }()
+	defer func() { b.leave(s) }()
 	v, err := fn()
 	if err != nil {
-		if !catches || !Catchable(err) || b.ctx.Err() != nil {
+		if !b.goesOn(catches, err) {
 			return nil, err
 		}
 		b.Tree.Host.Handled(err)
 	}
-	return b.unwind(s, thread, v, err)
+	return b.unwind(s, catches, thread, v, err)
+}
+
+func (b *Branch) goesOn(catches Catcher, err error) bool {
+	return catches != nil && Catchable(err) && b.ctx.Err() == nil && catches(err)
+}
+
+// leave ends a scope. What is left of it is for the scope around it.
+func (b *Branch) leave(s *scope) {
+	b.scopes = b.scopes[:len(b.scopes)-1]
+	if n := len(b.scopes); n > 0 {
+		outer := b.scopes[n-1]
+		outer.deferred = append(outer.deferred, s.deferred...)
+	} else {
+		b.left = append(b.left, s.deferred...)
+	}
 }
 
 // unwind calls what was deferred in s. v and err are what has come of the scope
-// so far.
-func (b *Branch) unwind(s *scope, thread *starlark.Thread, v starlark.Value, err error) (starlark.Value, error) {
+// so far. A failure that nobody goes on after keeps the rest for the resumed run.
+func (b *Branch) unwind(s *scope, catches Catcher, thread *starlark.Thread, v starlark.Value, err error) (starlark.Value, error) {
 	for len(s.deferred) > 0 {
 		last := s.deferred[len(s.deferred)-1]
-		s.deferred = s.deferred[:len(s.deferred)-1]
 		b.deferredAt = last.at
-		if derr := last.call(thread); derr != nil {
-			if err == nil || !Catchable(derr) {
-				v, err = nil, derr
-				continue
-			}
-			b.Tree.Host.Handled(derr)
-			_ = b.Tree.Host.Log(b, "error", "a deferred call failed as well: "+derr.Error()) // err is on its way already
+		derr := last.call(thread)
+		b.deferredAt = ""
+		if derr != nil && !b.goesOn(catches, derr) {
+			return nil, derr
 		}
+		s.deferred = s.deferred[:len(s.deferred)-1]
+		if derr == nil {
+			continue
+		}
+		b.Tree.Host.Handled(derr)
+		if err == nil {
+			v, err = nil, derr
+			continue
+		}
+		_ = b.Tree.Host.Log(b, "error", "a deferred call failed as well: "+derr.Error()) // err is on its way already
 	}
 	return v, err
 }
@@ -72,8 +99,8 @@ func (b *Branch) Open() { b.scopes = append(b.scopes, &scope{}) }
 // Close ends the scope that Open has begun.
 func (b *Branch) Close(thread *starlark.Thread) error {
 	s := b.scopes[len(b.scopes)-1]
-	_, err := b.unwind(s, thread, starlark.None, nil)
-	b.scopes = b.scopes[:len(b.scopes)-1]
+	_, err := b.unwind(s, Always, thread, starlark.None, nil)
+	b.leave(s)
 	return err
 }
 
@@ -86,5 +113,5 @@ var ErrSuspended = errors.New("the run is suspended")
 // path of its journal.
 func Catchable(err error) bool {
 	return !errors.Is(err, ErrSuspended) &&
-		!fault.Is(err, fault.Cancelled, fault.Limit, fault.Waiting, fault.Mismatch, fault.Internal)
+		!fault.Is(err, fault.Cancelled, fault.Limit, fault.Waiting, fault.Mismatch, fault.Journal, fault.Internal)
 }

@@ -67,6 +67,7 @@ type Door struct {
 	Cut context.Context
 
 	pureEnv  *effect.Env
+	blind    atomic.Bool  // check mode: a write was planned that may change anything
 	done     atomic.Int64 // order of completion
 	breakers breakers
 	rollback sync.Map    // place → what rollback calls for it
@@ -106,8 +107,8 @@ type site struct {
 // Effect performs a call, or answers it from the journal, or plans it.
 func (d *Door) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Value, error) {
 	b := branch.Of(thread)
-	if b.Pure {
-		b.Refused = true
+	if b.Pure != nil {
+		b.Pure.Refused.Store(true)
 		return nil, fault.New(fault.Script, "%s cannot be used at the top level of a loaded module", call.Decl.Kind).
 			WithHint("the top level of a module is pure: move the effect into a function, and call it from main")
 	}
@@ -127,10 +128,9 @@ func (d *Door) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Valu
 		return nil, named(err, call, s.place)
 	}
 	v, err := d.recorded(s)
-	if v != nil || err != nil {
-		return v, named(err, call, s.place)
+	if v == nil && err == nil {
+		v, err = d.live(s)
 	}
-	v, err = d.live(s)
 	return v, named(err, call, s.place)
 }
 
@@ -160,23 +160,36 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
-	s.pos = branch.Position(s.thread)
-	do, err := d.expanded(s.call.Do)
-	if err != nil {
-		return nil, err
-	}
 	if err := d.revivals.all(); err != nil {
 		return nil, err
 	}
-	rec := d.newRecord(s)
+	s.pos = branch.Position(s.thread)
+	rec, err := d.newRecord(s)
+	if err != nil {
+		return nil, err
+	}
+	do, err := d.expanded(s.call.Do)
+	if err != nil {
+		return nil, d.fail(s, rec, err)
+	}
 	env := d.env(s, rec)
+	if q, ok := do.(effect.Queued); ok {
+		release, err := q.Enter(s.branch.Context(), env)
+		if err != nil {
+			return nil, err // it was not begun, and leaves no record
+		}
+		defer release()
+	}
 	if s.rec != nil && s.rec.Status == journal.Intended && !d.repeatable(s, do) {
 		result, status, err := d.settle(s, do, env, rec, nil)
 		if err != nil || status != journal.Intended {
 			return d.finish(s, rec, status, result, err)
 		}
 	} else if s.call.Decl.Mode == effect.Write {
-		if err := d.intend(do, env, rec); err != nil {
+		if err := d.remember(do, env, rec); err != nil {
+			return nil, d.fail(s, rec, err)
+		}
+		if err := d.Record.Intend(rec); err != nil {
 			return nil, err
 		}
 	}
@@ -186,19 +199,24 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	return d.finish(s, rec, status, result, err)
 }
 
-func (d *Door) newRecord(s *site) *journal.Effect {
+func (d *Door) newRecord(s *site) (*journal.Effect, error) {
+	args, err := d.stored(s.args)
+	if err != nil {
+		return nil, err
+	}
 	rec := &journal.Effect{
 		Place: s.place, Kind: s.call.Decl.Kind, Write: s.call.Decl.Mode == effect.Write, Key: s.key, Pos: s.pos,
-		Description: d.Run.Secrets.Redact(s.call.Describe()), Args: s.args, Begun: d.Now(),
+		Description: d.Run.Secrets.Redact(s.call.Describe()), Args: args, Begun: d.Now(),
 	}
 	if old := s.rec; old != nil {
 		if old.Status == journal.Intended { // it may have happened: what it found before is what counts
 			rec.Seq, rec.Undo, rec.Begun = old.Seq, old.Undo, old.Begun
 		} else {
 			_ = d.Record.SetStatus(old, journal.Dropped) // the intent that follows reports a broken journal
+			_ = d.Record.Forget(s.place)                 // an answer was to the question of the time before
 		}
 	}
-	return rec
+	return rec, nil
 }
 
 func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
@@ -211,8 +229,8 @@ func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
 	}
 }
 
-// intend makes the intent durable, and with it the way to take the effect back.
-func (d *Door) intend(do effect.Performer, env *effect.Env, rec *journal.Effect) error {
+// remember notes in the intent how the effect is taken back.
+func (d *Door) remember(do effect.Performer, env *effect.Env, rec *journal.Effect) error {
 	if u, ok := do.(effect.Undoer); ok && rec.Undo == nil {
 		memory, err := u.Remember(d.Cut, env)
 		if err != nil {
@@ -222,7 +240,7 @@ func (d *Door) intend(do effect.Performer, env *effect.Env, rec *journal.Effect)
 			return err
 		}
 	}
-	return d.Record.Intend(rec)
+	return nil
 }
 
 // finish records the outcome and gives it to the script.
@@ -270,20 +288,21 @@ func (d *Door) fail(s *site, rec *journal.Effect, err error) error {
 	if e.Kind == fault.Cancelled {
 		return err // a read that was not made, or a wait that goes on later
 	}
-	redacted := *e
-	redacted.Msg, redacted.Hint = d.Run.Secrets.Redact(e.Msg), d.Run.Secrets.Redact(e.Hint)
-	redacted.Effect, redacted.Place = rec.Kind, rec.Place
+	recorded := d.recordable(e)
+	recorded.Effect, recorded.Place = rec.Kind, rec.Place
 	rec.Status, rec.Done = journal.Erred, d.done.Add(1)
-	rec.Result = encodeFault(&redacted)
+	rec.Result = d.encodeFault(recorded)
 	if serr := d.save(rec); serr != nil {
 		return serr
 	}
 	d.erred.Store(rec.Place, rec)
-	return &redacted
+	return recorded
 }
 
+// save records an outcome: of a write with its intent, of anything else as a
+// whole.
 func (d *Door) save(rec *journal.Effect) error {
-	if rec.Write {
+	if rec.Write && rec.Seq != 0 {
 		return d.Record.Finish(rec)
 	}
 	return d.Record.Record(rec)

@@ -3,6 +3,7 @@ package door
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -10,6 +11,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
 
@@ -96,12 +98,13 @@ func faultText(e *fault.Error) string {
 func (d *Door) ask(ctx context.Context, s *site, kind, text string, choices []string) (answer, reason string, err error) {
 	d.answers.Lock() // one question at a time
 	defer d.answers.Unlock()
+	text = d.Run.Secrets.Redact(text)
 	questions, err := d.Record.Questions()
 	if err != nil {
 		return "", "", err
 	}
 	for _, q := range questions {
-		if q.Place == s.place && q.Answer != "" {
+		if q.Place == s.place && slices.Contains(choices, q.Answer) {
 			return q.Answer, q.Reason, nil
 		}
 	}
@@ -109,6 +112,7 @@ func (d *Door) ask(ctx context.Context, s *site, kind, text string, choices []st
 	if err := d.Record.Ask(q); err != nil {
 		return "", "", err
 	}
+	d.emit(event.Event{Type: event.Asked, Place: s.place, Kind: kind, Text: text})
 	if d.Person != nil {
 		if answer, reason, ok := d.Person.Ask(ctx, q); ok {
 			return answer, reason, nil

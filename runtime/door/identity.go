@@ -9,6 +9,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -19,6 +20,9 @@ import (
 // numbers, so that an edit elsewhere in the script does not change it.
 func (d *Door) identify(s *site) error {
 	buf := make([]byte, 0, 256)
+	// What the script says identifies the effect, not which of it is known to be
+	// a secret by now: that may be a matter of timing.
+	plain := codec.Codec{}
 	names := s.call.Decl.Params
 	identifying := make([]byte, 0, 256)
 	identifying = append(identifying, s.call.Decl.Kind...)
@@ -29,8 +33,8 @@ func (d *Door) identify(s *site) error {
 		}
 		start := len(buf)
 		var err error
-		if buf, err = d.Codec.Append(buf, starlark.String(names[i])); err == nil {
-			buf, err = d.Codec.Append(buf, storable(v))
+		if buf, err = plain.Append(buf, starlark.String(names[i])); err == nil {
+			buf, err = plain.Append(buf, storable(v))
 		}
 		if err != nil {
 			return fault.New(fault.Invalid, "the argument %q cannot be recorded: %v", names[i], err)
@@ -43,8 +47,8 @@ func (d *Door) identify(s *site) error {
 	for _, kv := range s.call.Under {
 		start := len(buf)
 		var err error
-		if buf, err = d.Codec.Append(buf, kv[0]); err == nil {
-			buf, err = d.Codec.Append(buf, kv[1])
+		if buf, err = plain.Append(buf, kv[0]); err == nil {
+			buf, err = plain.Append(buf, kv[1])
 		}
 		if err != nil {
 			return fault.New(fault.Invalid, "the argument %s cannot be recorded: %v", kv[0], err)
@@ -54,7 +58,7 @@ func (d *Door) identify(s *site) error {
 			identifying = append(identifying, buf[start:]...)
 		}
 	}
-	s.args = buf
+	s.args = buf // see Door.stored
 	for depth := 1; depth < s.thread.CallStackDepth(); depth++ {
 		name := s.thread.DebugFrame(depth).Callable().Name()
 		if !strings.HasPrefix(name, "·") {
@@ -68,6 +72,20 @@ func (d *Door) identify(s *site) error {
 
 // identifyingOption are the underscore arguments that make another effect of it.
 var identifyingOption = map[string]bool{"_sudo": true, "_user": true, "_env": true, "_cwd": true, "_once": true}
+
+// stored returns the arguments of an effect in the form that the journal keeps:
+// without the values of secrets, and large ones elsewhere.
+func (d *Door) stored(args []byte) ([]byte, error) {
+	limit := d.Codec.Limit
+	if d.Run.Secrets.Empty() && (limit == 0 || len(args) <= limit) {
+		return args, nil
+	}
+	v, err := (&codec.Codec{Secrets: d.Run.Secrets}).Decode(args)
+	if err != nil {
+		return nil, err
+	}
+	return d.Codec.Encode(v)
+}
 
 // storable stands in for arguments that have no encoding: functions, which their
 // names identify well enough.

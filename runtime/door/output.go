@@ -10,14 +10,25 @@ import (
 // function. A line that an earlier execution of the run has printed is not
 // printed again.
 func (d *Door) Log(b *branch.Branch, level, text string) error {
-	if d.Past.Has(b.PeekPlace()) {
+	if b.Pure != nil {
+		b.Pure.Hold(level, text)
+		return nil
+	}
+	if b.Closed || d.Past.Has(b.PeekPlace()) {
 		return nil
 	}
 	return d.line(b.Path, level, text)
 }
 
-// Print prints a line of the branch at path.
-func (d *Door) Print(path, text string) error { return d.line(path, "print", text) }
+// Print prints lines that were held back.
+func (d *Door) Print(path string, lines []branch.Line) error {
+	for _, l := range lines {
+		if err := d.line(path, l.Level, l.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (d *Door) line(place, level, text string) error {
 	text = d.Run.Secrets.Redact(text)
@@ -37,7 +48,7 @@ func (d *Door) output(place, stream, line string) { _ = d.line(place, stream, li
 
 // Progress reports how far a branch is.
 func (d *Door) Progress(b *branch.Branch, done, total int64, note string) {
-	if d.Plan != nil || d.Past.Has(b.PeekPlace()) {
+	if d.Plan != nil || b.Pure != nil || b.Closed || d.Past.Has(b.PeekPlace()) {
 		return
 	}
 	d.emit(event.Event{Type: event.Progressed, Place: b.Path, Done: done, Total: total, Text: d.Run.Secrets.Redact(note)})

@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +53,12 @@ func (p *Past) Open(place string) bool {
 	return e != nil && e.Status == journal.Intended
 }
 
+// InDoubt reports whether the effect at place was begun, has no result, and only
+// the world or a person can tell whether it happened.
+func (p *Past) InDoubt(place string) bool {
+	return p.Open(place) && p.byPlace[place].Kind != forkKind && p.byPlace[place].Kind != "approval"
+}
+
 // TakenBack reports whether a rollback has taken back some of the effects, or
 // has begun to.
 func (p *Past) TakenBack() bool {
@@ -77,6 +86,54 @@ func (p *Past) Unused() *journal.Effect {
 	return first
 }
 
+// DropTrailing takes out, and returns, the reads that came last in branches that
+// have not ended. A failed run may have failed because of what they said; when it
+// is resumed they are made again, and nothing that was done depends on them.
+func (p *Past) DropTrailing() []*journal.Effect {
+	branches := map[string][]*journal.Effect{}
+	for place, e := range p.byPlace {
+		path := branch.PathOf(place)
+		branches[path] = append(branches[path], e)
+	}
+	var dropped []*journal.Effect
+	for path, effects := range branches {
+		slices.SortFunc(effects, func(a, b *journal.Effect) int { return ordinal(a.Place) - ordinal(b.Place) })
+		if path[0] == 'r' || p.ended(path, effects[0], branches) {
+			continue
+		}
+		for i := len(effects) - 1; i >= 0 && !effects[i].Write && effects[i].Kind != forkKind; i-- {
+			dropped = append(dropped, effects[i])
+			delete(p.byPlace, effects[i].Place)
+		}
+	}
+	return dropped
+}
+
+// ended reports whether the journal knows a branch to its end: then its fork, or
+// that of a branch that it is part of, has an outcome. first is its first effect.
+func (p *Past) ended(path string, first *journal.Effect, branches map[string][]*journal.Effect) bool {
+	i := strings.LastIndexByte(path, '.')
+	if i < 0 {
+		return false
+	}
+	var fork *journal.Effect // the last one of the parent before first
+	for _, e := range branches[path[:i]] {
+		if e.Kind == forkKind && e.Seq < first.Seq && (fork == nil || e.Seq > fork.Seq) {
+			fork = e
+		}
+	}
+	if fork == nil {
+		return true // made by a top level, or by a damaged journal: leave it alone
+	}
+	return fork.Status == journal.Done || fork.Status == journal.Caught || p.ended(path[:i], fork, branches)
+}
+
+func ordinal(place string) int {
+	_, n, _ := strings.Cut(place, "#")
+	i, _ := strconv.Atoi(n)
+	return i
+}
+
 // SetPast gives the door what the journal holds already.
 func (d *Door) SetPast(p *Past) {
 	d.Past = p
@@ -91,6 +148,12 @@ func (d *Door) recorded(s *site) (starlark.Value, error) {
 		rec = d.Past.byPlace[s.place]
 	}
 	if rec == nil {
+		if s.branch.Settled {
+			return nil, branch.ErrSibling // that is where it was stopped
+		}
+		if s.branch.Closed {
+			return nil, fault.New(fault.Mismatch, "the script goes on at %s where its journal says that the branch has ended", s.place)
+		}
 		if d.Replay {
 			return nil, suspended(s, "the journal ends here: the run never came to %s %s", s.call.Decl.Kind, d.Run.Secrets.Redact(s.call.Describe()))
 		}
@@ -99,7 +162,8 @@ func (d *Door) recorded(s *site) (starlark.Value, error) {
 	if d.Replay {
 		d.Past.used.Store(s.place, true)
 	}
-	if rec.Kind != s.call.Decl.Kind || string(rec.Key) != string(s.key) {
+	failed := rec.Status == journal.Erred && !d.Replay && !s.branch.Settled
+	if !failed && (rec.Kind != s.call.Decl.Kind || string(rec.Key) != string(s.key)) {
 		return nil, d.mismatch(s, rec)
 	}
 	switch rec.Status {
@@ -107,12 +171,15 @@ func (d *Door) recorded(s *site) (starlark.Value, error) {
 		d.revivals.note(d, s, rec)
 		return d.Codec.Decode(rec.Result)
 	case journal.Caught:
-		return nil, decodeFault(rec.Result)
+		return nil, d.decodeFault(rec.Result, false)
 	case journal.Erred:
-		if d.Replay {
-			return nil, decodeFault(rec.Result)
+		if d.Replay || s.branch.Settled {
+			return nil, d.decodeFault(rec.Result, false)
 		}
 	case journal.Intended:
+		if s.branch.Settled {
+			return nil, branch.ErrSibling
+		}
 		if d.Replay {
 			return nil, suspended(s, "the journal ends here: %s %s was begun, and its result is not known", s.call.Decl.Kind, rec.Description)
 		}
@@ -173,32 +240,18 @@ func (d *Door) encodeMemory(memory any) ([]byte, error) {
 	return d.Box.Seal(data), nil
 }
 
-func encodeFault(e *fault.Error) []byte {
-	data, err := json.Marshal(journal.FaultOf(e))
-	if err != nil { // details that have no JSON
-		copied := *e
-		copied.Details = nil
-		data, _ = json.Marshal(journal.FaultOf(&copied))
-	}
-	return data
-}
-
-func decodeFault(data []byte) error {
-	var f journal.Fault
-	if err := json.Unmarshal(data, &f); err != nil {
-		return fault.Wrap(fault.Internal, err, "the record of a failure is damaged")
-	}
-	e := f.Err()
-	e.Stack = nil // the replay has its own
-	return e
-}
-
 // revivals are effects of the past whose outcome died with the process that
 // performed them. They are brought back when the run first acts again, unless
 // the journal shows that they were ended before.
 type revivals struct {
 	mu      sync.Mutex
-	pending map[string]func() error // by handle
+	pending []revival // in the order in which they were begun
+}
+
+type revival struct {
+	handle string
+	seq    int64
+	revive func() error
 }
 
 func (r *revivals) note(d *Door, s *site, rec *journal.Effect) {
@@ -213,30 +266,33 @@ func (r *revivals) note(d *Door, s *site, rec *journal.Effect) {
 	if !ok {
 		return
 	}
+	env := d.env(s, rec)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.pending == nil {
-		r.pending = map[string]func() error{}
-	}
-	r.pending[reviver.Handle(d.env(s, rec))] = func() error {
+	r.pending = append(r.pending, revival{reviver.Handle(env), rec.Seq, func() error {
 		do, err := d.expanded(reviver.(effect.Performer))
-		if err != nil {
-			return err
+		if err == nil {
+			err = do.(effect.Reviver).Revive(d.Cut, env, past{d, rec})
 		}
-		err = do.(effect.Reviver).Revive(d.Cut, d.env(s, rec), past{d, rec})
-		if err != nil {
-			return fault.Wrap(fault.KindOf(err), err, "cannot bring back %s %s", rec.Kind, rec.Description)
+		if err == nil {
+			return nil
 		}
-		return nil
-	}
+		// Not the failure of the effect that comes next, and nothing for a script
+		// to handle: the run stops, and can be resumed.
+		e := fault.Wrap(fault.KindOf(err), err, "cannot bring back %s %s", rec.Kind, rec.Description)
+		e.Cause, e.Effect, e.Place = branch.ErrSuspended, rec.Kind, rec.Place
+		return e
+	}})
+	slices.SortFunc(r.pending, func(a, b revival) int { return int(a.seq - b.seq) })
 }
 
 // end forgets a revival, or ends what another branch has revived too early.
 func (r *revivals) end(live *effect.Live, handle string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, ok := r.pending[handle]; ok {
-		delete(r.pending, handle)
+	n := len(r.pending)
+	r.pending = slices.DeleteFunc(r.pending, func(p revival) bool { return p.handle == handle })
+	if len(r.pending) < n {
 		return
 	}
 	if c, ok := live.Get(handle).(effect.Closer); ok {
@@ -248,11 +304,11 @@ func (r *revivals) end(live *effect.Live, handle string) {
 func (r *revivals) all() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for handle, revive := range r.pending {
-		delete(r.pending, handle)
-		if err := revive(); err != nil {
+	for len(r.pending) > 0 {
+		if err := r.pending[0].revive(); err != nil {
 			return err
 		}
+		r.pending = r.pending[1:]
 	}
 	return nil
 }

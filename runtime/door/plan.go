@@ -64,6 +64,9 @@ func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {
 			}
 		}
 	}
+	if d.blind.Load() {
+		item.After = true
+	}
 	result, err := d.once(s, do, env)
 	if err != nil && d.planned.Load() && fault.KindOf(err) != fault.Cancelled {
 		// What it looks for may be what the planned writes are going to make.
@@ -86,7 +89,11 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	if u := s.call.Unknown; u != nil {
 		item.Depends = u.Text
 		d.touch(s)
+		d.blind.Store(true)
 		return unknownResult(s), nil
+	}
+	if s.call.Decl.Quality == effect.Blind {
+		d.blind.Store(true)
 	}
 	predictor, ok := s.call.Do.(effect.Predictor)
 	if !ok {

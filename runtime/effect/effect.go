@@ -100,6 +100,7 @@ const (
 	Delete Change = "delete"
 	None   Change = "unchanged"
 	Act    Change = "run" // something is done; what it changes is not known
+	Ask    Change = "ask" // a person is asked
 )
 
 // Prediction is the answer of a Predictor.
@@ -243,6 +244,13 @@ type Remote interface {
 // pause, a question, a mark in the journal.
 type Traceless interface {
 	LeavesNoTrace()
+}
+
+// Queued effects need something that there is a limited number of. Enter waits
+// for it before the effect is begun, and gives it back with release; a run that
+// stops while it waits has not begun the effect.
+type Queued interface {
+	Enter(ctx context.Context, env *Env) (release func(), err error)
 }
 
 // Patient writes only wait: they are cut short when their branch has to stop,

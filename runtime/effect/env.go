@@ -2,6 +2,7 @@ package effect
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -37,14 +38,23 @@ type Run struct {
 	Secrets *value.Secrets
 	Seal    func(plain string) (string, error) // encrypts for the owner of this machine's key
 	Unseal  func(sealed string) (string, error)
-	Program string  // path of this program, for scripts that call it again
-	Live    Live    // handles that live with this process
-	Planned Overlay // in check mode: what planned writes have left behind
+	// Generation counts how often effects of the run were taken back, so that a
+	// resumed run does them again.
+	Generation int
+	Program    string  // path of this program, for scripts that call it again
+	Live       Live    // handles that live with this process
+	Planned    Overlay // in check mode: what planned writes have left behind
 }
 
 // IdempotencyKey is the same in every attempt of the effect, in this process
 // and in one that resumes the run.
-func (e *Env) IdempotencyKey() string { return e.Run.ID + "/" + e.Place }
+func (e *Env) IdempotencyKey() string {
+	key := e.Run.ID + "/" + e.Place
+	if e.Run.Generation > 0 {
+		key += "/" + strconv.Itoa(e.Run.Generation)
+	}
+	return key
+}
 
 // Live holds things by handle that live with this process: background
 // processes, open connections. It is safe for concurrent use.

@@ -129,17 +129,31 @@ func (r *Run) SetUndo(e *Effect, status UndoStatus, why string) error {
 
 // DropAfter drops every effect that was completed after done, so that a resumed
 // run performs them again; and those of a rollback, which the next one performs
-// again.
+// again. What people have answered about them is forgotten.
 func (r *Run) DropAfter(done int64) error {
-	return r.exec(`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0)`, Dropped, r.n, done)
+	return r.j.now(func(tx *sql.Conn) error {
+		for _, change := range []struct {
+			stmt string
+			args []any
+		}{
+			{`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0)`, []any{Dropped, r.n, done}},
+			{`DELETE FROM questions WHERE run=?`, []any{r.n}},
+			{`UPDATE runs SET generation=generation+1 WHERE n=?`, []any{r.n}},
+		} {
+			if _, err := tx.ExecContext(context.Background(), change.stmt, change.args...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // Effects returns the effects of the run in the order in which they were begun.
-// Args is left out, as a replay needs it only to explain a difference; see
-// [Run.Details].
+// Args and Undo are left out, but for the Undo of effects in doubt: a replay does
+// not need them, and they may be large; see [Run.Details].
 func (r *Run) Effects() ([]*Effect, error) {
 	rows, err := r.j.db.Query(
-		`SELECT seq, place, kind, mode, key, pos, description, undo, status, result, begun, ended, attempts, done, undo_status, undo_error
+		`SELECT seq, place, kind, mode, key, pos, description, CASE status WHEN 0 THEN undo END, status, result, begun, ended, attempts, done, undo_status, undo_error
 		 FROM effects WHERE run = ? AND status <> ? ORDER BY seq`, r.n, Dropped)
 	if err != nil {
 		return nil, err
@@ -162,9 +176,9 @@ func (r *Run) Effects() ([]*Effect, error) {
 	return effects, rows.Err()
 }
 
-// Details reads the arguments of e.
+// Details reads the arguments of e, and how to undo it.
 func (r *Run) Details(e *Effect) error {
-	err := r.j.db.QueryRow(`SELECT args FROM effects WHERE seq = ?`, e.Seq).Scan(&e.Args)
+	err := r.j.db.QueryRow(`SELECT args, undo FROM effects WHERE seq = ?`, e.Seq).Scan(&e.Args, &e.Undo)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fault.New(fault.NotFound, "the effect %s is not in the journal", e.Place)
 	}

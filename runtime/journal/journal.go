@@ -201,7 +201,7 @@ func (j *Journal) commit(batch []*op) error {
 
 func diskFault(err error) error {
 	return &fault.Error{
-		Kind: fault.Failed, Cause: err,
+		Kind: fault.Journal, Cause: err,
 		Msg:  fmt.Sprintf("cannot write the journal: %v", err),
 		Hint: "nothing is done that cannot be recorded; make room or repair the disk, then resume the run",
 	}

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"go.starlark.net/starlark"
+
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // State of a run.
@@ -42,6 +45,7 @@ type Run struct {
 	Created    time.Time
 	Updated    time.Time
 	Ended      time.Time // zero while it has not
+	Generation int       // how often effects were taken back to be done again
 	Executions int       // how often it was started or resumed
 	Owner      string    // process that runs it, or ran it last
 	Heartbeat  time.Time
@@ -79,7 +83,26 @@ func FaultOf(err error) *Fault {
 	if e == nil {
 		return &Fault{Kind: fault.Failed, Message: err.Error()}
 	}
-	return &Fault{e.Kind, e.Msg, e.Hint, e.Details, e.Effect, e.Place, e.Stack, e.InDoubt}
+	return &Fault{e.Kind, e.Msg, e.Hint, plain(e.Details), e.Effect, e.Place, e.Stack, e.InDoubt}
+}
+
+// plain makes details that programs can read.
+func plain(details map[string]any) map[string]any {
+	if details == nil {
+		return nil
+	}
+	out := make(map[string]any, len(details))
+	for k, v := range details {
+		if sv, ok := v.(starlark.Value); ok {
+			if g, err := value.Go(sv); err == nil {
+				v = g
+			} else {
+				v = sv.String()
+			}
+		}
+		out[k] = v
+	}
+	return out
 }
 
 // Err is the error that f was made of.
@@ -112,14 +135,14 @@ func (j *Journal) Create(r Run) (*Run, error) {
 	return &r, err
 }
 
-const runColumns = `n, id, state, script, entry, params, key, options, created, updated, ended, executions, owner, heartbeat, result, error`
+const runColumns = `n, id, state, script, entry, params, key, options, created, updated, ended, generation, executions, owner, heartbeat, result, error`
 
 func (j *Journal) scanRun(scan func(...any) error) (*Run, error) {
 	r := &Run{j: j}
 	var created, updated, ended, heartbeat int64
 	var options, failure string
 	err := scan(&r.n, &r.ID, &r.State, &r.Script, &r.Entry, &r.Params, &r.Key, &options,
-		&created, &updated, &ended, &r.Executions, &r.Owner, &heartbeat, &r.Result, &failure)
+		&created, &updated, &ended, &r.Generation, &r.Executions, &r.Owner, &heartbeat, &r.Result, &failure)
 	if err != nil {
 		return nil, err
 	}

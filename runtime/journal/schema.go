@@ -23,6 +23,7 @@ CREATE TABLE runs (
 	created    INTEGER NOT NULL,           -- times are in Unix nanoseconds
 	updated    INTEGER NOT NULL,
 	ended      INTEGER NOT NULL DEFAULT 0,
+	generation INTEGER NOT NULL DEFAULT 0, -- how often effects were taken back to be done again
 	executions INTEGER NOT NULL DEFAULT 0, -- how often it was started or resumed
 	owner      TEXT NOT NULL DEFAULT '',   -- process that runs it, or ran it last
 	heartbeat  INTEGER NOT NULL DEFAULT 0,

@@ -42,6 +42,9 @@ type Item struct {
 	Diff        string        `json:"diff,omitempty"`
 	// Depends names what is not known yet and would have to be, to say more.
 	Depends string `json:"depends,omitempty"`
+	// After says that a read was made now although a planned write comes before
+	// it that may change anything: in the run it may give something else.
+	After bool `json:"after_blind_write,omitempty"`
 }
 
 // Summary counts the effects of a plan.
@@ -52,7 +55,9 @@ type Summary struct {
 	Run       int `json:"run"`
 	Unchanged int `json:"unchanged"`
 	Reads     int `json:"reads"`
-	Stops     int `json:"stops"` // branches that the plan does not follow to their end
+	Ask       int `json:"ask"`         // questions to a person
+	Early     int `json:"early_reads"` // of the reads: made before a blind write that comes before them
+	Stops     int `json:"stops"`       // branches that the plan does not follow to their end
 }
 
 // Changes reports whether the run would, or might, change anything.
@@ -121,6 +126,9 @@ func (p *Plan) Summary() Summary {
 func (s *Summary) count(item Item) {
 	if !item.Write {
 		s.Reads++
+		if item.After {
+			s.Early++
+		}
 		return
 	}
 	switch item.Change {
@@ -132,6 +140,8 @@ func (s *Summary) count(item Item) {
 		s.Delete++
 	case effect.None:
 		s.Unchanged++
+	case effect.Ask:
+		s.Ask++
 	default:
 		s.Run++
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 var signs = map[effect.Change]string{
-	effect.Create: "+", effect.Update: "~", effect.Delete: "-", effect.None: "=", effect.Act: "!",
+	effect.Create: "+", effect.Update: "~", effect.Delete: "-", effect.None: "=", effect.Act: "!", effect.Ask: "?",
 }
 
 // Print writes the plan as a tree. Effects that change nothing, and reads, are
@@ -77,6 +77,9 @@ func printItem(w io.Writer, item Item, indent string, all bool) {
 	if item.Write && item.Quality != effect.Exact.String() {
 		notes = append(notes, item.Quality)
 	}
+	if item.After {
+		notes = append(notes, "a command before it may change the answer")
+	}
 	if item.Depends != "" {
 		notes = append(notes, "depends on "+item.Depends)
 	}
@@ -92,6 +95,12 @@ func printItem(w io.Writer, item Item, indent string, all bool) {
 func (s Summary) String() string {
 	text := fmt.Sprintf("plan: %d to create, %d to update, %d to delete, %d to run, %d unchanged; %d reads made",
 		s.Create, s.Update, s.Delete, s.Run, s.Unchanged, s.Reads)
+	if s.Ask > 0 {
+		text += fmt.Sprintf("; %d to ask", s.Ask)
+	}
+	if s.Early > 0 {
+		text += fmt.Sprintf("; %d of the reads come after commands that may change what they say", s.Early)
+	}
 	if s.Stops == 1 {
 		text += "; 1 branch could not be followed to its end"
 	} else if s.Stops > 1 {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
@@ -112,7 +113,8 @@ func (p Path) change(what string, op func(*os.Root, string) error) error {
 // ReadFile reads at most limit bytes; a larger file is an error. limit 0 means
 // no limit.
 func (p Path) ReadFile(limit int64) ([]byte, error) {
-	f, err := p.Open()
+	// Not blocking: opening a pipe would wait for somebody to write into it.
+	f, err := p.OpenFile(os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +126,9 @@ func (p Path) ReadFile(limit int64) ([]byte, error) {
 	if info.IsDir() {
 		return nil, fault.New(fault.Invalid, "cannot read %q: it is a directory", p.Name)
 	}
+	if !info.Mode().IsRegular() {
+		return nil, fault.New(fault.Invalid, "cannot read %q: it is no regular file", p.Name)
+	}
 	var r io.Reader = f
 	if limit > 0 {
 		r = io.LimitReader(f, limit+1)
@@ -133,7 +138,7 @@ func (p Path) ReadFile(limit int64) ([]byte, error) {
 		return nil, p.fault("read", err)
 	}
 	if limit > 0 && int64(len(data)) > limit {
-		return nil, fault.New(fault.Limit, "cannot read %q: it is larger than %d bytes", p.Name, limit)
+		return nil, fault.New(fault.TooLarge, "cannot read %q: it is larger than %d bytes", p.Name, limit)
 	}
 	return data, nil
 }

@@ -71,12 +71,12 @@ func (l *Loader) Chunk(name string, src []byte, names *Names, definitions bool) 
 }
 
 // ReadChunk reads and compiles the module called name as an input.
-func (l *Loader) ReadChunk(name string, names *Names) (*Chunk, error) {
+func (l *Loader) ReadChunk(name string, names *Names, definitions bool) (*Chunk, error) {
 	src, err := l.read(name)
 	if err != nil {
 		return nil, err
 	}
-	return l.Chunk(name, src, names, false)
+	return l.Chunk(name, src, names, definitions)
 }
 
 // Forget makes the next load of a module read it again, as it may have been

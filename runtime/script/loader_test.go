@@ -189,7 +189,7 @@ func TestErrorsHaveAPlace(t *testing.T) {
 		"recursive.star": "def f():\n    f()\nf()\n",
 	}
 	tests := []struct{ main, want string }{
-		{"syntax", "syntax.star:3:1: got end of file, want ')'\n"},
+		{"syntax", "syntax.star:3:1: got end of file, want primary expression\n"},
 		{"undefined", "undefined.star:2:7: undefined: y\n    2 | print(y)\nhint: also:\n      undefined.star:3:5: undefined: q\n      undefined.star:3:9: undefined: r\n"},
 		{"runtime", `lib.star:2:14: floored division by zero
     2 | return x // 0
@@ -197,13 +197,14 @@ func TestErrorsHaveAPlace(t *testing.T) {
     runtime.star:3:15  main
     runtime.star:4:5  <toplevel>
 `},
-		{"loads", "syntax.star:3:1: got end of file, want ')'\n    loads.star:1:1  <toplevel>\n"},
+		{"loads", "syntax.star:3:1: got end of file, want primary expression\n    loads.star:1:1  <toplevel>\n"},
 		{"frozen", `frozen.star:2:9: append: cannot append to frozen list
     2 | l.append(1)
 hint: values that cross to other branches or modules are frozen; build a new one, or return it as a result
 `},
-		{"recursive", `recursive.star:2:6: function f called recursively
+		{"recursive", `recursive.star:2:5: function f called recursively
     2 | f()
+    recursive.star:2:5  f
     recursive.star:2:6  f
     recursive.star:3:2  <toplevel>
 hint: the language has no recursion; use a loop over a list of things to do

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -69,25 +70,16 @@ func Params(fn *starlark.Function) []Param {
 // missing, superfluous or unfit one is a usage fault.
 func Arguments(fn *starlark.Function, file map[string]starlark.Value, flags map[string][]string) (*starlark.Dict, error) {
 	args := starlark.NewDict(len(file) + len(flags))
-	params := Params(fn)
+	var params []Param
 	var names []string
 	takesRest := false
-	for _, p := range params {
-		if p.rest {
-			takesRest = true
-		}
-		if p.rest || p.wildcard {
-			continue
-		}
-		names = append(names, p.Name)
-		v, err := p.value(file, flags)
-		if err != nil {
-			return nil, err
-		}
-		if v != nil {
-			_ = args.SetKey(starlark.String(p.Name), v) // a string key of a fresh dict
+	for _, p := range Params(fn) {
+		takesRest = takesRest || p.rest
+		if !p.rest && !p.wildcard {
+			params, names = append(params, p), append(names, p.Name)
 		}
 	}
+	// First what was given for nothing: a misspelt name is why another is missing.
 	for _, given := range superfluous(names, file, flags) {
 		if !takesRest {
 			return nil, unknownParam(given, names, fn.Name())
@@ -96,7 +88,16 @@ func Arguments(fn *starlark.Function, file map[string]starlark.Value, flags map[
 		if texts := flags[given]; texts != nil {
 			v = starlark.String(texts[len(texts)-1])
 		}
-		_ = args.SetKey(starlark.String(given), v)
+		_ = args.SetKey(starlark.String(given), v) // a string key of a fresh dict
+	}
+	for _, p := range params {
+		v, err := p.value(file, flags)
+		if err != nil {
+			return nil, err
+		}
+		if v != nil {
+			_ = args.SetKey(starlark.String(p.Name), v) // see above
+		}
 	}
 	return args, nil
 }
@@ -242,8 +243,10 @@ func ReadParams(file string) (map[string]starlark.Value, error) {
 	case ".json":
 		dec := json.NewDecoder(strings.NewReader(string(data)))
 		dec.UseNumber()
-		if err = dec.Decode(&m); err == nil && dec.More() {
-			err = errors.New("there is something after the end of the object")
+		if err = dec.Decode(&m); err == nil {
+			if _, end := dec.Token(); end != io.EOF {
+				err = errors.New("there is something after the end of the object")
+			}
 		}
 	case ".yaml", ".yml":
 		err = yaml.Unmarshal(data, &m)

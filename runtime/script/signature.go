@@ -14,6 +14,7 @@ import (
 // script.
 type Signature struct {
 	Doc    docstring.Doc
+	open   bool    // takes any further arguments
 	Params []Param // without *args and **kwargs; Default is set only for literals
 }
 
@@ -45,6 +46,24 @@ func ReadSignature(file, entry string) (Signature, error) {
 	return sig, nil
 }
 
+// Check finds arguments that are missing or that the function does not have.
+func (s Signature) Check(file map[string]starlark.Value, flags map[string][]string) error {
+	var names []string
+	for _, p := range s.Params {
+		names = append(names, p.Name)
+		if _, err := p.value(file, flags); err != nil {
+			return err
+		}
+	}
+	if s.open {
+		return nil
+	}
+	for _, given := range superfluous(names, file, flags) {
+		return unknownParam(given, names, "the script")
+	}
+	return nil
+}
+
 func signatureOf(def *syntax.DefStmt) Signature {
 	var sig Signature
 	if len(def.Body) > 0 {
@@ -74,6 +93,7 @@ func signatureOf(def *syntax.DefStmt) Signature {
 			}
 			param.Default = v
 		default:
+			sig.open = true
 			continue
 		}
 		param.Help, param.Type = sig.Doc.Arg(param.Name), types[param.Name]

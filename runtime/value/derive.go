@@ -54,8 +54,8 @@ func Back(text string, layer Layer) string {
 	if !HasMarker(text) {
 		return text
 	}
-	lower := string(byte(layer)) + markClose // upper() may have changed the case
-	return strings.NewReplacer(lower, markClose, strings.ToUpper(lower), markClose).Replace(text)
+	lower := string(byte(layer)) + MarkClose // upper() may have changed the case
+	return strings.NewReplacer(lower, MarkClose, strings.ToUpper(lower), MarkClose).Replace(text)
 }
 
 // Document is a text on its way through a decoder.

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"net/url"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -16,15 +17,18 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
-// A marker is the text form of a secret: two private-use characters around 39
+// A marker is the text form of a secret: two rare characters around 39
 // decimal digits and, after them, a letter for each encoding that the text has
 // been through since. The digits are an HMAC under a key of the run, so a
 // script cannot make one up; they survive upper(), title() and JSON.
+//
+// The characters are Egyptian hieroglyphs: printable, so that no way of quoting
+// texts escapes them, and in nobody's configuration files.
 const (
-	markOpen   = "\U0010F5EC"
-	markClose  = "\U0010F5ED"
+	MarkOpen   = "\U00013258"
+	MarkClose  = "\U00013282"
 	markDigits = 39
-	markPrefix = "\xF4\x8F\x97" // the bytes that both characters begin with
+	markPrefix = "\xF0\x93" // the bytes that both characters begin with
 )
 
 // Layer is an encoding that a text with secrets in it has been through. The
@@ -56,7 +60,7 @@ func (s *Secret) Truth() starlark.Bool  { return true }
 func (s *Secret) Hash() (uint32, error) { return starlark.String(s.marker).Hash() }
 
 // ID is the part of the marker that names the secret within its run.
-func (s *Secret) ID() string { return s.marker[len(markOpen) : len(markOpen)+markDigits] }
+func (s *Secret) ID() string { return s.marker[len(MarkOpen) : len(MarkOpen)+markDigits] }
 
 // Binary makes "text" + secret and secret + "text" a text with a marker in it.
 func (s *Secret) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (starlark.Value, error) {
@@ -99,8 +103,12 @@ type Secrets struct {
 
 	mu     sync.RWMutex
 	byID   map[string]*held
-	values []*held // longest first, so that a secret inside a longer one does not split it
+	values []*held   // longest first, so that a secret inside a longer one does not split it
+	traces []pattern // what else gives a secret away: its lines, and what quoting makes of it
 }
+
+// pattern is a text that must not be seen, and what is shown in its place.
+type pattern struct{ text, shown string }
 
 type held struct {
 	secret *Secret
@@ -129,16 +137,34 @@ func (s *Secrets) Add(name, plain string) (secret *Secret, isNew bool) {
 	if h := s.byID[id]; h != nil {
 		return h.secret, false
 	}
-	h := &held{&Secret{Name: name, marker: markOpen + id + markClose}, plain}
+	h := &held{&Secret{Name: name, marker: MarkOpen + id + MarkClose}, plain}
 	s.byID[id] = h
 	if len(plain) >= minScan {
 		at := sort.Search(len(s.values), func(i int) bool { return len(s.values[i].plain) <= len(plain) })
 		s.values = append(s.values[:at], append([]*held{h}, s.values[at:]...)...)
 	}
+	s.addTraces(name, plain)
 	if s.OnAdd != nil {
 		s.OnAdd(name, plain)
 	}
 	return h.secret, true
+}
+
+// addTraces notes the forms in which a value may appear in output: line by line,
+// as commands print it, and escaped, as error messages quote it.
+func (s *Secrets) addTraces(name, plain string) {
+	shown := "«secret " + name + "»"
+	quoted := strconv.Quote(plain)
+	forms := []string{quoted[1 : len(quoted)-1], escape(plain), encodeLayer(plain, LayerURL)}
+	if strings.Contains(plain, "\n") {
+		forms = append(forms, strings.Split(plain, "\n")...)
+	}
+	for _, form := range forms {
+		if form = strings.TrimSpace(form); len(form) >= minScan && form != plain {
+			s.traces = append(s.traces, pattern{form, shown})
+		}
+	}
+	sort.SliceStable(s.traces, func(i, j int) bool { return len(s.traces[i].text) > len(s.traces[j].text) })
 }
 
 // Empty reports whether no secret is known.
@@ -146,6 +172,15 @@ func (s *Secrets) Empty() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.byID) == 0
+}
+
+// Each calls f for every secret.
+func (s *Secrets) Each(f func(name, plain string)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, h := range s.byID {
+		f(h.secret.Name, h.plain)
+	}
 }
 
 // Lookup returns the secret with the given id, or nil.
@@ -203,7 +238,7 @@ func Through(text string, layer Layer) string {
 	if !HasMarker(text) {
 		return text
 	}
-	return strings.ReplaceAll(text, markClose, string(byte(layer))+markClose)
+	return strings.ReplaceAll(text, MarkClose, string(byte(layer))+MarkClose)
 }
 
 // Mark replaces the values of known secrets in text, which came from the world,
@@ -246,15 +281,24 @@ func mark(text string, values []*held) string {
 
 // Redact makes text fit to be seen: markers and values become «secret name».
 func (s *Secrets) Redact(text string) string {
-	text = s.Mark(text)
+	text = s.untraced(s.Mark(text))
 	if !HasMarker(text) {
 		return text
 	}
 	shown, err := s.replace(text, func(h *held, _ string) string { return "«secret " + h.secret.Name + "»" })
 	if err != nil { // a damaged marker says nothing about the value
-		return strings.NewReplacer(markOpen, "«secret ", markClose, "»").Replace(shown)
+		return strings.NewReplacer(MarkOpen, "«secret ", MarkClose, "»").Replace(shown)
 	}
 	return shown
+}
+
+func (s *Secrets) untraced(text string) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, t := range s.traces {
+		text = strings.ReplaceAll(text, t.text, t.shown)
+	}
+	return text
 }
 
 // replace calls with for every marker in text. The error tells of a damaged
@@ -278,8 +322,7 @@ func (s *Secrets) replace(text string, with func(h *held, layers string) string)
 		h := s.byID[id]
 		s.mu.RUnlock()
 		if !ok || h == nil {
-			// Any other character with the same first bytes passes unharmed.
-			if strings.HasPrefix(text, markOpen) || strings.HasPrefix(text, markClose) {
+			if isDamaged(text, out.String()) {
 				damaged = fault.New(fault.Invalid, "a text holds a part of a secret that was cut, split or changed").
 					WithHint("put secrets together with +, %%, format, join, templates and the encoders; do not slice or replace within them")
 			}
@@ -292,17 +335,30 @@ func (s *Secrets) replace(text string, with func(h *held, layers string) string)
 	}
 }
 
+// isDamaged reports whether text begins with a part of a marker: one of its
+// characters with the digits of an id beside it, or within text that came before.
+func isDamaged(text, before string) bool {
+	if rest, ok := strings.CutPrefix(text, MarkOpen); ok {
+		return rest == "" || rest[0] >= '0' && rest[0] <= '9'
+	}
+	if strings.HasPrefix(text, MarkClose) && before != "" {
+		last := before[len(before)-1]
+		return last >= '0' && last <= '9' || last == byte(LayerJSON) || last == byte(LayerURL)
+	}
+	return false
+}
+
 // cutMarker splits a text that begins with a marker.
 func cutMarker(text string) (id, layers, rest string, ok bool) {
-	inner, found := strings.CutPrefix(text, markOpen)
+	inner, found := strings.CutPrefix(text, MarkOpen)
 	if !found {
 		return "", "", "", false
 	}
-	end := strings.Index(inner, markClose)
+	end := strings.Index(inner, MarkClose)
 	if end < markDigits || end > markDigits+16 {
 		return "", "", "", false
 	}
-	return inner[:markDigits], strings.ToLower(inner[markDigits:end]), inner[end+len(markClose):], true
+	return inner[:markDigits], strings.ToLower(inner[markDigits:end]), inner[end+len(MarkClose):], true
 }
 
 func encodeLayer(plain string, layer Layer) string {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -99,7 +100,7 @@ func TestDamagedMarker(t *testing.T) {
 			if got, err := secrets.Expand(text); !fault.Is(err, fault.Invalid) || fault.As(err).Hint == "" {
 				t.Errorf("expands to %q, %v", got, err)
 			}
-			if shown := secrets.Redact(text); strings.ContainsAny(shown, "\U0010F5EC\U0010F5ED") {
+			if shown := secrets.Redact(text); strings.ContainsAny(shown, value.MarkOpen+value.MarkClose) {
 				t.Errorf("is shown as %q", shown)
 			}
 		})
@@ -227,7 +228,7 @@ func FuzzExpand(f *testing.F) {
 		if err == nil && !value.HasMarker(text) && expanded != text {
 			t.Errorf("%q expands to %q", text, expanded)
 		}
-		if err == nil && strings.ContainsAny(expanded, "\U0010F5EC\U0010F5ED") {
+		if err == nil && strings.ContainsAny(expanded, value.MarkOpen+value.MarkClose) {
 			t.Errorf("a part of a marker is left in %q", expanded)
 		}
 		if marked := secrets.Mark(text); secrets.Mark(marked) != marked {
@@ -244,7 +245,7 @@ func FuzzRedact(f *testing.F) {
 		a, _ := secrets.Add("α", one)
 		b, _ := secrets.Add("β", two)
 		for _, text := range []string{text, text + one + text, one + two, fmt.Sprintf("%s%s%s%s", a, two, b, one), a.String()[:20] + one} {
-			shown := secrets.Redact(text)
+			shown := withoutNotices.Replace(secrets.Redact(text))
 			for _, plain := range []string{one, two} {
 				if len(plain) >= 5 && strings.Contains(shown, plain) && !inNotice(plain) {
 					t.Errorf("Redact(%q) = %q shows %q", text, shown, plain)
@@ -254,8 +255,12 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// inNotice reports whether plain may stand in what Redact itself writes.
+// withoutNotices takes out what Redact itself writes, so that nothing is found
+// that lies half in it.
+var withoutNotices = strings.NewReplacer("«secret ", "\x00", "»", "\x00")
+
+// inNotice reports whether plain may stand in what is left of a notice.
 func inNotice(plain string) bool {
-	return strings.ContainsAny(plain, "«»αβ\U0010F5EC\U0010F5ED") || strings.Contains("«secret ", plain) ||
+	return strings.ContainsAny(plain, "\x00«»αβ"+value.MarkOpen+value.MarkClose) || !utf8.ValidString(plain) ||
 		strings.Trim(plain, "0123456789jq") == "" // the digits of a damaged marker
 }

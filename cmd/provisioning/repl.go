@@ -1,0 +1,160 @@
+package main
+
+import (
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
+	"golang.org/x/term"
+
+	"github.com/provisioning-systems/provisioning/builtins"
+	"github.com/provisioning-systems/provisioning/internal/console"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/repl"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// replFlags are the flags of repl.
+type replFlags struct {
+	eval    string
+	script  string
+	load    []string
+	limits  []string
+	session runtime.SessionOptions
+}
+
+func (a *app) replCommand() *cobra.Command {
+	var f replFlags
+	cmd := &cobra.Command{
+		Use:     "repl",
+		Aliases: []string{"shell"},
+		Short:   "Type statements and see what they do",
+		Long: `Type statements and see what they do.
+
+The statements of a session are one run of the journal, which begins with the
+first effect: ":undo" takes back what a statement did, and "provisioning rollback"
+what the session did. ":help" lists the commands, and help(x) explains a module, a
+function or a value. Tab completes.
+
+Ctrl-C stops the statement that is running. Ctrl-D ends the session, and with it
+what it runs in the background.
+
+Statements can also come through a pipe. Then the exit code is 1 when one failed.`,
+		Example: `  provisioning repl
+  provisioning repl -c 'exec.run("uptime").stdout'
+  provisioning repl --script deploy.star --check
+  echo 'fs.list(".")' | provisioning repl`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.repl(&f, cmd.Flags().Changed("eval")) },
+	}
+	fs := cmd.Flags()
+	fs.StringVarP(&f.eval, "eval", "c", "", "execute these statements, print the value of the last one, and end")
+	fs.StringVar(&f.script, "script", "", "run this script first")
+	fs.StringArrayVar(&f.load, "load", nil, "load the public names of this module first, such as //lib/web.star")
+	fs.BoolVar(&f.session.Check, "check", false, "plan the statements, and act on nothing")
+	fs.BoolVar(&f.session.Check, "dry-run", false, "the same as --check")
+	fs.StringArrayVar(&f.limits, "limit", nil, "limit of each statement, NAME=VALUE: steps, wall, memory, depth, output, branches, effects")
+	fs.StringArrayVar(&f.session.AllowPaths, "allow-path", nil, "directory outside of the workspace that statements may use")
+	_ = fs.MarkHidden("dry-run") // the flag exists
+	return cmd
+}
+
+func (a *app) repl(f *replFlags, evaluate bool) error {
+	f.session.Infra, f.session.Limits = a.flags.infra, map[string]string{}
+	for _, text := range f.limits {
+		name, limit, ok := strings.Cut(text, "=")
+		if !ok {
+			return fault.New(fault.Usage, "--limit must be NAME=VALUE, not %q", text)
+		}
+		f.session.Limits[name] = limit
+	}
+	ws, err := a.sessionWorkspace()
+	if err != nil {
+		return err
+	}
+	t := &talk{a: a}
+	person := !evaluate && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
+	if person {
+		file, err := workspace.HistoryFile()
+		if err != nil {
+			return err
+		}
+		t.terminal = repl.NewTerminal(file)
+		defer t.terminal.Close()
+	}
+	rt, err := a.sessionRuntime(ws, t)
+	if err != nil {
+		return err
+	}
+	f.session.Globals = starlark.StringDict{"help": repl.Help(builtins.All, a.result)}
+	session, err := rt.Session(f.session)
+	if err != nil {
+		return err
+	}
+	t.session = session
+	code := t.converse(a.shell(t, rt, f), f, evaluate)
+	in, done := a.interrupt()
+	defer done()
+	if err := session.Close(in); err != nil {
+		a.inRun = true
+		return err
+	}
+	if code != 0 && !person {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// sessionWorkspace is the workspace, or the scratch one outside of all.
+func (a *app) sessionWorkspace() (workspace.Workspace, error) {
+	ws, err := a.workspace("")
+	if err != nil && a.flags.workspace == "" && os.Getenv("PROVISIONING_WORKSPACE") == "" {
+		return workspace.Scratch()
+	}
+	return ws, err
+}
+
+func (a *app) sessionRuntime(ws workspace.Workspace, t *talk) (*runtime.Runtime, error) {
+	if t.terminal == nil {
+		return a.runtime(ws, t)
+	}
+	return a.runtimeWith(ws, t, &console.Person{C: a.console, Prompt: t.terminal.Prompt})
+}
+
+func (a *app) shell(t *talk, rt *runtime.Runtime, f *replFlags) *repl.Shell {
+	s := &repl.Shell{
+		Session: t.session, Person: t.terminal != nil, All: true,
+		Print: a.result, Note: func(text string) { a.console.Note("%s", text) },
+		Report: a.report, Do: t.do,
+		Check: func(in runtime.Interrupt, file string) (*plan.Plan, error) {
+			out, err := rt.Check(in, runtime.Start{Script: file, Infra: f.session.Infra, AllowPaths: f.session.AllowPaths, Limits: f.session.Limits})
+			if out == nil {
+				return nil, err
+			}
+			return out.Plan, err
+		},
+	}
+	if a.console.Structured() {
+		s.Show = func(v starlark.Value) error {
+			plain, err := value.Go(v)
+			if err != nil {
+				return err
+			}
+			return a.console.Result(plain)
+		}
+	}
+	if t.terminal != nil {
+		s.Lines = t.terminal
+		t.terminal.Complete(s.Complete)
+	} else {
+		s.Lines = repl.NewPipe(a.console.In)
+	}
+	return s
+}
+
+// result prints what a statement is worth, or an explanation.
+func (a *app) result(text string) { a.console.Print("%s", text) }

@@ -1,0 +1,102 @@
+package door
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+)
+
+// forkKind is the kind of the records that say how branches ended. They are no
+// effects, but have their place among them.
+const forkKind = "parallel"
+
+var noArgs = []byte{'m', 0} // codec: an empty dict
+
+// Fork notes that branches are made. The note makes a difference when the script
+// went on after some of them had failed: which of the others came how far was a
+// matter of timing, and a resumed run has to find it the same.
+func (d *Door) Fork(thread *starlark.Thread, fn string, n int) (branch.Fork, error) {
+	b := branch.Of(thread)
+	if b.Pure != nil {
+		return branch.Fork{}, nil
+	}
+	f := branch.Fork{Place: b.NextPlace()}
+	if d.Plan != nil {
+		return f, nil
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", forkKind, fn, n))
+	rec := &journal.Effect{
+		Place: f.Place, Kind: forkKind, Key: sum[:16], Pos: branch.Position(thread),
+		Description: fmt.Sprintf("%s for %d items", fn, n), Args: noArgs, Begun: d.Now(),
+	}
+	if d.Past.Has(f.Place) {
+		return d.forkAgain(b, f, rec)
+	}
+	if b.Settled {
+		return f, branch.ErrSibling
+	}
+	if d.Replay {
+		return f, nil // the branches find the end of the journal
+	}
+	if b.Context().Err() != nil {
+		return f, context.Cause(b.Context())
+	}
+	f.Record = rec
+	return f, d.Record.Record(rec)
+}
+
+// forkAgain finds out what became of branches that the journal knows.
+func (d *Door) forkAgain(b *branch.Branch, f branch.Fork, rec *journal.Effect) (branch.Fork, error) {
+	old := d.Past.byPlace[f.Place]
+	d.Past.used.Store(f.Place, true)
+	if old.Kind != forkKind || string(old.Key) != string(rec.Key) {
+		return f, fault.New(fault.Mismatch, "the script does not follow its journal at %s", f.Place).
+			WithHint("journal: %s %s   %s\nscript:  %s %s   %s", old.Kind, old.Description, old.Pos, rec.Kind, rec.Description, rec.Pos)
+	}
+	switch {
+	case old.Status == journal.Done:
+		f.Closed = true
+	case old.Status == journal.Caught, b.Settled && old.Status == journal.Erred:
+		f.Closed, f.Err = true, d.decodeFault(old.Result, true)
+	case b.Settled:
+		f.Closed, f.Err = true, branch.ErrSibling
+	case !d.Replay:
+		rec.Seq, rec.Begun = old.Seq, old.Begun
+		f.Record = rec
+		if old.Status == journal.Erred {
+			return f, d.Record.SetStatus(rec, journal.Intended)
+		}
+	}
+	return f, nil
+}
+
+// Join notes how the branches of a fork have ended.
+func (d *Door) Join(f branch.Fork, err error) error {
+	if f.Err != nil {
+		return f.Err
+	}
+	rec, ok := f.Record.(*journal.Effect)
+	if !ok || err != nil && !branch.Catchable(err) {
+		return err
+	}
+	rec.Ended, rec.Done = d.Now(), d.done.Add(1)
+	if err == nil {
+		rec.Status = journal.Done
+		return d.Record.Finish(rec)
+	}
+	e := d.recordable(fault.As(err))
+	copied := *e
+	copied.Place, copied.Cause = f.Place, err
+	rec.Status, rec.Result = journal.Erred, d.encodeFault(e)
+	d.erred.Store(f.Place, rec)
+	if serr := d.Record.Finish(rec); serr != nil {
+		return serr
+	}
+	return &copied
+}
