@@ -255,6 +255,9 @@ func (s *Session) explain(err error) error {
 	case e.Kind == fault.Cancelled && s.x.stop.Err() != nil:
 		copied.Msg = strings.Replace(e.Msg, stopped.Msg, "the statement was interrupted", 1)
 		copied.Hint = ""
+		if cut := fault.As(err); cut.InDoubt {
+			copied.Hint = "what was cut off may or may not have happened; :undo takes back what there is of it"
+		}
 	case e.Kind == fault.Waiting && errors.Is(err, branch.ErrSuspended):
 		copied.Hint = "a session does not wait for an answer; it goes on without the effect"
 	}

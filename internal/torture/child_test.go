@@ -109,7 +109,7 @@ func command(rt *runtime.Runtime, verb string) error {
 			place, choice, _ := strings.Cut(text, "=")
 			answers = append(answers, runtime.Answer{Place: place, Choice: choice})
 		}
-		_, err = rt.Resume(interrupt(), "last", answers...)
+		_, err = rt.Resume(interrupt(), "last", runtime.Resume{Answers: answers})
 	case "rollback":
 		var out *runtime.Outcome
 		if out, err = rt.Rollback(interrupt(), "last", os.Getenv("TORTURE_TO")); out != nil && out.Rollback != nil {

@@ -114,13 +114,14 @@ func (s *Shell) undo(arg string) error {
 	var failed error
 	s.Do(func(in runtime.Interrupt) {
 		report, input, err := s.Session.Undo(in, arg == "all")
-		if input != nil {
-			s.Note("undo of: " + firstLine(input.Source))
-		}
 		if failed = err; report == nil || err != nil && len(report.Undone)+len(report.Failed) == 0 {
 			return
 		}
-		s.Note(fmt.Sprintf("%d undone, %d failed, %d left as they are", len(report.Undone), len(report.Failed), len(report.Left)))
+		what := "the session"
+		if input != nil {
+			what = firstLine(input.Source)
+		}
+		s.Note(fmt.Sprintf("%d undone, %d failed, %d left as they are: %s", len(report.Undone), len(report.Failed), len(report.Left), what))
 		for _, u := range report.Left {
 			s.Note("  left    " + u.String())
 		}

@@ -2,6 +2,8 @@ package repl
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/peterh/liner"
@@ -58,8 +60,11 @@ func (t *Terminal) Line(more bool) (string, error) {
 // Prompt reads a line with a prompt of its own.
 func (t *Terminal) Prompt(text string) (string, error) {
 	line, err := t.editor.Prompt(text)
-	if errors.Is(err, liner.ErrPromptAborted) {
+	switch {
+	case errors.Is(err, liner.ErrPromptAborted):
 		return "", ErrInterrupted
+	case errors.Is(err, io.EOF):
+		fmt.Println() // the cursor is behind the prompt
 	}
 	return line, err
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestTutorial runs every command of the tutorial, in its order, and looks for
+// the lines that the tutorial shows in what they print.
+func TestTutorial(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", "tutorial.md")) }
+
+var (
+	scriptBlock  = regexp.MustCompile("(?s)`([a-z]+\\.star)`:\n\n```python\n(.*?)```")
+	commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+)
+
+// runGuide executes a guide: it writes the files that the text names, and runs
+// the blocks of commands. A command that ends with "# fails" has to fail, one
+// with "# waits" has to end with 6.
+func runGuide(t *testing.T, file string) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGuide(t)
+	for _, m := range scriptBlock.FindAllStringSubmatch(string(data), -1) {
+		g.files[m[1]] = m[2]
+	}
+	blocks := commandBlock.FindAllStringSubmatchIndex(string(data), -1)
+	if len(blocks) < 5 {
+		t.Fatalf("only %d blocks of commands in %s", len(blocks), file)
+	}
+	for _, at := range blocks {
+		g.writeFilesBefore(string(data[:at[0]]))
+		g.block(string(data[at[2]:at[3]]))
+	}
+}
+
+type guide struct {
+	t     *testing.T
+	dir   string
+	env   []string
+	files map[string]string
+}
+
+func newGuide(t *testing.T) *guide {
+	dir, home, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(bin, "provisioning")); err != nil {
+		t.Fatal(err)
+	}
+	env := append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=",
+		"PROVISIONING_HOME=", "PATH="+bin+":"+os.Getenv("PATH"))
+	return &guide{t: t, dir: dir, env: env, files: map[string]string{}}
+}
+
+// writeFilesBefore puts the files into the workspace that the text has named.
+func (g *guide) writeFilesBefore(text string) {
+	for name, content := range g.files {
+		if !strings.Contains(text, "`"+name+"`:\n") {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(g.dir, name), []byte(content), 0o644); err != nil {
+			g.t.Fatal(err)
+		}
+		delete(g.files, name)
+	}
+}
+
+func (g *guide) block(text string) {
+	for _, part := range strings.Split("\n"+text, "\n$ ")[1:] {
+		command, expected, _ := strings.Cut(part, "\n")
+		command, note, _ := strings.Cut(command, "   # ")
+		output, code := g.run(command)
+		want := map[string]int{"": 0, "fails": 1, "waits": 6}[note]
+		if code != want && !(note == "fails" && code != 0) {
+			g.t.Errorf("$ %s\nended with %d, not %d:\n%s", command, code, want, output)
+		}
+		for line := range strings.Lines(expected) {
+			if line = strings.TrimSpace(line); line != "" && !shows(output, line) {
+				g.t.Errorf("$ %s\ndoes not print %q, but\n%s", command, line, output)
+			}
+		}
+	}
+}
+
+func (g *guide) run(command string) (output string, code int) {
+	cmd := exec.Command("sh", "-c", command)
+	cmd.Dir, cmd.Env = g.dir, g.env
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		g.t.Fatalf("$ %s: %v", command, err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// shows reports whether a line of output has the words of want in their order;
+// "…" stands for anything.
+func shows(output, want string) bool {
+	var pattern strings.Builder
+	for _, word := range strings.Fields(want) {
+		parts := strings.Split(word, "…")
+		for i := range parts {
+			parts[i] = regexp.QuoteMeta(parts[i])
+		}
+		pattern.WriteString(`\s*` + strings.Join(parts, ".*"))
+	}
+	return regexp.MustCompile(pattern.String()).MatchString(output)
+}
