@@ -60,7 +60,7 @@ torture: ## kill the process at every point of a workflow, cut the power, and re
 	TORTURE=full $(GO) test -v -timeout 90m ./internal/torture
 
 bench: ## measure, with the ratio to the physical limit or a peer beside each figure
-	$(GO) run ./internal/bench
+	$(GO) run ./cmd/bench
 
 clean: ## remove what was built
 	rm -rf bin

@@ -235,7 +235,9 @@ func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (star
 	return v, nil
 }
 
+// main calls the main of a script, which finds its globals frozen as in a run.
 func (s *Session) main(thread *starlark.Thread, globals starlark.StringDict) (starlark.Value, error) {
+	globals.Freeze()
 	fn, kwargs, err := Inputs{}.bind(globals)
 	if err != nil || fn == nil {
 		return starlark.None, err

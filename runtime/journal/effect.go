@@ -104,11 +104,12 @@ func (r *Run) insert(e *Effect) func(*sql.Conn) error {
 // Finish records the outcome of an intended effect, without waiting for the
 // disk: whatever is intended afterwards is on disk only when this is too.
 func (r *Run) Finish(e *Effect) error {
-	row := *e
+	// Not a copy of all of it: Seq may not be known yet.
+	status, result, ended, attempts, done := e.Status, e.Result, nanos(e.Ended), e.Attempts, e.Done
 	return r.j.later(func(tx *sql.Conn) error {
 		_, err := tx.ExecContext(context.Background(),
 			`UPDATE effects SET status=?, result=?, ended=?, attempts=?, done=? WHERE seq=?`,
-			row.Status, row.Result, nanos(row.Ended), row.Attempts, row.Done, e.Seq)
+			status, result, ended, attempts, done, e.Seq)
 		return err
 	})
 }

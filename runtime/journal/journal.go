@@ -21,7 +21,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
+	"time"
 
 	_ "modernc.org/sqlite" // driver "sqlite"
 
@@ -165,14 +167,42 @@ func (j *Journal) write() {
 	}
 }
 
+// idle is how long a result may wait for an intent to share its fsync. In a
+// sequence of effects the next intent comes within microseconds.
+const idle = time.Millisecond
+
 // next waits for something to write and returns it with all that waits behind
-// it; nothing when the journal is closed.
+// it; nothing when the journal is closed. As long as nobody waits for the disk
+// it waits a little for somebody who will.
 func (j *Journal) next(batch []*op) []*op {
 	select {
 	case o := <-j.ops:
 		batch = append(batch, o)
 	case <-j.quit:
 	}
+	batch = j.waiting(batch)
+	if len(batch) == 0 || urgent(batch) {
+		return batch
+	}
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	for len(batch) < maxBatch {
+		select {
+		case o := <-j.ops:
+			if batch = append(batch, o); o.wait != nil {
+				return j.waiting(batch)
+			}
+		case <-j.quit:
+			return j.waiting(batch)
+		case <-timer.C:
+			return batch
+		}
+	}
+	return batch
+}
+
+// waiting adds what is in the channel by now.
+func (j *Journal) waiting(batch []*op) []*op {
 	for len(batch) < maxBatch {
 		select {
 		case o := <-j.ops:
@@ -182,6 +212,10 @@ func (j *Journal) next(batch []*op) []*op {
 		}
 	}
 	return batch
+}
+
+func urgent(batch []*op) bool {
+	return slices.ContainsFunc(batch, func(o *op) bool { return o.wait != nil })
 }
 
 func (j *Journal) commit(batch []*op) error {

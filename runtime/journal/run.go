@@ -241,7 +241,8 @@ func (r *Run) Reload() error {
 	return err
 }
 
-// SetState records a state, and why; it returns when that is on disk.
+// SetState records a state, and why. It returns when that is on disk; but what is
+// to come of a run that begins is on disk when its first intent is.
 func (r *Run) SetState(state State, why error) error {
 	r.State, r.Updated, r.Error = state, time.Now(), nil
 	failure := ""
@@ -259,14 +260,18 @@ func (r *Run) SetState(state State, why error) error {
 		r.Ended = r.Updated
 		ended = r.Ended.UnixNano()
 	}
-	return r.exec(`UPDATE runs SET state = ?, error = ?, updated = ?, ended = ? WHERE n = ?`,
+	record := r.exec
+	if state == Running {
+		record = r.soon
+	}
+	return record(`UPDATE runs SET state = ?, error = ?, updated = ?, ended = ? WHERE n = ?`,
 		state, failure, r.Updated.UnixNano(), ended, r.n)
 }
 
 // SetResult records what the entry function returned.
 func (r *Run) SetResult(result []byte) error {
 	r.Result = result
-	return r.exec(`UPDATE runs SET result = ? WHERE n = ?`, result, r.n)
+	return r.soon(`UPDATE runs SET result = ? WHERE n = ?`, result, r.n)
 }
 
 // Delete removes an ended run with all that belongs to it.
@@ -281,6 +286,14 @@ func (r *Run) Delete() error {
 			}
 		}
 		return nil
+	})
+}
+
+// soon is exec without waiting.
+func (r *Run) soon(stmt string, args ...any) error {
+	return r.j.later(func(tx *sql.Conn) error {
+		_, err := tx.ExecContext(context.Background(), stmt, args...)
+		return err
 	})
 }
 

@@ -31,7 +31,7 @@ CREATE TABLE runs (
 	error      TEXT NOT NULL DEFAULT ''    -- JSON of the fault
 );
 CREATE TABLE effects (
-	seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+	seq         INTEGER PRIMARY KEY,
 	run         INTEGER NOT NULL REFERENCES runs(n) ON DELETE CASCADE,
 	place       TEXT NOT NULL,             -- branch path, '#', ordinal
 	kind        TEXT NOT NULL,

@@ -65,10 +65,11 @@ func completeCommand(text string, scope Scope) (start int, candidates []string, 
 	}
 	for _, c := range commands {
 		if c.name == name && c.file && scope.Files != nil {
-			return len(text) - len(arg), scope.Files(arg), true
+			candidates = scope.Files(arg)
 		}
 	}
-	return 0, nil, false
+	// A plan is one of a statement, too.
+	return len(text) - len(arg), candidates, name != ":plan" || len(candidates) > 0
 }
 
 // names are the names of the session, of the language, and its keywords.

@@ -133,12 +133,11 @@ func loadText(load *syntax.LoadStmt) string {
 	return "load(" + strings.Join(args, ", ") + ")"
 }
 
-// cut removes a statement from text.
-func cut(text string, stmt syntax.Stmt) string {
-	start, end := stmt.Span()
-	rest := strings.TrimLeft(text[offset(text, end):], " \t")
+// cut removes a load from text.
+func cut(text string, load *syntax.LoadStmt) string {
+	rest := strings.TrimLeft(text[offset(text, load.Rparen)+1:], " \t")
 	rest = strings.TrimLeft(strings.TrimPrefix(rest, ";"), " \t")
-	return text[:offset(text, start)] + rest
+	return text[:offset(text, load.Load)] + rest
 }
 
 // offset is where in text pos is; its column counts characters.

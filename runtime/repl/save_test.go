@@ -1,0 +1,53 @@
+package repl
+
+import (
+	"errors"
+	"testing"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime"
+)
+
+func TestScript(t *testing.T) {
+	ok := func(src string) *runtime.Input { return &runtime.Input{Source: src, Value: starlark.None} }
+	worth := func(src string) *runtime.Input { return &runtime.Input{Source: src, Value: starlark.MakeInt(1)} }
+	got, err := Script([]*runtime.Input{
+		ok("x=1"),
+		{Source: "boom()", Err: errors.New("boom")},
+		ok(`load("./lib/é.star", "up", d = "down")`),
+		ok(`load("./lib/é.star", "up", d = "down"); y = 2 # two`),
+		ok("help(fs)"),
+		worth("é = 1; up('a')"),
+		ok("z = _ + 1"),
+		ok(":run //deploy.star"),
+		{Source: "fs.write(\"a\", \"\")", Value: starlark.MakeInt(1), Undone: true},
+		ok("print(_)"),
+		ok("def f():\n    # why\n    return x"),
+		worth("f()"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `# Saved from an interactive session.
+
+load("//lib/é.star", "up", d = "down")
+
+x = 1
+y = 2  # two
+é = 1
+_ = up("a")
+z = _ + 1
+
+# :run //deploy.star
+# of something that was undone: print(_)
+def f():
+    # why
+    return x
+
+f()
+`
+	if string(got) != want {
+		t.Errorf("got:\n%s", got)
+	}
+}
