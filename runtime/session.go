@@ -54,7 +54,8 @@ type SessionOptions struct {
 
 // Input is a statement that was executed, or a script.
 type Input struct {
-	Source string // as it was given; for a script, its module name after ":run "
+	Source string   // as it was given; for a script, its module name after ":run "
+	Bound  []string // names that it has bound, sorted
 	Value  starlark.Value
 	Plan   *plan.Plan // in check mode
 	Err    error
@@ -170,7 +171,9 @@ func (s *Session) public(in Interrupt, module string) ([]string, error) {
 	return slices.DeleteFunc(globals.Keys(), func(name string) bool { return name[0] == '_' || script.Hidden(name) }), nil
 }
 
-func (s *Session) next() string { return fmt.Sprintf("%s/%d", sessionScript, len(s.inputs)+1) }
+func (s *Session) next() string { return inputName(len(s.inputs) + 1) }
+
+func inputName(n int) string { return fmt.Sprintf("%s/%d", sessionScript, n) }
 
 // never interrupts nothing.
 var never = Interrupt{Stop: context.Background(), Cut: context.Background()}
@@ -200,7 +203,7 @@ func (s *Session) execute(chunk *script.Chunk, src, module string, enter bool) (
 		i.places = s.record.collect()
 	}
 	s.inputs = append(s.inputs, i)
-	i.Value, i.Err = s.evaluate(chunk, module, enter)
+	i.Value, i.Bound, i.Err = s.evaluate(chunk, module, enter)
 	i.Plan = s.x.door.Plan
 	if i.Err != nil {
 		i.Err = s.explain(i.Err)
@@ -209,8 +212,8 @@ func (s *Session) execute(chunk *script.Chunk, src, module string, enter bool) (
 }
 
 // evaluate evaluates a chunk in the main line of the session; enter says to call
-// its main, too.
-func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (starlark.Value, error) {
+// its main, too. It returns its value and what it has bound.
+func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (starlark.Value, []string, error) {
 	thread := s.x.newThread(s.branch)
 	detach := s.branch.Attach(thread)
 	defer detach()
@@ -221,18 +224,18 @@ func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (star
 	}
 	if undecided(err) && s.x.door.Plan != nil {
 		s.x.stopPlan(err)
-		return starlark.None, nil
+		return starlark.None, globals.Keys(), nil
 	}
 	if err != nil {
 		if branch.Catchable(err) {
 			s.x.door.Handled(err) // the session goes on after it
 		}
-		return nil, err
+		return nil, globals.Keys(), err
 	}
 	if v != starlark.None {
 		s.names.Env["_"] = v
 	}
-	return v, nil
+	return v, globals.Keys(), nil
 }
 
 // main calls the main of a script, which finds its globals frozen as in a run.

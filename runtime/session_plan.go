@@ -30,7 +30,7 @@ func (s *Session) Plan(in Interrupt, src string) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := p.evaluate(chunk, "//"+sessionScript, false)
+	v, _, err := p.evaluate(chunk, "//"+sessionScript, false)
 	out, err := x.conclude(v, err)
 	out.Plan = x.door.Plan
 	return out, err
@@ -47,9 +47,9 @@ func (s *Session) copyInto(p *Session) {
 		}
 	}
 	maps.Copy(p.names.Env, own)
-	for _, i := range s.inputs {
+	for n, i := range s.inputs {
 		if i.Err == nil {
-			p.define(i.Source)
+			p.define(inputName(n+1), i.Source)
 		}
 	}
 	for name, v := range own {
@@ -61,7 +61,7 @@ func (s *Session) copyInto(p *Session) {
 
 // define evaluates the definitions of an input. Where that cannot be done
 // without effects, the function of the session stays.
-func (s *Session) define(src string) {
+func (s *Session) define(name, src string) {
 	module, isFile := strings.CutPrefix(src, fromFile)
 	var chunk *script.Chunk
 	var err error
@@ -69,7 +69,7 @@ func (s *Session) define(src string) {
 		chunk, err = s.x.loader.ReadChunk(module, s.names, true)
 	} else {
 		module = "//" + sessionScript
-		chunk, err = s.x.loader.Chunk(sessionScript, []byte(src), s.names, true)
+		chunk, err = s.x.loader.Chunk(name, []byte(src), s.names, true)
 	}
 	if err != nil {
 		return

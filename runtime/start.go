@@ -102,11 +102,6 @@ func checkSignature(s Start) error {
 	return sig.Check(s.Params, s.Flags)
 }
 
-type source struct {
-	name    string
-	content []byte
-}
-
 // pureGlobals evaluates the top level of the main module while effects are
 // refused. It returns nil for one that has effects. What it prints is held back
 // until it is known to be the evaluation that counts.
@@ -130,17 +125,12 @@ func (x *execution) pureGlobals(name string, prog *starlark.Program) (starlark.S
 func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*journal.Run, error) {
 	run, err := x.add(name, inputs, journal.Options{
 		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits,
-	})
+	}, x.sources()...)
 	if err != nil {
 		return nil, err
 	}
 	if err := x.record(run); err != nil {
 		return nil, err
-	}
-	for _, src := range x.sources() {
-		if err := run.AddSource(src.name, src.content); err != nil {
-			return nil, err
-		}
 	}
 	if err := run.SetState(journal.Running, nil); err != nil {
 		return nil, err
@@ -149,7 +139,7 @@ func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*jo
 }
 
 // add adds the run to the journal.
-func (x *execution) add(name string, inputs Inputs, options journal.Options) (*journal.Run, error) {
+func (x *execution) add(name string, inputs Inputs, options journal.Options, sources ...journal.Source) (*journal.Run, error) {
 	j, err := x.rt.Journal()
 	if err != nil {
 		return nil, err
@@ -162,7 +152,7 @@ func (x *execution) add(name string, inputs Inputs, options journal.Options) (*j
 	if err != nil {
 		return nil, err
 	}
-	return j.Create(journal.Run{ID: x.shared.ID, Script: name, Entry: inputs.Entry, Params: params, Key: key, Options: options})
+	return j.Create(journal.Run{ID: x.shared.ID, Script: name, Entry: inputs.Entry, Params: params, Key: key, Options: options}, sources...)
 }
 
 // Resume says how a run is to go on.

@@ -97,9 +97,7 @@ func (a *app) repl(f *replFlags, evaluate bool) error {
 	}
 	t.session = session
 	code := t.converse(a.shell(t, rt, f), f, evaluate)
-	in, done := a.interrupt()
-	defer done()
-	if err := session.Close(in); err != nil {
+	if err := t.end(); err != nil {
 		a.inRun = true
 		return err
 	}

@@ -19,6 +19,7 @@ type talk struct {
 	terminal *repl.Terminal // nil without a person
 
 	working  sync.Mutex // held while a statement runs
+	ended    bool       // guarded by working
 	mu       sync.Mutex
 	progress *console.Progress // of the statement that is running
 }
@@ -39,6 +40,10 @@ func (t *talk) Emit(e event.Event) {
 func (t *talk) do(statement func(runtime.Interrupt)) {
 	t.working.Lock()
 	defer t.working.Unlock()
+	t.act(statement)
+}
+
+func (t *talk) act(statement func(runtime.Interrupt)) {
 	in, done := t.a.interrupt()
 	defer done()
 	p := t.a.console.NewProgress()
@@ -75,14 +80,16 @@ func (t *talk) converse(s *repl.Shell, f *replFlags, evaluate bool) int {
 	return s.Code()
 }
 
-// watch ends the session on SIGTERM and SIGHUP: the statement that is running is
-// stopped by do, and a prompt is left at once.
+// watch ends the session on signals that come between two statements; do has
+// those of a statement. Ctrl-C at a prompt is a key for the editor, and none.
 func (t *talk) watch() (stop func()) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		for range signals {
-			t.leave()
+		for s := range signals {
+			if s != os.Interrupt || t.terminal == nil {
+				t.leave()
+			}
 		}
 	}()
 	return func() {
@@ -91,17 +98,31 @@ func (t *talk) watch() (stop func()) {
 	}
 }
 
+// end ends the session.
+func (t *talk) end() (err error) {
+	t.do(func(in runtime.Interrupt) {
+		t.ended = true
+		err = t.session.Close(in)
+	})
+	return err
+}
+
 // leave ends the program between two statements: nobody can interrupt the
 // reading of a line.
 func (t *talk) leave() {
-	t.working.Lock() // and keep it: nothing begins any more
+	t.working.Lock()
+	if t.ended {
+		t.working.Unlock()
+		return
+	}
 	if t.terminal != nil {
 		_ = t.terminal.Close() // the terminal may be gone
 	}
-	in, _ := t.a.interrupt()
-	if err := t.session.Close(in); err != nil {
-		t.a.report(err)
-	}
+	t.act(func(in runtime.Interrupt) {
+		if err := t.session.Close(in); err != nil {
+			t.a.report(err)
+		}
+	})
 	_ = t.a.close() // what is not on disk by now will be in doubt
 	os.Exit(130)
 }

@@ -107,6 +107,10 @@ func (s *stage) globals() starlark.StringDict {
 			<-ctx.Done()
 			return nil, context.Cause(ctx)
 		}),
+		"interrupt": builtin("interrupt", func(*starlark.Thread, starlark.Tuple) (starlark.Value, error) {
+			s.cancel(fault.New(fault.Cancelled, "interrupted"))
+			return starlark.None, nil
+		}),
 		"stop": builtin("stop", func(thread *starlark.Thread, args starlark.Tuple) (starlark.Value, error) {
 			kind, _ := starlark.AsString(args[0])
 			if kind == "suspend" {
@@ -250,8 +254,6 @@ func TestFailureCancelsSiblings(t *testing.T) {
 def branch(x):
     if x == 3:
         stop("not_found")
-    if x == 5:
-        for i in range(1000000000): pass
     wait()
 got = parallel(branch, [1, 2, 3, 4, 5], 0, False)
 `
@@ -260,7 +262,7 @@ got = parallel(branch, [1, 2, 3, 4, 5], 0, False)
 		t.Errorf("got %v", err)
 	}
 	s := newStage(t, sandbox.Limits{})
-	globals, err := s.run(strings.NewReplacer("wait()", `act(x)`, "1000000000", "10", "False)", "True)").Replace(src))
+	globals, err := s.run(strings.NewReplacer("wait()", "act(x)", "False)", "True)").Replace(src))
 	if err != nil || globals["got"].String() != `[None, None, "stopped by not_found", None, None]` || len(s.done) != 4 {
 		t.Errorf("the others go on: %v, %v, %v", globals, s.done, err)
 	}
@@ -268,10 +270,19 @@ got = parallel(branch, [1, 2, 3, 4, 5], 0, False)
 
 func TestBranchesStopWithTheRun(t *testing.T) {
 	s := newStage(t, sandbox.Limits{})
-	why := fault.New(fault.Cancelled, "interrupted")
-	s.cancel(why)
+	s.cancel(fault.New(fault.Cancelled, "interrupted"))
 	if _, err := s.run(`parallel(lambda i: act(i), [1, 2], 0, True)`); err == nil || len(s.done) != 0 {
 		t.Errorf("got %v, %v", s.done, err)
+	}
+	s = newStage(t, sandbox.Limits{}) // also one that only computes
+	if _, err := s.run(`
+def branch(x):
+    if x == 0:
+        interrupt()
+    for i in range(1000000000): pass
+parallel(branch, [0, 1, 2], 0, True)
+`); !fault.Is(err, fault.Cancelled) || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("got %v", err)
 	}
 }
 

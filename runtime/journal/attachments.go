@@ -49,18 +49,26 @@ func (r *Run) Secrets() ([]Secret, error) {
 	return secrets, rows.Err()
 }
 
+// Source is the text of a module.
+type Source struct {
+	Name    string
+	Content []byte
+}
+
 // AddSource records the text of a module, by its content.
 func (r *Run) AddSource(name string, content []byte) error {
-	sum := sha256.Sum256(content)
+	return r.j.later(func(tx *sql.Conn) error { return r.addSource(tx, Source{name, content}) })
+}
+
+func (r *Run) addSource(tx *sql.Conn, src Source) error {
+	ctx := context.Background()
+	sum := sha256.Sum256(src.Content)
 	hash := hex.EncodeToString(sum[:])
-	return r.j.later(func(tx *sql.Conn) error {
-		ctx := context.Background()
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO sources (hash, content) VALUES (?,?)`, hash, content); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO run_sources (run, name, hash) VALUES (?,?,?)`, r.n, name, hash)
+	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO sources (hash, content) VALUES (?,?)`, hash, src.Content); err != nil {
 		return err
-	})
+	}
+	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO run_sources (run, name, hash) VALUES (?,?,?)`, r.n, src.Name, hash)
+	return err
 }
 
 // Sources returns the text of every module that the run has loaded, by name.

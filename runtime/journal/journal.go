@@ -25,7 +25,8 @@ import (
 	"sync"
 	"time"
 
-	_ "modernc.org/sqlite" // driver "sqlite"
+	"modernc.org/sqlite" // driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
@@ -62,16 +63,13 @@ func Open(dir string) (*Journal, error) {
 		return nil, fault.Wrap(fault.Config, err, "cannot make the state directory %q", dir)
 	}
 	dsn := "file:" + filepath.Join(dir, FileName) +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(ON)&_txlock=immediate"
+		"?_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(ON)&_txlock=immediate"
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fault.Wrap(fault.Config, err, "cannot open the journal in %q", dir)
 	}
 	ctx := context.Background()
-	conn, err := db.Conn(ctx)
-	if err == nil {
-		err = migrate(ctx, conn)
-	}
+	conn, err := connect(ctx, db)
 	if err != nil {
 		db.Close()
 		if fault.As(err) != nil {
@@ -85,6 +83,28 @@ func Open(dir string) (*Journal, error) {
 	}
 	go j.write()
 	return j, nil
+}
+
+// openTime is how long another process may take to make or migrate the database.
+const openTime = 10 * time.Second
+
+// connect makes the connection for writing. SQLite does not wait for its lock
+// while a database changes to WAL, so that is tried again here.
+func connect(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(openTime); ; time.Sleep(5 * time.Millisecond) {
+		_, err = conn.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+		if err == nil {
+			err = migrate(ctx, conn)
+		}
+		var locked *sqlite.Error
+		if !errors.As(err, &locked) || locked.Code()&0xff != sqlite3.SQLITE_BUSY || time.Now().After(deadline) {
+			return conn, err
+		}
+	}
 }
 
 // Close waits until everything is on disk and closes the database.

@@ -48,7 +48,7 @@ func (r *Run) Acquire() (*Lease, error) {
 	r.Executions++
 	err = errors.Join(
 		l.writeOwner(),
-		r.soon(`UPDATE runs SET owner=?, heartbeat=?, executions=executions+1 WHERE n=?`, r.Owner, r.Heartbeat.UnixNano(), r.n))
+		r.exec(`UPDATE runs SET owner=?, heartbeat=?, executions=executions+1 WHERE n=?`, r.Owner, r.Heartbeat.UnixNano(), r.n))
 	if err != nil {
 		f.Close()
 		return nil, err

@@ -177,7 +177,7 @@ func fill(dir string) error {
 		failures = append(failures, r.Intend(intent("0#1")), r.Finish(intent("0#1")), j.Sync())
 	}
 	for i, err := range failures {
-		if !fault.Is(err, fault.Failed) || !strings.HasPrefix(err.Error(), "cannot write the journal: ") || fault.As(err).Hint == "" {
+		if !fault.Is(err, fault.Journal) || !strings.HasPrefix(err.Error(), "cannot write the journal: ") || fault.As(err).Hint == "" {
 			return fmt.Errorf("operation %d: %v", i, err)
 		}
 	}
@@ -185,7 +185,7 @@ func fill(dir string) error {
 		return errors.New("closing says that all is well")
 	}
 	_, err = j.Blobs.Put(strings.Repeat("x", limit+1))
-	if !fault.Is(err, fault.Failed) {
+	if !fault.Is(err, fault.Journal) {
 		return fmt.Errorf("a blob: %v", err)
 	}
 	return nil

@@ -113,8 +113,10 @@ func (f *Fault) Err() *fault.Error {
 	}
 }
 
-// Create adds a run in state pending. Only the descriptive fields of r are read.
-func (j *Journal) Create(r Run) (*Run, error) {
+// Create adds a run in state pending, together with the modules that it has
+// loaded so far: without them it could not be resumed. Only the descriptive
+// fields of r are read.
+func (j *Journal) Create(r Run, sources ...Source) (*Run, error) {
 	options, err := json.Marshal(r.Options)
 	if err != nil {
 		return nil, err
@@ -129,8 +131,15 @@ func (j *Journal) Create(r Run) (*Run, error) {
 		if err != nil {
 			return err
 		}
-		r.n, err = res.LastInsertId()
-		return err
+		if r.n, err = res.LastInsertId(); err != nil {
+			return err
+		}
+		for _, src := range sources {
+			if err := r.addSource(tx, src); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return &r, err
 }

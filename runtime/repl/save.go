@@ -26,8 +26,15 @@ func Script(inputs []*runtime.Input) ([]byte, error) {
 			continue
 		}
 		text := i.Source
-		if strings.HasPrefix(text, ":") {
-			body = append(body, "# "+text)
+		if module, ok := strings.CutPrefix(text, ":run "); ok {
+			load, call := loadScript(module, i.Bound, len(loads))
+			if load != "" {
+				loads = append(loads, load)
+			}
+			body = append(body, call)
+			if i.Value != nil && i.Value != starlark.None {
+				last = len(body) - 1
+			}
 			continue
 		}
 		f, err := script.SessionOptions().Parse("", text, 0)
@@ -60,6 +67,29 @@ func Script(inputs []*runtime.Input) ([]byte, error) {
 		head += "\n" + strings.Join(loads, "\n") + "\n"
 	}
 	return lint.Format("session", []byte(head+"\n"+strings.Join(body, "\n")+"\n"))
+}
+
+// loadScript is what stands for a script that was run: a load of what it has
+// bound, and a call of its main.
+func loadScript(module string, bound []string, n int) (load, call string) {
+	call = "# :run " + module
+	if !strings.HasPrefix(module, "//") {
+		return "", call // scripts cannot load it
+	}
+	args := ""
+	for _, name := range bound {
+		switch {
+		case name == "main":
+			call = fmt.Sprintf("main_%d()", n+1)
+			args += fmt.Sprintf(", main_%d = \"main\"", n+1)
+		case name[0] != '_':
+			args += fmt.Sprintf(", %q", name)
+		}
+	}
+	if args == "" {
+		return "", call
+	}
+	return fmt.Sprintf("load(%q%s)", module, args), call
 }
 
 // isHelp: scripts have no function help.

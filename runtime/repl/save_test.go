@@ -20,7 +20,8 @@ func TestScript(t *testing.T) {
 		ok("help(fs)"),
 		worth("é = 1; up('a')"),
 		ok("z = _ + 1"),
-		ok(":run //deploy.star"),
+		{Source: ":run //deploy.star", Bound: []string{"_x", "helper", "main"}, Value: starlark.None},
+		{Source: ":run /tmp/x.star", Bound: []string{"main"}, Value: starlark.None},
 		{Source: "fs.write(\"a\", \"\")", Value: starlark.MakeInt(1), Undone: true},
 		ok("print(_)"),
 		ok("def f():\n    # why\n    return x"),
@@ -32,14 +33,16 @@ func TestScript(t *testing.T) {
 	const want = `# Saved from an interactive session.
 
 load("//lib/é.star", "up", d = "down")
+load("//deploy.star", "helper", main_2 = "main")
 
 x = 1
 y = 2  # two
 é = 1
 _ = up("a")
 z = _ + 1
+main_2()
 
-# :run //deploy.star
+# :run /tmp/x.star
 # of something that was undone: print(_)
 def f():
     # why
