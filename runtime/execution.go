@@ -41,8 +41,8 @@ type execution struct {
 	loader *script.Loader
 	budget *sandbox.Budget
 
-	sources func() []source // modules that were read before there was a run
-	printed []branch.Line   // what was printed then
+	sources func() []journal.Source // modules that were read before there was a run
+	printed []branch.Line           // what was printed then
 
 	stop   context.Context
 	halt   context.CancelCauseFunc // ends stop
@@ -163,7 +163,9 @@ func (r *Runtime) newLoader(x *execution, req request) *script.Loader {
 func (x *execution) newThread(b *branch.Branch) *starlark.Thread {
 	thread := &starlark.Thread{Name: b.Path, Load: x.loader.Load}
 	thread.Print = func(thread *starlark.Thread, msg string) {
-		_ = x.door.Log(branch.Of(thread), "print", msg) // a limit stops the run
+		if err := x.door.Log(branch.Of(thread), "print", msg); err != nil {
+			thread.Cancel(err.Error()) // a limit: now, before the next line
+		}
 	}
 	module.SetHost(thread, x.door)
 	x.budget.Watch(thread)

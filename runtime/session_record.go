@@ -18,7 +18,7 @@ type sessionRecord struct {
 	mu      sync.Mutex
 	run     *journal.Run // nil until there is an effect
 	err     error        // why there is none
-	sources []source
+	sources []journal.Source
 	lines   []journal.Line
 	secrets []journal.Secret
 	places  map[string]bool // of the writes of the present input
@@ -55,7 +55,7 @@ func (r *sessionRecord) source(name string, content []byte) error {
 	if r.run != nil {
 		return r.run.AddSource(name, content)
 	}
-	r.sources = append(r.sources, source{name, content})
+	r.sources = append(r.sources, journal.Source{Name: name, Content: content})
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (r *sessionRecord) create() (*journal.Run, error) {
 	}
 	x.run = run
 	for _, s := range r.sources {
-		if err := run.AddSource(s.name, s.content); err != nil {
+		if err := run.AddSource(s.Name, s.Content); err != nil {
 			return nil, err
 		}
 	}

@@ -67,15 +67,15 @@ func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name s
 	if err != nil {
 		return nil, "", nil, nil, err
 	}
-	var sources []source
+	var sources []journal.Source
 	x.loader.OnSource = func(name string, content []byte) error {
 		if x.run != nil {
 			return x.run.AddSource(name, content)
 		}
-		sources = append(sources, source{name, content})
+		sources = append(sources, journal.Source{Name: name, Content: content})
 		return nil
 	}
-	x.sources = func() []source { return sources }
+	x.sources = func() []journal.Source { return sources }
 	if name, err = x.loader.Name(s.Script); err != nil {
 		return x, "", nil, nil, err
 	}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/provisioning-systems/provisioning/internal/console"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/reference"
 	"github.com/provisioning-systems/provisioning/stdlib"
 )

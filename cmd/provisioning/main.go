@@ -21,8 +21,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/provisioning-systems/provisioning/internal/console"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 )
 
 func main() { os.Exit(Main()) }

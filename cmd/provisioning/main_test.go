@@ -76,6 +76,7 @@ func setUpScript(env *testscript.Env) error {
 		env.Setenv(name, dir)
 	}
 	env.Setenv("NO_COLOR", "1")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector waits for a second at every exit
 	if _, err := os.Stat(filepath.Join(env.WorkDir, "no-workspace")); err == nil {
 		return nil
 	}

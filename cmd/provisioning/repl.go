@@ -9,10 +9,10 @@ import (
 	"golang.org/x/term"
 
 	"github.com/provisioning-systems/provisioning/builtins"
-	"github.com/provisioning-systems/provisioning/internal/console"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/repl"
 	"github.com/provisioning-systems/provisioning/runtime/value"

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/provisioning-systems/provisioning/internal/console"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/repl"
 )

@@ -17,6 +17,7 @@ type row struct {
 // ends in "/..." allows what lies below it too.
 var rows = []row{
 	{"internal/houserules", []string{"builtins", "runtime/..."}, "the rules have to see what they check"},
+	{"internal/torture", []string{"builtins", "runtime/...", "internal/..."}, "the crash tests run whole workflows"},
 	{"internal", []string{"internal/..."}, "internal/* serves everybody, so it may know nobody"},
 	{"runtime", []string{"runtime/...", "internal/..."}, "the runtime declares what it needs from outside as small interfaces, which cmd wires"},
 	{"providers/script", []string{"providers", "internal/...", "runtime/..."}, "the adapter runs scripts; it knows the contract and no other provider"},

@@ -154,7 +154,7 @@ func (p *place) cmd(verb string, killAt int, env []string, prefix ...string) *ex
 	argv := append(prefix[:len(prefix):len(prefix)], self)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "TORTURE_CHILD="+verb, "TORTURE_DIR="+p.dir, "TORTURE_WORLD="+p.world(),
-		"TORTURE_KILL="+strconv.Itoa(killAt))
+		"TORTURE_KILL="+strconv.Itoa(killAt), "GORACE=atexit_sleep_ms=0")
 	cmd.Env = append(cmd.Env, env...)
 	return cmd
 }

@@ -101,7 +101,7 @@ func (p *place) record() []call {
 	p.t.Helper()
 	file := filepath.Join(p.t.TempDir(), "trace")
 	const traced = "trace=open,openat,write,pwrite64,ftruncate,lseek,rename,renameat,renameat2,link,linkat,unlink,unlinkat," +
-		"mkdir,mkdirat,rmdir,symlink,symlinkat,fsync,fdatasync,chmod,fchmod,fchmodat"
+		"mkdir,mkdirat,rmdir,fsync,fdatasync,fchmod,copy_file_range,sendfile"
 	cmd := p.cmd("run", 0, nil, "strace", "-f", "-y", "-xx", "-s", "2000000", "-e", "signal=none", "-e", traced, "-o", file)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		p.t.Fatalf("%v\n%s", err, out)
@@ -118,14 +118,14 @@ func (p *place) record() []call {
 func interesting(calls []call, dir string) []int {
 	var cuts []int
 	for i, c := range calls {
-		if c.ended && c.result >= 0 && c.name != "lseek" && c.name != "openat" && strings.Contains(strings.Join(append([]string{plainAll(c.args)}, ""), ""), dir) {
+		if c.ended && c.result >= 0 && c.name != "lseek" && c.name != "openat" && strings.Contains(paths(c.args), dir) {
 			cuts = append(cuts, i)
 		}
 	}
 	return cuts
 }
 
-func plainAll(args []string) string {
+func paths(args []string) string {
 	var b bytes.Buffer
 	for _, a := range args {
 		if len(a) < 4096 { // a path, not content
@@ -138,7 +138,10 @@ func plainAll(args []string) string {
 // afterPowerLoss goes on in a directory that is put together from what has
 // survived. The world is another machine, which has seen all that was sent.
 func (p *place) afterPowerLoss(t *testing.T, player *player, f fate, want undisturbed) {
-	q := &place{t, t.TempDir()}
+	q := &place{t, p.dir} // the same place: what effects put aside is named by its path
+	if err := os.RemoveAll(q.dir); err != nil {
+		t.Fatal(err)
+	}
 	player.restore(t, p.dir, q.dir, f)
 	world := ""
 	if n := player.find(p.world()); n != nil {
@@ -155,15 +158,15 @@ func (p *place) afterPowerLoss(t *testing.T, player *player, f fate, want undist
 		verb = "run"
 	}
 	answers := ""
-	for {
+	for !q.hasCompleted() {
 		code, _ := q.do(verb, 0, "TORTURE_ANSWERS="+answers)
+		verb = "resume"
 		if code == exitDone {
 			break
 		}
 		if answers = q.truth(); answers == "" {
 			t.Fatal("the run waits, but no effect is in doubt")
 		}
-		verb = "resume"
 	}
 	q.check(want)
 }

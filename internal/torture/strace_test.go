@@ -131,6 +131,8 @@ func (p *player) play(c call) error {
 		p.open(c.result, at(c.args[0], c.args[1]), c.args[2], c.args[3:])
 	case "open":
 		p.open(c.result, at(cwd, c.args[0]), c.args[1], c.args[2:])
+	case "copy_file_range", "sendfile":
+		p.copy(c)
 	case "write", "pwrite64", "ftruncate", "lseek":
 		return p.data(c)
 	case "mkdir":
@@ -153,10 +155,6 @@ func (p *player) play(c call) error {
 		if h := p.fds[number(c.args[0])]; h != nil {
 			h.node.mode = mode(c.args[1])
 		}
-	case "chmod":
-		p.chmod(at(cwd, c.args[0]), c.args[1])
-	case "fchmodat", "fchmodat2":
-		p.chmod(at(c.args[0], c.args[1]), c.args[2])
 	}
 	return nil
 }
@@ -240,10 +238,27 @@ func (p *player) data(c call) error {
 	return nil
 }
 
+// copy is a copy within the kernel, from the beginning of a file.
+func (p *player) copy(c call) {
+	from, to := p.fds[number(c.args[0])], p.fds[number(c.args[2])]
+	if c.name == "sendfile" {
+		from, to = p.fds[number(c.args[1])], p.fds[number(c.args[0])]
+	}
+	if from == nil || to == nil {
+		return
+	}
+	to.node.write(write{offset: to.offset, data: from.node.data[from.offset : from.offset+int64(c.result)]})
+	from.offset += int64(c.result)
+	to.offset += int64(c.result)
+}
+
 func (p *player) mkdir(path, perm string) {
 	if dir, name := p.parent(path); dir != nil && p.has(path) {
 		n := newDir()
 		n.mode = mode(perm)
+		if !strings.Contains(path, ".provisioning") {
+			n.mode = 0o755 // what it gets by fchmodat2, which strace 6.1 cannot show
+		}
 		dir.entries[name] = n
 	}
 }
@@ -269,11 +284,5 @@ func (p *player) link(from, to string) {
 	if n := p.find(from); n != nil && p.has(to) {
 		dir, name := p.parent(to)
 		dir.entries[name] = n
-	}
-}
-
-func (p *player) chmod(path, perm string) {
-	if n := p.find(path); n != nil && p.has(path) {
-		n.mode = mode(perm)
 	}
 }

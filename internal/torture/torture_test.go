@@ -202,6 +202,15 @@ func (p *place) hasRun() (has bool) {
 	return has
 }
 
+func (p *place) hasCompleted() bool {
+	p.t.Helper()
+	if !p.hasRun() {
+		return false
+	}
+	run, _, _ := p.effects()
+	return run.State == journal.Completed
+}
+
 func (p *place) effects() (run *journal.Run, effects []*journal.Effect, questions []journal.Question) {
 	p.t.Helper()
 	p.withJournal(func(j *journal.Journal) {

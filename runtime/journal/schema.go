@@ -121,5 +121,8 @@ func migrate(ctx context.Context, conn *sql.Conn) error {
 
 func version(ctx context.Context, conn *sql.Conn) (v int, err error) {
 	err = conn.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v)
+	if err == nil && v < 0 {
+		err = fault.New(fault.Config, "the journal is damaged: it has format %d", v)
+	}
 	return v, err
 }

@@ -220,7 +220,7 @@ func (l *Loader) evaluate(name string, chain []string) (starlark.StringDict, err
 	SetModule(thread, name, chain...)
 	globals, err := prog.Init(thread, l.Predeclared)
 	if err != nil {
-		return nil, err
+		return nil, l.Explain(err) // with the positions in this module
 	}
 	globals.Freeze()
 	return globals, nil

@@ -1,0 +1,41 @@
+package runtime
+
+import (
+	"strings"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// replaySession executes the inputs of a session from its journal, for those who
+// need what they registered.
+func (x *execution) replaySession() error {
+	s := newSession(x, SessionOptions{})
+	for {
+		src, ok := x.loader.Sources[s.next()]
+		if !ok {
+			return nil
+		}
+		i, err := s.replayInput(string(src))
+		if i == nil { // it has no names that only the session had
+			s.inputs = append(s.inputs, &Input{Source: string(src)})
+		}
+		if fault.Is(err, fault.Mismatch, fault.Internal, fault.Limit) || x.stop.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (s *Session) replayInput(src string) (*Input, error) {
+	if name, ok := strings.CutPrefix(src, fromFile); ok {
+		chunk, err := s.x.loader.ReadChunk(name, s.names, false)
+		if err != nil {
+			return nil, err
+		}
+		return s.execute(chunk, src, name, true)
+	}
+	chunk, err := s.x.loader.Chunk(s.next(), []byte(src), s.names, false)
+	if err != nil {
+		return nil, err
+	}
+	return s.execute(chunk, src, "//"+sessionScript, false)
+}
