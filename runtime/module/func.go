@@ -80,7 +80,8 @@ func (f *Func) parse() *spec {
 			s.addParam(f, param{name: p.Name, text: p.Name, kwOnly: kwOnly}, fields)
 		case *syntax.BinaryExpr: // name = default
 			name := p.X.(*syntax.Ident).Name
-			standard, text := literal(f.name, p.Y)
+			standard := literal(f.name, p.Y)
+			text := sourceText(f.stub, p.Y) // 0o644 and not 420
 			s.addParam(f, param{name: name, text: name + " = " + text, standard: standard, kwOnly: kwOnly}, fields)
 		case *syntax.UnaryExpr: // *, *args, **kwargs
 			kwOnly = true
@@ -127,13 +128,23 @@ func mustField(name string, fields map[string]field, param string) field {
 }
 
 // literal evaluates a default, which has to be a constant expression.
-func literal(name string, e syntax.Expr) (v starlark.Value, text string) {
+func literal(name string, e syntax.Expr) starlark.Value {
 	v, err := starlark.EvalExprOptions(&syntax.FileOptions{Set: true}, new(starlark.Thread), e, starlark.StringDict{})
 	if err != nil {
 		panic(fmt.Sprintf("stub of %s: %v", name, err))
 	}
 	v.Freeze()
-	return v, v.String()
+	return v
+}
+
+// sourceText is how the stub writes an expression. Stubs are ASCII.
+func sourceText(stub string, e syntax.Expr) string {
+	start, end := e.Span()
+	lines := strings.Split(strings.TrimSpace(stub), "\n")
+	if start.Line != end.Line {
+		return "…"
+	}
+	return lines[start.Line-1][start.Col-1 : end.Col-1]
 }
 
 func docLiteral(def *syntax.DefStmt) (string, bool) {

@@ -3,6 +3,7 @@ package value_test
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -217,6 +218,8 @@ func TestDerive(t *testing.T) {
 	}
 }
 
+var partOfMarker = regexp.MustCompile(value.MarkOpen + "[0-9]|[0-9jq]" + value.MarkClose)
+
 func FuzzExpand(f *testing.F) {
 	_, secret := vault()
 	f.Add("a" + secret.String())
@@ -228,7 +231,7 @@ func FuzzExpand(f *testing.F) {
 		if err == nil && !value.HasMarker(text) && expanded != text {
 			t.Errorf("%q expands to %q", text, expanded)
 		}
-		if err == nil && strings.ContainsAny(expanded, value.MarkOpen+value.MarkClose) {
+		if err == nil && partOfMarker.MatchString(expanded) {
 			t.Errorf("a part of a marker is left in %q", expanded)
 		}
 		if marked := secrets.Mark(text); secrets.Mark(marked) != marked {

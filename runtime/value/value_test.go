@@ -20,7 +20,7 @@ import (
 type point struct {
 	X      int    `star:"x"`
 	Label  string `star:"label,omit"`
-	hidden bool   //nolint:unused // has no tag, so it is not seen
+	Hidden bool   // has no tag, so it is not seen
 }
 
 func TestOf(t *testing.T) {
