@@ -81,7 +81,7 @@ func (f *Func) parse() *spec {
 		case *syntax.BinaryExpr: // name = default
 			name := p.X.(*syntax.Ident).Name
 			standard := literal(f.name, p.Y)
-			text := sourceText(f.stub, p.Y) // 0o644 and not 420
+			text := sourceText(p.Y, standard)
 			s.addParam(f, param{name: name, text: name + " = " + text, standard: standard, kwOnly: kwOnly}, fields)
 		case *syntax.UnaryExpr: // *, *args, **kwargs
 			kwOnly = true
@@ -137,14 +137,12 @@ func literal(name string, e syntax.Expr) starlark.Value {
 	return v
 }
 
-// sourceText is how the stub writes an expression. Stubs are ASCII.
-func sourceText(stub string, e syntax.Expr) string {
-	start, end := e.Span()
-	lines := strings.Split(strings.TrimSpace(stub), "\n")
-	if start.Line != end.Line {
-		return "…"
+// sourceText is how documentation writes a default: 0o644 stays 0o644.
+func sourceText(e syntax.Expr, v starlark.Value) string {
+	if lit, ok := e.(*syntax.Literal); ok && lit.Token == syntax.INT {
+		return lit.Raw
 	}
-	return lines[start.Line-1][start.Col-1 : end.Col-1]
+	return v.String()
 }
 
 func docLiteral(def *syntax.DefStmt) (string, bool) {
