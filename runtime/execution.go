@@ -215,7 +215,11 @@ func (x *execution) enter(name string, prog *starlark.Program, globals starlark.
 		if err != nil || fn == nil {
 			return starlark.None, err
 		}
-		return starlark.Call(thread, fn, nil, kwargs)
+		v, err := starlark.Call(thread, fn, nil, kwargs)
+		if serr := x.budget.Settle(thread); err == nil && serr != nil {
+			return nil, serr
+		}
+		return v, err
 	})
 }
 

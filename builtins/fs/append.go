@@ -216,15 +216,12 @@ func (a *appendTo) Happened(_ context.Context, env *effect.Env, past effect.Past
 		return effect.Answer{}, err
 	}
 	v, tail, err := a.added(env, m)
-	half := len(tail) < len(content) && bytes.HasPrefix(content, tail)
 	switch {
 	case err != nil:
 		return effect.Answer{}, err
-	case v.kind == file && v.size == m.Size && !m.Existed && half:
+	case v.kind == file && v.size == 0 && !m.Existed && len(content) > 0:
 		// The file was made, and then the process or the power failed.
 		return effect.Answer{Happened: effect.No, Why: "the file is there, and empty"}, v.path.Remove()
-	case v.kind == file && v.size > m.Size && half:
-		return effect.Answer{Happened: effect.No, Why: "a half of the addition was there, and was taken back"}, truncate(v.path, m.Size)
 	case v.kind == file && v.size >= m.Size && bytes.Equal(tail, content):
 		return effect.Answer{Happened: effect.Yes, Result: a.result(m.Existed, content), Why: "the file ends with the addition"}, nil
 	case v.exists() == m.Existed && v.size == m.Size:

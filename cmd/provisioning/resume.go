@@ -207,6 +207,7 @@ func (a *app) outcome(out *runtime.Outcome, err error) error {
 	id := out.Run.ID[:8]
 	if err != nil {
 		a.report(err)
+		a.console.Quiet = false // how to go on belongs to the error
 	}
 	switch out.State {
 	case journal.Completed:

@@ -384,6 +384,11 @@ func (a *app) prune(j *journal.Journal, before time.Time, failed, check bool) er
 		removed = append(removed, r.ID)
 		a.console.Print("%s %s %s", r.ID[:8], r.State, script.FileName(r.Script))
 	}
+	if !check {
+		if err := j.Sweep(); err != nil {
+			return err
+		}
+	}
 	if a.console.Structured() {
 		return a.console.Result(removed)
 	}

@@ -7,12 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
 // Secret is a secret of a run. Sealed can be opened only with the key of the run.
@@ -190,41 +187,6 @@ func (r *Run) Questions() ([]Question, error) {
 	return questions, rows.Err()
 }
 
-// Blobs keeps large outputs as files named by their SHA-256.
-type Blobs struct{ dir string }
-
-func (b *Blobs) path(hash [32]byte) string {
-	name := hex.EncodeToString(hash[:])
-	return filepath.Join(b.dir, name[:2], name[2:])
-}
-
-// Put stores data and returns when it is on disk.
-func (b *Blobs) Put(data string) (hash [32]byte, err error) {
-	hash = sha256.Sum256([]byte(data))
-	path := b.path(hash)
-	if _, err := os.Stat(path); err == nil {
-		return hash, nil
-	}
-	if err := makeDurably(filepath.Dir(path)); err != nil {
-		return hash, diskFault(err)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return hash, diskFault(err)
-	}
-	_, err = f.WriteString(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name()) //nolint:errcheck // the first error is the one to report
-		return hash, diskFault(err)
-	}
-	syncDir(filepath.Dir(path))
-	return hash, nil
-}
-
 // makeDurably makes a directory and those above it that are missing, so that a
 // loss of power does not take them away again.
 func makeDurably(dir string) error {
@@ -249,16 +211,4 @@ func syncDir(dir string) {
 		_ = d.Sync() // some file systems cannot
 		d.Close()
 	}
-}
-
-// Get returns what Put has stored, and checks that it is still that.
-func (b *Blobs) Get(hash [32]byte) (string, error) {
-	data, err := os.ReadFile(b.path(hash))
-	if err != nil {
-		return "", fault.Wrap(fault.Failed, err, "a large output of the run is lost")
-	}
-	if sha256.Sum256(data) != hash {
-		return "", fault.New(fault.Failed, "a large output of the run is damaged: %s", fmt.Sprintf("%x", hash[:8]))
-	}
-	return string(data), nil
 }

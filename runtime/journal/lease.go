@@ -88,11 +88,14 @@ func (r *Run) leaseFile() string { return filepath.Join(r.j.dir, "leases", r.ID)
 
 // writeOwner puts the process id into the lock file, for cancel.
 func (l *Lease) writeOwner() error {
-	if err := l.file.Truncate(0); err != nil {
-		return err
+	err := l.file.Truncate(0)
+	if err == nil {
+		_, err = l.file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
-	_, err := l.file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
-	return err
+	if err != nil {
+		return diskFault(err)
+	}
+	return nil
 }
 
 // OwnerProcess returns the id of the process that executes the run; 0 when none
