@@ -57,9 +57,9 @@ RUN is an id, the beginning of one, or "last".`,
 }
 
 func (a *app) resume(id string, with runtime.Resume) error {
-	return a.onRun(func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+	return a.outcome(a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
 		return rt.Resume(in, id, with)
-	})
+	}))
 }
 
 func (a *app) rollbackCommand() *cobra.Command {
@@ -76,9 +76,9 @@ resumed from there. A rollback that was interrupted goes on when it is called ag
 	}
 	cmd.Flags().StringVar(&to, "to", "", "checkpoint to go back to")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		return a.onRun(func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return a.outcome(a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
 			return rt.Rollback(in, args[0], to)
-		})
+		}))
 	}
 	return cmd
 }
@@ -174,23 +174,22 @@ func (a *app) cancel(id string, now bool) error {
 	return nil
 }
 
-// onRun does something with a run while its progress is shown.
-func (a *app) onRun(do func(*runtime.Runtime, runtime.Interrupt) (*runtime.Outcome, error)) error {
-	ws, err := a.workspace("")
+// watched executes something while its progress is shown, and Ctrl-C stops it.
+// file is the script that it is about; "" where that is in the journal.
+func (a *app) watched(file string, do func(*runtime.Runtime, runtime.Interrupt) (*runtime.Outcome, error)) (*runtime.Outcome, error) {
+	ws, err := a.workspace(file)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	progress := a.console.NewProgress()
 	defer progress.Close()
 	rt, err := a.runtime(ws, progress)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	in, done := a.interrupt()
 	defer done()
-	out, err := do(rt, in)
-	progress.Close()
-	return a.outcome(out, err)
+	return do(rt, in)
 }
 
 // outcome shows how an execution ended. What a failed or interrupted run says

@@ -259,39 +259,16 @@ func programFlags(cmd *cobra.Command, sig script.Signature) string {
 
 // start runs the script.
 func (a *app) start(f *runFlags) error {
-	ws, err := a.workspace(f.start.Script)
-	if err != nil {
-		return err
-	}
-	progress := a.console.NewProgress()
-	defer progress.Close()
-	rt, err := a.runtime(ws, progress)
-	if err != nil {
-		return err
-	}
-	in, done := a.interrupt()
-	defer done()
-	out, err := rt.Start(in, f.start)
-	progress.Close()
-	return a.outcome(out, err)
+	return a.outcome(a.watched(f.start.Script, func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return rt.Start(in, f.start)
+	}))
 }
 
 // check plans the script.
 func (a *app) check(f *runFlags) error {
-	ws, err := a.workspace(f.start.Script)
-	if err != nil {
-		return err
-	}
-	progress := a.console.NewProgress()
-	defer progress.Close()
-	rt, err := a.runtime(ws, progress)
-	if err != nil {
-		return err
-	}
-	in, done := a.interrupt()
-	defer done()
-	out, err := rt.Check(in, f.start)
-	progress.Close()
+	out, err := a.watched(f.start.Script, func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return rt.Check(in, f.start)
+	})
 	if out == nil || out.Plan == nil {
 		return err
 	}
