@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bazelbuild/buildtools/build"
 	"go.starlark.net/syntax"
@@ -18,6 +19,9 @@ import (
 // is not Starlark is an error of kind Script, with the position.
 func Format(name string, src []byte) ([]byte, error) {
 	src = bytes.ReplaceAll(src, []byte("\r\n"), []byte("\n")) // as the interpreter reads it
+	if !utf8.Valid(src) {
+		return nil, fault.New(fault.Script, "cannot format %q: it is not UTF-8", name)
+	}
 	// The formatter accepts more than we run, such as types of parameters.
 	before, err := parseAny(name, src)
 	if err != nil {
