@@ -75,6 +75,42 @@ func (r *Runtime) Rollback(in Interrupt, id, to string) (*Outcome, error) {
 	return rb.conclude(run, back)
 }
 
+// RollbackPlan says what a rollback would take back, and what it would leave. It
+// changes nothing.
+func (r *Runtime) RollbackPlan(in Interrupt, id, to string) (*Report, error) {
+	run, err := r.find(id)
+	if err != nil {
+		return nil, err
+	}
+	x, _, err := r.reopen(in, run, true, nil)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	back, err := x.toUndo(to)
+	if err != nil {
+		return nil, err
+	}
+	noop := func(string) func(*starlark.Thread) error { return func(*starlark.Thread) error { return nil } }
+	rb := &rollback{x: x, registered: noop}
+	report := &Report{To: to, Undone: []Undone{}, Failed: []Undone{}, Left: []Undone{}}
+	for _, e := range back {
+		item := Undone{Place: e.Place, Kind: e.Kind, Description: e.Description, Position: e.Pos}
+		switch undo, err := rb.undoOf(e); {
+		case errors.Is(err, errNoUndo):
+			report.Left = append(report.Left, item)
+		case err != nil:
+			item.Error = err.Error()
+			report.Failed = append(report.Failed, item)
+		case undo != nil:
+			report.Undone = append(report.Undone, item)
+		}
+	}
+	return report, nil
+}
+
 // rollBackAfter rolls back a run that has just failed with why.
 func (x *execution) rollBackAfter(out *Outcome, why error) (*Outcome, error) {
 	x.end() // gives the run up, for the rollback to take it

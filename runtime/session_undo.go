@@ -35,7 +35,7 @@ func (s *Session) Undo(in Interrupt, all bool) (*Report, *Input, error) {
 		return report, last, s.explain(err)
 	}
 	for _, i := range s.inputs {
-		if len(report.Failed) == 0 && (all || i == last) {
+		if len(report.Failed)+len(report.Left) == 0 && (all || i == last) {
 			i.Undone = true
 		}
 	}

@@ -1,6 +1,8 @@
 package runtime
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -220,6 +222,10 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return nil, err
 	}
 	r.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(run.Script), Status: "resumed", Done: int64(x.door.Past.Len())})
+	for _, name := range r.changed(x.loader, x.loader.Sources) {
+		r.cfg.Events.Emit(event.Event{Type: event.Logged, Time: time.Now(), Run: run.ID, Place: "0", Level: "warn",
+			Text: script.FileName(name) + " has changed since; the run goes on with the script that it was started with"})
+	}
 	v, err := x.execute(run.Script, inputs)
 	out, err := x.conclude(v, err)
 	out.Replayed = x.door.Past.Len()
@@ -227,6 +233,18 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return x.rollBackAfter(out, err)
 	}
 	return out, err
+}
+
+// changed returns the modules whose text on the disk is another one by now.
+func (r *Runtime) changed(l *script.Loader, sources map[string][]byte) []string {
+	var names []string
+	for name, src := range sources {
+		if now, err := l.OnDisk(name); err == nil && !bytes.Equal(now, src) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // halfRolledBack: going on would take for done what is undone.

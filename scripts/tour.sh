@@ -6,6 +6,8 @@ set -eu
 bin=$(pwd)/$1
 cd "$(dirname "$0")"
 out=out/tour
+rm -rf out
+trap 'rm -rf out' EXIT
 
 say() { printf '\n\033[1m# %s\033[0m\n' "$*"; }
 show() { printf '$ provisioning %s\n' "$*"; "$bin" "$@"; }
@@ -39,10 +41,9 @@ show replay last
 
 say "6. Roll back: newest first"
 show rollback last --quiet
-ls "$out" 2>/dev/null | sed 's/^/left by commands: /' | head -n 3
-
-rm -rf out
+test ! -e "$out"
 say "Your turn"
-echo "  $1 repl                                      # play"
-echo "  $1 run scripts/quickstart.star               # run it yourself"
-echo "  $1 docs                                      # what scripts can do"
+echo "  cd scripts                            # a workspace: its journal is in .provisioning"
+echo "  ../$1 run quickstart.star   # run it yourself"
+echo "  ../$1 repl                  # play"
+echo "  ../$1 docs                  # what scripts can do"

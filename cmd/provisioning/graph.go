@@ -12,6 +12,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
@@ -142,6 +143,9 @@ func (a *app) runsExport() *cobra.Command {
 		exported, err := a.export(j, run)
 		if err != nil {
 			return err
+		}
+		if outfile == "" && a.console.Format == console.YAML {
+			return a.console.Result(exported)
 		}
 		data, err := json.MarshalIndent(exported, "", "  ")
 		if err != nil {

@@ -64,6 +64,7 @@ func (a *app) resume(id string, with runtime.Resume) error {
 
 func (a *app) rollbackCommand() *cobra.Command {
 	var to string
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "rollback RUN",
 		Short: "Take back what a run did, newest first",
@@ -75,7 +76,11 @@ resumed from there. A rollback that was interrupted goes on when it is called ag
 		Args:    exactly(1, "a run"),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "checkpoint to go back to")
+	cmd.Flags().BoolVarP(&check, "check", "c", false, "only say what would be taken back")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if check {
+			return a.rollbackPlan(args[0], to)
+		}
 		return a.outcome(a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
 			return rt.Rollback(in, args[0], to)
 		}))
@@ -217,7 +222,7 @@ func (a *app) outcome(out *runtime.Outcome, err error) error {
 	case journal.RolledBack:
 		a.console.Note("run %s rolled back", id)
 	case journal.Waiting:
-		a.console.Note("run %s waits; go on with: provisioning resume %s", id, id)
+		a.console.Note("run %s waits for an answer; then go on with: provisioning resume %s", id, id)
 	case journal.RollingBack:
 		a.console.Note("the rollback of run %s is not complete; go on with: provisioning rollback %s", id, id)
 	case journal.Failed:
@@ -259,6 +264,38 @@ func (a *app) structuredOutcome(out *runtime.Outcome, err error) error {
 		code, _ := a.codeOf(err)
 		return exitCode(code)
 	}
+	return nil
+}
+
+func (a *app) rollbackPlan(id, to string) error {
+	ws, err := a.workspace("")
+	if err != nil {
+		return err
+	}
+	rt, err := a.runtime(ws, nil)
+	if err != nil {
+		return err
+	}
+	in, done := a.interrupt()
+	defer done()
+	report, err := rt.RollbackPlan(in, id, to)
+	if err != nil {
+		return err
+	}
+	if a.console.Structured() {
+		return a.console.Result(report)
+	}
+	a.console.Note("Dry-run mode - no changes will be made")
+	for _, u := range report.Undone {
+		a.console.Print("  undo    %s", u)
+	}
+	for _, u := range report.Failed {
+		a.console.Print("  cannot  %s", u)
+	}
+	for _, u := range report.Left {
+		a.console.Print("  leave   %s", u)
+	}
+	a.console.Print("rollback: %d to undo, %d that cannot be, %d to leave as they are", len(report.Undone), len(report.Failed), len(report.Left))
 	return nil
 }
 

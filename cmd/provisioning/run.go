@@ -89,6 +89,9 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, args []string) error {
 	if rest := cmd.Flags().Args(); len(rest) != 1 {
 		return fault.New(fault.Usage, "run takes one script, not %d", len(rest)).WithHint("usage: %s", cmd.UseLine())
 	}
+	if ext := filepath.Ext(file); ext != ".star" {
+		return fault.New(fault.Usage, "%q is no script: its name does not end in .star", file)
+	}
 	if err := f.complete(file, given); err != nil {
 		return err
 	}

@@ -345,7 +345,7 @@ func (a *app) runsPrune() *cobra.Command {
 	var failed, check bool
 	cmd := &cobra.Command{
 		Use: "prune", Short: "Remove ended runs with their journals", Args: exactly(0, "no arguments"),
-		Long:    "Remove completed, cancelled and rolled back runs. Failed ones are kept, as they can be\nresumed, unless --failed is given.",
+		Long:    "Remove completed and rolled back runs. Failed and cancelled ones are kept, as they can be\nresumed, unless --failed is given.",
 		Example: "  provisioning runs prune --older-than 30d --check",
 	}
 	cmd.Flags().StringVar(&olderThan, "older-than", "30d", "age since their end")

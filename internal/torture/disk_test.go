@@ -12,7 +12,8 @@ import (
 
 // A disk is what a recorded program has made of some directories: what is in the
 // memory of the kernel, and what of it must survive a loss of power, because it
-// was synced. Everything else may or may not have reached the platters.
+// was synced. Everything else may or may not have reached the platters, but a
+// rename happens whole or not at all, as file systems with a journal have it.
 type disk struct {
 	root *inode
 	fds  map[int]*handle
@@ -27,6 +28,14 @@ type inode struct {
 	pending []write
 	entries map[string]*inode // in memory
 	durable map[string]*inode // at the last sync
+	moves   []*move           // from or to this directory, not synced
+}
+
+// move is a rename: both names change together.
+type move struct {
+	node     *inode
+	from, to *inode
+	old, new string
 }
 
 type write struct {
@@ -129,30 +138,51 @@ type state struct {
 	data    []byte
 	pending int
 	entries map[string]*inode
+	moves   []*move
 }
 
 func (n *inode) state() state {
-	return state{n, n.data, len(n.pending), maps.Clone(n.entries)}
+	return state{n, n.data, len(n.pending), maps.Clone(n.entries), n.moves}
 }
 
 func (s state) sync() {
 	s.node.synced, s.node.pending = s.data, s.node.pending[min(s.pending, len(s.node.pending)):]
-	if s.node.isDir {
-		s.node.durable = s.entries
+	if !s.node.isDir {
+		return
+	}
+	s.node.durable = s.entries
+	s.node.moves = s.node.moves[min(len(s.moves), len(s.node.moves)):]
+	for _, m := range s.moves {
+		if m.from.durable[m.old] == m.node && m.from != s.node {
+			delete(m.from.durable, m.old)
+		}
+		if m.to != s.node && m.to.entries[m.new] == m.node {
+			m.to.durable[m.new] = m.node
+		}
 	}
 }
 
 // fate says what of the unsynced survives a loss of power.
 type fate struct {
 	name  string
-	entry func() bool // a change of a directory
-	data  func() bool // a write
+	entry func(*inode) bool // a change of where it is
+	data  func() bool       // a write
 }
 
 func fates(rnd *rand.Rand) []fate {
 	yes, no := func() bool { return true }, func() bool { return false }
 	coin := func() bool { return rnd.IntN(2) == 0 }
-	return []fate{{"lost", no, no}, {"names", yes, no}, {"data", no, yes}, {"all", yes, yes}, {"some", coin, coin}}
+	everywhere, nowhere := func(*inode) bool { return true }, func(*inode) bool { return false }
+	tossed := map[*inode]bool{}
+	somewhere := func(n *inode) bool {
+		if _, ok := tossed[n]; !ok {
+			tossed[n] = coin()
+		}
+		return tossed[n]
+	}
+	return []fate{
+		{"lost", nowhere, no}, {"names", everywhere, no}, {"data", nowhere, yes}, {"all", everywhere, yes}, {"some", somewhere, coin},
+	}
 }
 
 // restore puts together in dir what is left of the part of the disk at path.
@@ -194,9 +224,13 @@ func (n *inode) restore(path string, f fate) error {
 		names[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		child := n.durable[name]
-		if child != n.entries[name] && f.entry() {
-			child = n.entries[name]
+		child, now := n.durable[name], n.entries[name]
+		changed := now
+		if now == nil {
+			changed = child // it went away
+		}
+		if child != now && f.entry(changed) {
+			child = now
 		}
 		if child == nil {
 			continue

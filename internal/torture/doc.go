@@ -15,6 +15,6 @@
 //     it, or with a random part of it. The run is resumed from there.
 //
 // The normal suite takes a seeded sample. TORTURE=full takes every point, which
-// takes about an hour; TORTURE_SEED repeats a sample; REQUIRE=strace makes it an
+// takes some tens of minutes; TORTURE_SEED repeats a sample; REQUIRE=strace makes it an
 // error that there is no strace.
 package torture

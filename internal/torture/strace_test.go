@@ -115,6 +115,7 @@ type player struct {
 	*disk
 	within  string // calls elsewhere are left out
 	syncing map[int]state
+	making  map[int]call // calls of mkdir that have begun and not ended
 }
 
 func (p *player) play(c call) error {
@@ -122,6 +123,14 @@ func (p *player) play(c call) error {
 	case "fsync", "fdatasync":
 		p.sync(c)
 		return nil
+	case "mkdir", "mkdirat":
+		if p.making == nil {
+			p.making = map[int]call{}
+		}
+		p.making[c.pid] = c
+		if c.ended {
+			delete(p.making, c.pid)
+		}
 	}
 	if !c.ended || c.result < 0 {
 		return nil
@@ -135,10 +144,8 @@ func (p *player) play(c call) error {
 		p.copy(c)
 	case "write", "pwrite64", "ftruncate", "lseek":
 		return p.data(c)
-	case "mkdir":
-		p.mkdir(at(cwd, c.args[0]), c.args[1])
-	case "mkdirat":
-		p.mkdir(at(c.args[0], c.args[1]), c.args[2])
+	case "mkdir", "mkdirat":
+		p.mkdir(made(c))
 	case "unlink", "rmdir":
 		p.remove(at(cwd, c.args[0]))
 	case "unlinkat":
@@ -252,8 +259,28 @@ func (p *player) copy(c call) {
 	to.offset += int64(c.result)
 }
 
+// made is what a call of mkdir makes.
+func made(c call) (path, perm string) {
+	if c.name == "mkdir" {
+		return at(cwd, c.args[0]), c.args[1]
+	}
+	return at(c.args[0], c.args[1]), c.args[2]
+}
+
+// parent also finds a directory whose making is seen to end only later.
+func (p *player) parent(path string) (*inode, string) {
+	if p.find(filepath.Dir(path)) == nil {
+		for _, c := range p.making {
+			if dir, _ := made(c); dir == filepath.Dir(path) {
+				p.mkdir(made(c))
+			}
+		}
+	}
+	return p.disk.parent(path)
+}
+
 func (p *player) mkdir(path, perm string) {
-	if dir, name := p.parent(path); dir != nil && p.has(path) {
+	if dir, name := p.parent(path); dir != nil && p.has(path) && dir.entries[name] == nil {
 		n := newDir()
 		n.mode = mode(perm)
 		if !strings.Contains(path, ".provisioning") {
@@ -278,6 +305,11 @@ func (p *player) rename(from, to string) {
 	}
 	delete(source.entries, name)
 	target.entries[as] = n
+	m := &move{n, source, target, name, as}
+	source.moves = append(source.moves, m)
+	if target != source {
+		target.moves = append(target.moves, m)
+	}
 }
 
 func (p *player) link(from, to string) {

@@ -7,8 +7,12 @@
 package workspace
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
@@ -45,18 +49,37 @@ func Select(named, file string) (Workspace, error) {
 			return Workspace{}, fault.New(fault.Config, "%q is not a workspace: it has no %s", named, Marker).
 				WithHint("make it one with: mkdir -p %s/config && touch %s/%s", named, named, Marker)
 		}
-		return At(named)
+		return open(named)
 	}
 	if dir, ok := enclosing("."); ok {
-		return At(dir)
+		return open(dir)
 	}
 	if file != "" {
 		if dir, ok := enclosing(filepath.Dir(file)); ok {
-			return At(dir)
+			return open(dir)
 		}
 	}
 	return Workspace{}, fault.New(fault.Config, "neither the working directory nor the script is in a workspace").
-		WithHint("make this directory one with: mkdir -p config && touch %s", Marker)
+		WithHint("name one with -W DIR, or make this directory one with: mkdir -p config && touch %s", Marker)
+}
+
+// open is At for a directory with a marker, which has to be TOML.
+func open(dir string) (Workspace, error) {
+	data, err := os.ReadFile(filepath.Join(dir, Marker))
+	if err != nil {
+		return Workspace{}, fault.Wrap(fault.Config, err, "cannot read the configuration of the workspace")
+	}
+	var settings map[string]any
+	if err := toml.Unmarshal(data, &settings); err != nil {
+		e := fault.New(fault.Config, "cannot read %s: it is not valid TOML", filepath.Join(dir, Marker))
+		var bad *toml.DecodeError
+		if errors.As(err, &bad) { // its text would show the line, which may hold a secret
+			row, col := bad.Position()
+			e.Msg = fmt.Sprintf("%s:%d:%d: %v", filepath.Join(dir, Marker), row, col, bad)
+		}
+		return Workspace{}, e
+	}
+	return At(dir)
 }
 
 func enclosing(dir string) (string, bool) {

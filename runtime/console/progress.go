@@ -75,7 +75,7 @@ func (p *Progress) Emit(e event.Event) {
 		p.log(e)
 	case event.RunStarted:
 		if e.Status == "resumed" {
-			p.c.Note("run %s of %s: resumed, %d effects are known", e.Run[:8], e.Text, e.Done)
+			p.c.Note("run %s of %s: resumed, known effects: %d", e.Run[:8], e.Text, e.Done)
 		} else {
 			p.c.Note("run %s of %s", e.Run[:8], e.Text)
 		}
@@ -126,7 +126,7 @@ func (p *Progress) print(text string) {
 func (p *Progress) effect(e event.Event) {
 	switch {
 	case e.Status == "failed":
-		p.c.Note("%s %s %s: %s", p.c.paint(red, "failed"), e.Kind, e.Text, e.Error)
+		p.c.Note("%s %s %s: %s%s", p.c.paint(red, "failed"), e.Kind, e.Text, e.Error, inBranch(e.Place))
 	case e.Status == "cancelled":
 		if p.c.Verbose {
 			p.c.Note("%s %s %s", p.c.paint(faint, "stopped"), e.Kind, e.Text)
@@ -136,6 +136,15 @@ func (p *Progress) effect(e event.Event) {
 	case e.Write && e.Kind != "on_rollback" || p.c.Verbose: // a registration is no news
 		p.c.Note("%s %s %s %s", p.c.paint(green, "done  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
 	}
+}
+
+// inBranch says which branch a line is about, unless it is the main line.
+func inBranch(place string) string {
+	path, _, _ := strings.Cut(place, "#")
+	if path == "0" || path == "" {
+		return ""
+	}
+	return " (branch " + path + ")"
 }
 
 func (p *Progress) undo(e event.Event) {

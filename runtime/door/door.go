@@ -102,6 +102,7 @@ type site struct {
 	args   []byte // codec: dict of the given arguments
 	key    []byte
 	rec    *journal.Effect // not nil: recorded before, to be performed again
+	began  time.Time       // when this execution began to perform it
 }
 
 // Effect performs a call, or answers it from the journal, or plans it.
@@ -195,6 +196,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	}
 	d.emit(event.Event{Type: event.EffectStarted, Place: s.place, Kind: s.call.Decl.Kind,
 		Write: rec.Write, Text: rec.Description, Time: rec.Begun})
+	s.began = d.Now()
 	result, status, err := d.perform(s, do, env, rec)
 	return d.finish(s, rec, status, result, err)
 }
@@ -246,6 +248,9 @@ func (d *Door) remember(do effect.Performer, env *effect.Env, rec *journal.Effec
 // finish records the outcome and gives it to the script.
 func (d *Door) finish(s *site, rec *journal.Effect, status journal.Status, result any, err error) (starlark.Value, error) {
 	rec.Ended = d.Now()
+	if s.began.IsZero() {
+		s.began = rec.Begun
+	}
 	if err != nil {
 		return nil, d.fail(s, rec, err)
 	}
@@ -259,7 +264,7 @@ func (d *Door) finish(s *site, rec *journal.Effect, status journal.Status, resul
 		return nil, err
 	}
 	d.emit(event.Event{Type: event.EffectEnded, Place: s.place, Kind: rec.Kind, Write: rec.Write,
-		Text: rec.Description, Status: status.String(), Duration: rec.Ended.Sub(rec.Begun), Attempt: rec.Attempts})
+		Text: rec.Description, Status: status.String(), Duration: rec.Ended.Sub(s.began), Attempt: rec.Attempts})
 	if d.Run.Secrets.Empty() {
 		return v, nil
 	}
@@ -281,7 +286,7 @@ func (d *Door) fail(s *site, rec *journal.Effect, err error) error {
 		status = "cancelled"
 	}
 	d.emit(event.Event{Type: event.EffectEnded, Place: s.place, Kind: rec.Kind, Write: rec.Write, Text: rec.Description,
-		Status: status, Error: d.Run.Secrets.Redact(e.Msg), Duration: rec.Ended.Sub(rec.Begun), Attempt: rec.Attempts})
+		Status: status, Error: d.Run.Secrets.Redact(e.Msg), Duration: rec.Ended.Sub(s.began), Attempt: rec.Attempts})
 	if e.Kind == fault.Waiting || e.InDoubt || errors.Is(err, branch.ErrSuspended) {
 		return err
 	}

@@ -123,7 +123,7 @@ func TestInDoubt(t *testing.T) {
 		{"the world is unsure", `w.known("x")`, effect.Answer{Why: "no tag"}, nil, "", journal.Intended, 1, "may or may not have happened; failure 1; no tag"},
 		{"the world is not there", `w.known("x")`, effect.Answer{}, errors.New("no route"), "", journal.Intended, 1, "asking the world failed: no route"},
 		{"the world is unsure, a person knows", `w.known("x")`, effect.Answer{}, nil, "done", journal.Assumed, 1, `"assumed"`},
-		{"nobody can tell", `w.act("x")`, yes, nil, "", journal.Intended, 1, "w.act x may or may not have happened"},
+		{"nobody can tell", `w.act("x")`, yes, nil, "", journal.Intended, 1, "w.act: x may or may not have happened"},
 		{"a person says done", `w.act("x")`, yes, nil, "done", journal.Assumed, 1, "None"},
 		{"a person says redo", `w.act("x")`, yes, nil, "redo", journal.Done, 2, `"x"`},
 		{"a person says skip", `w.act("x")`, yes, nil, "skip", journal.Skipped, 1, "None"},

@@ -85,8 +85,15 @@ func (s *Shell) Complete(before string) (start int, candidates []string) {
 	return max(start-len(partial), 0), candidates
 }
 
+var spoken = map[string]string{
+	"exit": ":quit", "exit()": ":quit", "quit": ":quit", "quit()": ":quit", "?": ":help", "help": "help()",
+}
+
 // Execute executes a statement or a command, and shows what comes of it.
 func (s *Shell) Execute(text string) {
+	if word, ok := spoken[strings.TrimSpace(text)]; ok { // what people type in other shells
+		text = word
+	}
 	if strings.HasPrefix(text, ":") {
 		s.command(text)
 		return

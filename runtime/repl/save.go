@@ -101,11 +101,11 @@ func isHelp(f *syntax.File) bool {
 	if !ok {
 		return false
 	}
-	call, ok := stmt.X.(*syntax.CallExpr)
-	if !ok {
-		return false
+	expr := stmt.X
+	if call, ok := expr.(*syntax.CallExpr); ok {
+		expr = call.Fn
 	}
-	id, ok := call.Fn.(*syntax.Ident)
+	id, ok := expr.(*syntax.Ident)
 	return ok && id.Name == "help"
 }
 

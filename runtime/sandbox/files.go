@@ -107,6 +107,9 @@ func (f *Files) Resolve(name string) (Path, error) {
 		abs = filepath.Join(f.workspace, name)
 	}
 	abs = filepath.Clean(abs)
+	if len(abs) > maxPath {
+		return Path{}, fault.New(fault.Invalid, "the path %.60q… is longer than %d bytes", name, maxPath)
+	}
 	for _, r := range f.roots {
 		rel, ok := below(r.dir, abs)
 		if !ok {

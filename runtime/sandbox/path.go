@@ -240,7 +240,8 @@ func (p Path) MkdirAll(mode fs.FileMode) error {
 	}
 	if fault.Is(err, fault.Exists) {
 		if info, statErr := p.Stat(); statErr == nil && info.IsDir() {
-			return nil
+			// Another branch may have just made it, and not come to the sync.
+			return p.change("make", func(*os.Root, string) error { return nil })
 		}
 	}
 	return err

@@ -123,6 +123,10 @@ func (l *Loader) read(name string) ([]byte, error) {
 	return src, err
 }
 
+// OnDisk returns the text that a module has now, whatever it had when the run
+// began.
+func (l *Loader) OnDisk(name string) ([]byte, error) { return l.open(name) }
+
 func (l *Loader) open(name string) ([]byte, error) {
 	var src []byte
 	var err error

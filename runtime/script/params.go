@@ -187,11 +187,17 @@ func (p Param) parse(texts []string) (starlark.Value, error) {
 	return starlark.String(text), nil
 }
 
-// parseList reads "a,b,c", "[a, b]" and repeated flags.
+// parseList reads "a,b,c", "[a, b]", JSON and repeated flags.
 func parseList(texts []string) starlark.Value {
 	var elems []starlark.Value
 	for _, text := range texts {
 		text = strings.TrimSpace(text)
+		if list, ok := parseJSON(text).(*starlark.List); ok {
+			for i := range list.Len() {
+				elems = append(elems, list.Index(i))
+			}
+			continue
+		}
 		if inner, ok := strings.CutPrefix(text, "["); ok {
 			text = strings.TrimSuffix(inner, "]")
 		}
@@ -204,10 +210,31 @@ func parseList(texts []string) starlark.Value {
 	return starlark.NewList(elems)
 }
 
-// parseDict reads repeated "key=value".
+// parseJSON returns nil for a text that is not JSON.
+func parseJSON(text string) starlark.Value {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	var plain any
+	if dec.Decode(&plain) != nil || dec.More() {
+		return nil
+	}
+	v, err := plainValue(plain)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// parseDict reads repeated "key=value", and JSON.
 func parseDict(texts []string) (starlark.Value, error) {
 	d := starlark.NewDict(len(texts))
 	for _, text := range texts {
+		if dict, ok := parseJSON(text).(*starlark.Dict); ok {
+			for _, kv := range dict.Items() {
+				_ = d.SetKey(kv[0], kv[1]) // string keys
+			}
+			continue
+		}
 		k, v, ok := strings.Cut(text, "=")
 		if !ok {
 			return nil, fmt.Errorf("must be key=value, not %q", text)
@@ -225,7 +252,7 @@ func (p Param) fits(v starlark.Value) error {
 	}
 	switch p.Type {
 	case "string", "int", "float", "bool", "list", "dict":
-		return fmt.Errorf("must be a %s, not a %s", p.Type, got)
+		return fmt.Errorf("must be of type %s, not %s", p.Type, got)
 	}
 	return nil
 }

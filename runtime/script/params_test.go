@@ -93,7 +93,7 @@ func TestArgumentsRefused(t *testing.T) {
 		{"no float", "main", nil, texts{"host": {"a"}, "ratio": {"x"}}, `--ratio must be a number, not "x"`},
 		{"no bool", "main", nil, texts{"host": {"a"}, "dry_run": {"maybe"}}, `--dry-run must be true or false, not "maybe"`},
 		{"no dict", "main", nil, texts{"host": {"a"}, "labels": {"x"}}, `--labels must be key=value, not "x"`},
-		{"wrong type in the file", "main", values{"host": starlark.String("a"), "tags": starlark.String("a")}, nil, `the parameter "tags" must be a list, not a string`},
+		{"wrong type in the file", "main", values{"host": starlark.String("a"), "tags": starlark.String("a")}, nil, `the parameter "tags" must be of type list, not string`},
 		{"*args has no flag", "variadic", nil, texts{"a": {"1"}, "more": {"2"}}, `has no parameter "more"`},
 	}
 	for _, test := range tests {
