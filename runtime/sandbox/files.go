@@ -94,9 +94,6 @@ func (f *Files) Resolve(name string) (Path, error) {
 	if name == "" {
 		return Path{}, fault.New(fault.Invalid, "the path is empty")
 	}
-	if len(name) > maxPath {
-		return Path{}, fault.New(fault.Invalid, "the path %.60q… is longer than %d bytes", name, maxPath)
-	}
 	if strings.ContainsRune(name, 0) {
 		return Path{}, fault.New(fault.Invalid, "the path %q has a zero byte in it", name)
 	}
