@@ -130,15 +130,15 @@ func (x *execution) toUndo(to string) ([]*journal.Effect, error) {
 	if err != nil {
 		return nil, err
 	}
-	after := int64(0)
+	after := &journal.Effect{}
 	if to != "" {
-		if after, err = checkpointDone(effects, to); err != nil {
+		if after, err = findCheckpoint(effects, to); err != nil {
 			return nil, err
 		}
 	}
 	var back []*journal.Effect
 	for _, e := range effects {
-		begun := e.Done == 0 || e.Done > after
+		begun := e.Done == 0 && e.Seq > after.Seq || e.Done > after.Done
 		if e.Write && begun && e.UndoStatus != journal.Undone && e.Status != journal.Skipped && !strings.HasPrefix(e.Place, "r") {
 			back = append(back, e)
 		}
@@ -149,12 +149,12 @@ func (x *execution) toUndo(to string) ([]*journal.Effect, error) {
 	return back, nil
 }
 
-func checkpointDone(effects []*journal.Effect, name string) (int64, error) {
+func findCheckpoint(effects []*journal.Effect, name string) (*journal.Effect, error) {
 	var names []string
 	for _, e := range effects {
 		if e.Kind == checkpointKind && e.Status == journal.Done {
 			if e.Description == name {
-				return e.Done, nil
+				return e, nil
 			}
 			names = append(names, e.Description)
 		}
@@ -163,7 +163,7 @@ func checkpointDone(effects []*journal.Effect, name string) (int64, error) {
 	if len(names) > 0 {
 		err.Hint = "it has " + strings.Join(names, ", ")
 	}
-	return 0, err
+	return nil, err
 }
 
 // registered finds the functions that on_rollback was given, by replaying the
@@ -184,7 +184,7 @@ func (r *Runtime) registered(in Interrupt, run *journal.Run, back []*journal.Eff
 		return nil, err
 	}
 	_, err = x.execute(run.Script, inputs)
-	if why := x.explain(err); fault.Is(why, fault.Mismatch, fault.Internal) {
+	if why := x.explain(err); fault.Is(why, fault.Mismatch, fault.Internal, fault.Limit) {
 		return nil, why
 	}
 	return x.door.Registered, nil
@@ -353,11 +353,11 @@ func (rb *rollback) dropAfter(run *journal.Run, to string) error {
 	if err != nil {
 		return err
 	}
-	done, err := checkpointDone(effects, to)
+	checkpoint, err := findCheckpoint(effects, to)
 	if err != nil {
 		return err
 	}
-	return run.DropAfter(done)
+	return run.DropAfter(checkpoint)
 }
 
 func (u Undone) String() string {

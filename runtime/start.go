@@ -183,6 +183,9 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		}
 		run.Options.Limits[name] = text
 	}
+	if _, err := limits(run.Options.Limits); err != nil {
+		return nil, err
+	}
 	if run.Options.Session {
 		return nil, fault.New(fault.Usage, "the run %s is a session of the interactive shell, which cannot be resumed", run.ID[:8]).
 			WithHint("take back what it did with: provisioning rollback %s", run.ID[:8])
@@ -215,6 +218,11 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 	}
 	for _, a := range with.Answers {
 		if err := x.answer(a); err != nil {
+			return nil, err
+		}
+	}
+	if len(with.Limits) > 0 {
+		if err := run.SetOptions(run.Options); err != nil {
 			return nil, err
 		}
 	}
@@ -290,8 +298,12 @@ func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources ma
 			return nil, inputs, err
 		}
 	}
+	bounds := run.Options.Limits
+	if replay { // it repeats what was within the limits then, or was stopped by them
+		bounds = map[string]string{"steps": "none", "wall": "none", "effects": "none", "branches": "none", "output": "none"}
+	}
 	x, err := r.prepare(in, request{
-		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: run.Options.Limits,
+		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: bounds,
 		replay: replay, box: box, sources: sources,
 	})
 	if err != nil {

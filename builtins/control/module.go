@@ -58,7 +58,7 @@ func failed(b *branch.Branch, err error) (*Failure, error) {
 	if err == nil {
 		return nil, nil
 	}
-	if !branch.Catchable(err) || errors.As(err, &undecided) || b.Context().Err() != nil {
+	if !branch.Catchable(err) || errors.As(err, &undecided) || b.Stopping() {
 		return nil, err
 	}
 	return failureOf(b.Tree.Explain(err)), nil
@@ -72,7 +72,14 @@ func call(thread *starlark.Thread, catches branch.Catcher, fn starlark.Callable,
 	})
 }
 
+// once: what waits here by itself is not tried again by the door.
+var once = func() effect.Options {
+	o := effect.NoOptions
+	o.Retries = 0
+	return o
+}()
+
 // perform hands an effect of this package to the door.
 func perform(thread *starlark.Thread, decl *effect.Decl, do effect.Performer, args ...starlark.Value) (starlark.Value, error) {
-	return branch.Of(thread).Tree.Host.Effect(thread, &effect.Call{Decl: decl, Do: do, Args: args, Options: effect.NoOptions})
+	return branch.Of(thread).Tree.Host.Effect(thread, &effect.Call{Decl: decl, Do: do, Args: args, Options: once})
 }

@@ -205,10 +205,44 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 			return value.NewUnknown("wait_until(%s)", w.Fn.Name()), nil
 		}
 		if waited+w.Interval > w.Timeout {
-			return nil, fault.New(fault.Timeout, "the condition did not come true within %s: %s", duration.Short(w.Timeout), last)
+			if err := giveUp(thread, w.Timeout, last); err != nil {
+				return nil, err
+			}
+			waited = -w.Interval // a resumed run waits once more
+			continue
 		}
 		if err := pauseFor(thread, w.Interval, false); err != nil {
 			return nil, err
 		}
 	}
+}
+
+var giveUpDecl = &effect.Decl{Kind: "wait_until", Mode: effect.Write, Quality: effect.Exact, Params: []string{"timeout"}, Tuning: []bool{false}}
+
+// expiry is the end of a wait that was in vain. It is in the journal so that a
+// resumed run does not fail by what it read the last time: there it succeeds, and
+// the wait begins anew.
+type expiry struct {
+	timeout time.Duration
+	last    string
+}
+
+var (
+	_ effect.Repeatable = (*expiry)(nil)
+	_ effect.Traceless  = (*expiry)(nil)
+)
+
+func giveUp(thread *starlark.Thread, timeout time.Duration, last string) error {
+	_, err := perform(thread, giveUpDecl, &expiry{timeout, last}, starlark.String(timeout.String()))
+	return err
+}
+
+func (e *expiry) Repeatable() bool { return true }
+func (e *expiry) LeavesNoTrace()   {}
+
+func (e *expiry) Perform(_ context.Context, env *effect.Env) (any, error) {
+	if env.Again {
+		return nil, nil
+	}
+	return nil, fault.New(fault.Timeout, "the condition did not come true within %s: %s", duration.Short(e.timeout), e.last)
 }

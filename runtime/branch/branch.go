@@ -144,6 +144,11 @@ func (b *Branch) child(ctx context.Context) *Branch {
 // are under way may finish.
 func (b *Branch) Context() context.Context { return b.ctx }
 
+// Stopping reports whether the whole run has to stop. A branch that another one
+// has failed beside goes on until its next effect: only there does the journal
+// know where it stopped.
+func (b *Branch) Stopping() bool { return b.stop != nil && b.stop.Err() != nil }
+
 // NextPlace names the next effect of the branch: its path and its ordinal.
 func (b *Branch) NextPlace() string {
 	b.ordinal++

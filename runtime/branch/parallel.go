@@ -100,9 +100,15 @@ func (b *Branch) inherit(c *Branch) {
 	}
 }
 
-// firstError chooses the error that stops the caller: a failure before a
-// branch that waits, and that before a branch that was only told to stop.
+// firstError chooses the error that stops the caller: an effect in doubt, which
+// must not be lost sight of, before a failure, that before a branch that waits
+// for something else, and that before a branch that was only told to stop.
 func firstError(outcomes []Outcome, keepGoing bool) error {
+	for _, o := range outcomes {
+		if e := fault.As(o.Err); e != nil && e.InDoubt && errors.Is(o.Err, ErrSuspended) {
+			return o.Err
+		}
+	}
 	var suspended, cancelled error
 	for _, o := range outcomes {
 		switch {

@@ -53,7 +53,7 @@ func (b *Branch) InScope(thread *starlark.Thread, catches Catcher, fn func() (st
 }
 
 func (b *Branch) goesOn(catches Catcher, err error) bool {
-	return catches != nil && Catchable(err) && b.ctx.Err() == nil && catches(err)
+	return catches != nil && Catchable(err) && !b.Stopping() && catches(err)
 }
 
 // leave ends a scope. What is left of it is for the scope around it.
@@ -72,15 +72,17 @@ func (b *Branch) leave(s *scope) {
 func (b *Branch) unwind(s *scope, catches Catcher, thread *starlark.Thread, v starlark.Value, err error) (starlark.Value, error) {
 	for len(s.deferred) > 0 {
 		last := s.deferred[len(s.deferred)-1]
+		// Taken off first: one that was begun is never begun again by an outer
+		// scope. A resumed run comes to it by way of its journal.
+		s.deferred = s.deferred[:len(s.deferred)-1]
 		b.deferredAt = last.at
 		derr := last.call(thread)
 		b.deferredAt = ""
-		if derr != nil && !b.goesOn(catches, derr) {
-			return nil, derr
-		}
-		s.deferred = s.deferred[:len(s.deferred)-1]
 		if derr == nil {
 			continue
+		}
+		if !b.goesOn(catches, derr) {
+			return nil, derr
 		}
 		b.Tree.Host.Handled(derr)
 		if err == nil {

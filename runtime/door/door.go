@@ -224,6 +224,7 @@ func (d *Door) newRecord(s *site) (*journal.Effect, error) {
 func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
 	return &effect.Env{
 		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: rec.Begun,
+		Again:  s.rec != nil && s.rec.Status == journal.Erred,
 		Output: func(stream, line string) { d.output(s.place, stream, line) },
 		Ask: func(ctx context.Context, kind, text string, choices []string) (string, string, error) {
 			return d.ask(ctx, s, kind, text, choices)

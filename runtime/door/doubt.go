@@ -118,7 +118,7 @@ func (d *Door) ask(ctx context.Context, s *site, kind, text string, choices []st
 			return answer, reason, nil
 		}
 	}
-	e := &fault.Error{Kind: fault.Waiting, Msg: strings.TrimPrefix(text, s.call.Decl.Kind+" "), Cause: branch.ErrSuspended, Effect: s.call.Decl.Kind, Place: s.place}
+	e := &fault.Error{Kind: fault.Waiting, Msg: strings.TrimPrefix(text, s.call.Decl.Kind+" "), InDoubt: kind == "in_doubt", Cause: branch.ErrSuspended, Effect: s.call.Decl.Kind, Place: s.place}
 	id := d.Run.ID[:8]
 	if kind == "in_doubt" && s.place[0] == 'r' { // of a rollback
 		return "", "", e.WithHint("look at the world, then\nprovisioning runs answer %[1]s done|redo|skip --place %[2]s\nprovisioning rollback %[1]s", id, s.place)

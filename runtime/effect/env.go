@@ -25,6 +25,8 @@ type Env struct {
 	Ask func(ctx context.Context, kind, text string, choices []string) (answer, reason string, err error)
 	// Begun is when the effect was begun first; a resumed run goes on from there.
 	Begun time.Time
+	// Again says that the effect failed in an earlier execution of the run.
+	Again bool
 }
 
 // Run is what all effects of a run share.

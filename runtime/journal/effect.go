@@ -128,16 +128,20 @@ func (r *Run) SetUndo(e *Effect, status UndoStatus, why string) error {
 	return r.exec(`UPDATE effects SET undo_status=?, undo_error=? WHERE seq=?`, status, why, e.Seq)
 }
 
-// DropAfter drops every effect that was completed after done, so that a resumed
+// DropAfter drops every effect that came after a checkpoint, so that a resumed
 // run performs them again; and those of a rollback, which the next one performs
 // again. What people have answered about them is forgotten.
-func (r *Run) DropAfter(done int64) error {
+func (r *Run) DropAfter(checkpoint *Effect) error {
 	return r.j.now(func(tx *sql.Conn) error {
 		for _, change := range []struct {
 			stmt string
 			args []any
 		}{
-			{`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0)`, []any{Dropped, r.n, done}},
+			// The branches that the checkpoint is in, or beside, have not ended again.
+			{`UPDATE effects SET status=?, done=0, result=NULL WHERE run=? AND kind='parallel' AND done>? AND seq<?`,
+				[]any{Intended, r.n, checkpoint.Done, checkpoint.Seq}},
+			{`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0 AND (seq>? OR place LIKE 'r%'))`,
+				[]any{Dropped, r.n, checkpoint.Done, checkpoint.Seq}},
 			{`DELETE FROM questions WHERE run=?`, []any{r.n}},
 			{`UPDATE runs SET generation=generation+1 WHERE n=?`, []any{r.n}},
 		} {

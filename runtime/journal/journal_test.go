@@ -281,7 +281,7 @@ func TestDropAfter(t *testing.T) {
 		check(t, r.Record(e))
 	}
 	check(t, r.Intend(intent("0#3")))
-	check(t, r.DropAfter(1))
+	check(t, r.DropAfter(&journal.Effect{Seq: 1, Done: 1}))
 	effects, err := reopen(t, j, dir, "a").Effects()
 	check(t, err)
 	var places []string

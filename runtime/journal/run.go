@@ -277,6 +277,16 @@ func (r *Run) SetState(state State, why error) error {
 		state, failure, r.Updated.UnixNano(), ended, r.n)
 }
 
+// SetOptions records other options.
+func (r *Run) SetOptions(o Options) error {
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	r.Options = o
+	return r.exec(`UPDATE runs SET options = ? WHERE n = ?`, string(data), r.n)
+}
+
 // SetResult records what the entry function returned.
 func (r *Run) SetResult(result []byte) error {
 	r.Result = result

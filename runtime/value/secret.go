@@ -127,22 +127,13 @@ func NewSecrets(key []byte) *Secrets {
 
 // Add registers plain under name, and reports whether it was not known before.
 func (s *Secrets) Add(name, plain string) (secret *Secret, isNew bool) {
-	mac := hmac.New(sha256.New, s.key)
-	fmt.Fprintf(mac, "%d:%s%s", len(name), name, plain)
-	digits := new(big.Int).SetBytes(mac.Sum(nil)[:16]).String()
-	id := strings.Repeat("0", markDigits-len(digits)) + digits
-
+	id := s.id(name, plain)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h := s.byID[id]; h != nil {
 		return h.secret, false
 	}
-	h := &held{&Secret{Name: name, marker: MarkOpen + id + MarkClose}, plain}
-	s.byID[id] = h
-	if len(plain) >= minScan {
-		at := sort.Search(len(s.values), func(i int) bool { return len(s.values[i].plain) <= len(plain) })
-		s.values = append(s.values[:at], append([]*held{h}, s.values[at:]...)...)
-	}
+	h := s.keep(id, name, plain)
 	s.addTraces(name, plain)
 	if s.OnAdd != nil {
 		s.OnAdd(name, plain)
@@ -150,21 +141,57 @@ func (s *Secrets) Add(name, plain string) (secret *Secret, isNew bool) {
 	return h.secret, true
 }
 
+// id is what the marker of a secret has in it.
+func (s *Secrets) id(name, plain string) string {
+	mac := hmac.New(sha256.New, s.key)
+	fmt.Fprintf(mac, "%d:%s%s", len(name), name, plain)
+	digits := new(big.Int).SetBytes(mac.Sum(nil)[:16]).String()
+	return strings.Repeat("0", markDigits-len(digits)) + digits
+}
+
+func (s *Secrets) keep(id, name, plain string) *held {
+	h := &held{&Secret{Name: name, marker: MarkOpen + id + MarkClose}, plain}
+	s.byID[id] = h
+	if len(plain) >= minScan {
+		at := sort.Search(len(s.values), func(i int) bool { return len(s.values[i].plain) <= len(plain) })
+		s.values = append(s.values[:at], append([]*held{h}, s.values[at:]...)...)
+	}
+	return h
+}
+
 // addTraces notes the forms in which a value may appear in output: line by line,
 // as commands print it, and escaped, as error messages quote it.
 func (s *Secrets) addTraces(name, plain string) {
 	shown := "«secret " + name + "»"
 	quoted := strconv.Quote(plain)
+	s.addLines(name, plain)
 	forms := []string{quoted[1 : len(quoted)-1], escape(plain), encodeLayer(plain, LayerURL)}
-	if strings.Contains(plain, "\n") {
-		forms = append(forms, strings.Split(plain, "\n")...)
-	}
 	for _, form := range forms {
 		if form = strings.TrimSpace(form); len(form) >= minScan && form != plain {
 			s.traces = append(s.traces, pattern{form, shown})
 		}
 	}
 	sort.SliceStable(s.traces, func(i, j int) bool { return len(s.traces[i].text) > len(s.traces[j].text) })
+}
+
+// minLine is the shortest line of a secret that is a secret by itself.
+const minLine = 8
+
+// addLines makes the lines of a text secrets of their own, because that is how
+// commands print them. They need no place in the journal: they follow from the
+// whole.
+func (s *Secrets) addLines(name, plain string) {
+	if !strings.Contains(plain, "\n") {
+		return
+	}
+	for line := range strings.Lines(plain) {
+		if line = strings.TrimSpace(line); len(line) < minLine || strings.HasPrefix(line, "-----") {
+			continue // "-----BEGIN" says nothing
+		}
+		if id := s.id(name+" line", line); s.byID[id] == nil {
+			s.keep(id, name, line)
+		}
+	}
 }
 
 // Empty reports whether no secret is known.
