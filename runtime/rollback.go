@@ -16,12 +16,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
 
-// Kinds of effects that rollback knows by name.
-const (
-	onRollbackKind = "on_rollback"
-	checkpointKind = "checkpoint"
-)
-
 // Report is what a rollback did.
 type Report struct {
 	To     string   `json:"to,omitempty"` // name of the checkpoint
@@ -152,7 +146,7 @@ func (x *execution) toUndo(to string) ([]*journal.Effect, error) {
 func findCheckpoint(effects []*journal.Effect, name string) (*journal.Effect, error) {
 	var names []string
 	for _, e := range effects {
-		if e.Kind == checkpointKind && e.Status == journal.Done {
+		if e.Kind == effect.KindCheckpoint && e.Status == journal.Done {
 			if e.Description == name {
 				return e, nil
 			}
@@ -171,7 +165,7 @@ func findCheckpoint(effects []*journal.Effect, name string) (*journal.Effect, er
 func (r *Runtime) registered(in Interrupt, run *journal.Run, back []*journal.Effect) (func(string) func(*starlark.Thread) error, error) {
 	needed := false
 	for _, e := range back {
-		needed = needed || e.Kind == onRollbackKind
+		needed = needed || e.Kind == effect.KindOnRollback
 	}
 	if !needed {
 		return func(string) func(*starlark.Thread) error { return nil }, nil
@@ -254,7 +248,7 @@ var errNoUndo = errors.New("there is no way to take it back")
 
 // undoOf returns what takes e back; nil for nothing to do.
 func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
-	if e.Kind == onRollbackKind {
+	if e.Kind == effect.KindOnRollback {
 		return rb.callback(e)
 	}
 	f := rb.x.rt.function(e.Kind)

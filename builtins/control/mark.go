@@ -26,10 +26,6 @@ type checkpoint struct {
 	Name string `star:"name"`
 }
 
-// CheckpointKind is the kind of the effect that marks a checkpoint. Its
-// description is the name.
-const CheckpointKind = "checkpoint"
-
 var (
 	_ effect.Validator  = (*checkpoint)(nil)
 	_ effect.Predictor  = (*checkpoint)(nil)
@@ -137,11 +133,8 @@ def on_rollback(fn, *args, **kwargs):
       on_rollback(exec.run, ["userdel", "app"])
     """`, &onRollback{})
 
-// OnRollbackKind is the kind of the effect that marks a registration.
-const OnRollbackKind = "on_rollback"
-
 var onRollbackDecl = &effect.Decl{
-	Kind: OnRollbackKind, Mode: effect.Write, Quality: effect.Exact, Params: []string{"fn"}, Tuning: []bool{false},
+	Kind: effect.KindOnRollback, Mode: effect.Write, Quality: effect.Exact, Params: []string{"fn"}, Tuning: []bool{false},
 }
 
 type onRollback struct {

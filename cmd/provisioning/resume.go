@@ -102,15 +102,10 @@ sides. With --script, an edited script is tried against the journal.`,
 	}
 	cmd.Flags().StringVar(&with, "script", "", "script to use in place of the one that was run")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		ws, err := a.workspace("")
+		rt, in, done, err := a.unwatched()
 		if err != nil {
 			return err
 		}
-		rt, err := a.runtime(ws, nil)
-		if err != nil {
-			return err
-		}
-		in, done := a.interrupt()
 		defer done()
 		out, err := rt.Replay(in, args[0], with)
 		if err != nil {
@@ -197,6 +192,20 @@ func (a *app) watched(file string, do func(*runtime.Runtime, runtime.Interrupt) 
 	return do(rt, in)
 }
 
+// unwatched prepares an execution that acts on nothing, so that there is no
+// progress to show. done ends the listening for Ctrl-C.
+func (a *app) unwatched() (rt *runtime.Runtime, in runtime.Interrupt, done func(), err error) {
+	ws, err := a.workspace("")
+	if err != nil {
+		return nil, in, nil, err
+	}
+	if rt, err = a.runtime(ws, nil); err != nil {
+		return nil, in, nil, err
+	}
+	in, done = a.interrupt()
+	return rt, in, done, nil
+}
+
 // outcome shows how an execution ended. What a failed or interrupted run says
 // ends with the command that resumes it.
 func (a *app) outcome(out *runtime.Outcome, err error) error {
@@ -268,15 +277,10 @@ func (a *app) structuredOutcome(out *runtime.Outcome, err error) error {
 }
 
 func (a *app) rollbackPlan(id, to string) error {
-	ws, err := a.workspace("")
+	rt, in, done, err := a.unwatched()
 	if err != nil {
 		return err
 	}
-	rt, err := a.runtime(ws, nil)
-	if err != nil {
-		return err
-	}
-	in, done := a.interrupt()
 	defer done()
 	report, err := rt.RollbackPlan(in, id, to)
 	if err != nil {

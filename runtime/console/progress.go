@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/provisioning-systems/provisioning/runtime/duration"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 )
 
@@ -133,7 +134,7 @@ func (p *Progress) effect(e event.Event) {
 		}
 	case e.Status == "waiting":
 		p.c.Note("%s %s %s", p.c.paint(yellow, "waits "), e.Kind, e.Text)
-	case e.Write && e.Kind != "on_rollback" || p.c.Verbose: // a registration is no news
+	case e.Write && e.Kind != effect.KindOnRollback || p.c.Verbose: // a registration is no news
 		p.c.Note("%s %s %s %s", p.c.paint(green, "done  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
 	}
 }

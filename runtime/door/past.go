@@ -56,7 +56,7 @@ func (p *Past) Open(place string) bool {
 // InDoubt reports whether the effect at place was begun, has no result, and only
 // the world or a person can tell whether it happened.
 func (p *Past) InDoubt(place string) bool {
-	return p.Open(place) && p.byPlace[place].Kind != forkKind && p.byPlace[place].Kind != "approval"
+	return p.Open(place) && p.byPlace[place].Kind != forkKind && p.byPlace[place].Kind != effect.KindApproval
 }
 
 // TakenBack reports whether a rollback has taken back some of the effects, or

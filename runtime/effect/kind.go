@@ -1,0 +1,9 @@
+package effect
+
+// Kinds that the runtime itself knows by name: rollback and resume treat them in
+// their own way. All others are known only to the module that declares them.
+const (
+	KindCheckpoint = "checkpoint"  // its description is the name of the checkpoint
+	KindOnRollback = "on_rollback" // rollback calls what was registered for its place
+	KindApproval   = "approval"    // waits for a person, and is never in doubt
+)
