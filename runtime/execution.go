@@ -4,26 +4,21 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
-	"github.com/provisioning-systems/provisioning/internal/spell"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/interpreter"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
-	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/plan"
-	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
-	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -37,8 +32,7 @@ type execution struct {
 	box    *seal.Box
 	shared *effect.Run
 	door   *door.Door
-	tree   *branch.Tree
-	loader *script.Loader
+	star   *interpreter.Interpreter
 	budget *sandbox.Budget
 
 	sources func() []journal.Source // modules that were read before there was a run
@@ -90,11 +84,11 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	if req.check {
 		x.door.Plan = plan.New()
 	}
-	x.tree = &branch.Tree{
-		Budget: x.budget, Host: x.door, Events: r.cfg.Events, RunID: req.id, Check: req.check, Replay: req.replay, NewThread: x.newThread,
-	}
-	x.loader = r.newLoader(x, req)
-	x.tree.Explain = x.loader.Explain
+	x.star = interpreter.New(interpreter.Config{
+		Run: x.shared, Host: x.door, Modules: r.cfg.Modules, Globals: r.cfg.Globals, Events: r.cfg.Events,
+		Budget: x.budget, Stop: x.stop, Held: x.flush,
+		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir,
+	})
 	x.end = sync.OnceFunc(func() {
 		x.deafen()
 		x.shared.Live.CloseAll()
@@ -133,55 +127,6 @@ func (x *execution) listen(in Interrupt, l sandbox.Limits) context.Context {
 	return cut
 }
 
-func (r *Runtime) newLoader(x *execution, req request) *script.Loader {
-	predeclared := starlark.StringDict{}
-	if req.check {
-		for name, v := range rewrite.Predeclared() {
-			predeclared[name] = v
-		}
-	}
-	for name, v := range r.cfg.Globals {
-		predeclared[name] = v
-	}
-	for _, m := range r.cfg.Modules {
-		m.Bind(x.shared, predeclared)
-	}
-	return &script.Loader{
-		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Predeclared: predeclared,
-		Check: req.check, Sources: req.sources, CacheDir: r.cfg.CacheDir,
-		NewThread: func(name string) (*starlark.Thread, func()) {
-			thread, b, done := x.pureThread(name)
-			return thread, func() {
-				done()
-				x.flush(b.Pure.Lines())
-			}
-		},
-	}
-}
-
-// newThread makes a thread for b.
-func (x *execution) newThread(b *branch.Branch) *starlark.Thread {
-	thread := &starlark.Thread{Name: b.Path, Load: x.loader.Load}
-	thread.Print = func(thread *starlark.Thread, msg string) {
-		if err := x.door.Log(branch.Of(thread), "print", msg); err != nil {
-			thread.Cancel(err.Error()) // a limit: now, before the next line
-		}
-	}
-	module.SetHost(thread, x.door)
-	x.budget.Watch(thread)
-	return thread
-}
-
-// pureThread makes a thread that refuses effects.
-func (x *execution) pureThread(name string) (*starlark.Thread, *branch.Branch, func()) {
-	b := branch.NewRoot(x.stop, "load "+name, x.tree)
-	b.Pure = &branch.Pure{}
-	thread := x.newThread(b)
-	thread.Name = name
-	detach := b.Attach(thread)
-	return thread, b, func() { detach() }
-}
-
 // flush prints what the top level of a loaded module has printed: at once, or
 // when there is a run. An execution that repeats another one does not print it
 // again.
@@ -193,115 +138,6 @@ func (x *execution) flush(lines []branch.Line) {
 	default:
 		_ = x.door.Print("0", lines) // a limit stops the run
 	}
-}
-
-// enter evaluates the top level of the main module and calls its entry function.
-// globals are those of an evaluation that has been made already; nil for none.
-func (x *execution) enter(name string, prog *starlark.Program, globals starlark.StringDict, in Inputs) (starlark.Value, error) {
-	root := branch.NewRoot(x.stop, "0", x.tree)
-	thread := x.newThread(root)
-	detach := root.Attach(thread)
-	defer detach()
-	script.SetModule(thread, name)
-	return root.InScope(thread, nil, func() (starlark.Value, error) {
-		if globals == nil {
-			var err error
-			if globals, err = prog.Init(thread, x.loader.Predeclared); err != nil {
-				return nil, err
-			}
-			globals.Freeze()
-		}
-		fn, kwargs, err := in.bind(globals)
-		if err != nil || fn == nil {
-			return starlark.None, err
-		}
-		v, err := starlark.Call(thread, fn, nil, kwargs)
-		if serr := x.budget.Settle(thread); err == nil && serr != nil {
-			return nil, serr
-		}
-		return v, err
-	})
-}
-
-// Inputs are the arguments of a run as they were given.
-type Inputs struct {
-	Entry string
-	File  map[string]starlark.Value // of the parameter file
-	Flags map[string][]string
-}
-
-// bind finds the entry function and its arguments; fn is nil for a script that
-// has none.
-func (in Inputs) bind(globals starlark.StringDict) (fn *starlark.Function, kwargs []starlark.Tuple, err error) {
-	name := in.Entry
-	if name == "" {
-		name = "main"
-	}
-	fn, _ = globals[name].(*starlark.Function)
-	if fn == nil {
-		if in.Entry != "" {
-			return nil, nil, noEntry(in.Entry, globals)
-		}
-		if len(in.File)+len(in.Flags) > 0 {
-			return nil, nil, fault.New(fault.Usage, "the script has no function main that could take parameters")
-		}
-		return nil, nil, nil
-	}
-	args, err := script.Arguments(fn, in.File, in.Flags)
-	if err != nil {
-		return nil, nil, err
-	}
-	return fn, args.Items(), nil
-}
-
-func noEntry(entry string, globals starlark.StringDict) error {
-	var names []string
-	for _, name := range globals.Keys() {
-		if _, ok := globals[name].(*starlark.Function); ok && !strings.HasPrefix(name, "_") {
-			names = append(names, name)
-		}
-	}
-	e := fault.New(fault.Usage, "the script has no function %q", entry)
-	if near := spell.Nearest(entry, names); near != "" {
-		e.Msg += fmt.Sprintf(" (did you mean %q?)", near)
-	}
-	return e.WithHint("it has %s", strings.Join(names, ", "))
-}
-
-// encode and decode give the inputs their place in the journal.
-func (in Inputs) encode() ([]byte, error) {
-	file := starlark.NewDict(len(in.File))
-	for k, v := range in.File {
-		_ = file.SetKey(starlark.String(k), v) // a string key of a fresh dict
-	}
-	flags := value.Of(in.Flags)
-	if in.Flags == nil {
-		flags = starlark.NewDict(0)
-	}
-	return new(codec.Codec).Encode(starlark.Tuple{file, flags})
-}
-
-func decodeInputs(entry string, data []byte) (Inputs, error) {
-	in := Inputs{Entry: entry, File: map[string]starlark.Value{}, Flags: map[string][]string{}}
-	v, err := new(codec.Codec).Decode(data)
-	if err != nil {
-		return in, err
-	}
-	both, ok := v.(starlark.Tuple)
-	if !ok || both.Len() != 2 {
-		return in, codec.ErrCorrupt
-	}
-	for _, kv := range both[0].(*starlark.Dict).Items() {
-		in.File[string(kv[0].(starlark.String))] = kv[1]
-	}
-	for _, kv := range both[1].(*starlark.Dict).Items() {
-		name := string(kv[0].(starlark.String))
-		list := kv[1].(*starlark.List)
-		for i := range list.Len() {
-			in.Flags[name] = append(in.Flags[name], string(list.Index(i).(starlark.String)))
-		}
-	}
-	return in, nil
 }
 
 // record attaches the execution to its run in the journal, which it takes for
@@ -379,13 +215,13 @@ func (x *execution) explain(err error) error {
 	}
 	if cause := context.Cause(x.stop); cause != nil && !errors.Is(err, branch.ErrSuspended) {
 		// Whatever the stop made of it: the limit, or the interruption, is why.
-		if e := fault.As(x.loader.Explain(err)); e != nil && (e.Kind == fault.Script || e.Kind == fault.Cancelled) {
+		if e := fault.As(x.star.Loader.Explain(err)); e != nil && (e.Kind == fault.Script || e.Kind == fault.Cancelled) {
 			copied := *fault.As(cause)
 			copied.Stack = e.Stack
 			return &copied
 		}
 	}
-	e := fault.As(x.loader.Explain(err))
+	e := fault.As(x.star.Loader.Explain(err))
 	if e == nil {
 		return err
 	}

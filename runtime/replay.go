@@ -65,5 +65,5 @@ func undecided(err error) bool {
 
 // stopPlan notes why the plan of the main line ends early.
 func (x *execution) stopPlan(err error) {
-	x.door.Ended(branch.NewRoot(x.stop, "0", x.tree), x.explain(err))
+	x.door.Ended(branch.NewRoot(x.stop, "0", x.star.Tree), x.explain(err))
 }

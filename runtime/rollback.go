@@ -302,12 +302,7 @@ func (rb *rollback) callback(e *journal.Effect) (func() error, error) {
 		return nil, fault.New(fault.Mismatch, "the replay of the run did not register the function for %s", e.Place)
 	}
 	return func() error {
-		b := branch.NewRoot(rb.x.stop, "r"+strings.Replace(e.Place, "#", ":", 1), rb.x.tree)
-		thread := rb.x.newThread(b)
-		detach := b.Attach(thread)
-		defer detach()
-		_, err := b.InScope(thread, nil, func() (starlark.Value, error) { return starlark.None, fn(thread) })
-		return err
+		return rb.x.star.Call("r"+strings.Replace(e.Place, "#", ":", 1), fn)
 	}, nil
 }
 

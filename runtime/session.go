@@ -13,6 +13,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/interpreter"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -90,11 +91,11 @@ func (r *Runtime) Session(opts SessionOptions) (*Session, error) {
 // newSession makes the parts of a session that a replay has too.
 func newSession(x *execution, opts SessionOptions) *Session {
 	// A copy: modules see the names of scripts, not those of the session.
-	s := &Session{x: x, opts: opts, names: &script.Names{Env: maps.Clone(x.loader.Predeclared)}}
+	s := &Session{x: x, opts: opts, names: &script.Names{Env: maps.Clone(x.star.Loader.Predeclared)}}
 	maps.Copy(s.names.Env, opts.Globals)
 	s.base = maps.Clone(s.names.Env)
-	x.tree.Freeze = s.names.Freeze
-	s.branch = branch.NewRoot(x.stop, "0", x.tree)
+	x.star.Tree.Freeze = s.names.Freeze
+	s.branch = branch.NewRoot(x.stop, "0", x.star.Tree)
 	s.branch.Open()
 	return s
 }
@@ -114,7 +115,7 @@ func (s *Session) Redact(text string) string { return s.x.shared.Secrets.Redact(
 func (s *Session) Run(in Interrupt, src string) (*Input, error) {
 	s.begin(in)
 	defer s.rest()
-	chunk, err := s.x.loader.Chunk(s.next(), []byte(src), s.names, false)
+	chunk, err := s.x.star.Loader.Chunk(s.next(), []byte(src), s.names, false)
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +127,11 @@ func (s *Session) Run(in Interrupt, src string) (*Input, error) {
 func (s *Session) RunFile(in Interrupt, file string) (*Input, error) {
 	s.begin(in)
 	defer s.rest()
-	name, err := s.x.loader.Name(file)
+	name, err := s.x.star.Loader.Name(file)
 	if err != nil {
 		return nil, err
 	}
-	chunk, err := s.x.loader.ReadChunk(name, s.names, false)
+	chunk, err := s.x.star.Loader.ReadChunk(name, s.names, false)
 	if err != nil {
 		return nil, s.x.explain(err)
 	}
@@ -142,7 +143,7 @@ func (s *Session) RunFile(in Interrupt, file string) (*Input, error) {
 func (s *Session) Load(in Interrupt, module string) (*Input, error) {
 	if !strings.HasPrefix(module, "@std//") && !strings.HasPrefix(module, "//") {
 		var err error
-		if module, err = s.x.loader.Name(module); err != nil {
+		if module, err = s.x.star.Loader.Name(module); err != nil {
 			return nil, err
 		}
 	}
@@ -160,11 +161,11 @@ func (s *Session) Load(in Interrupt, module string) (*Input, error) {
 func (s *Session) public(in Interrupt, module string) ([]string, error) {
 	s.begin(in)
 	defer s.rest()
-	thread := s.x.newThread(s.branch)
+	thread := s.x.star.NewThread(s.branch)
 	detach := s.branch.Attach(thread)
 	defer detach()
 	script.SetModule(thread, "//"+sessionScript)
-	globals, err := s.x.loader.Load(thread, module)
+	globals, err := s.x.star.Loader.Load(thread, module)
 	if err != nil {
 		return nil, s.explain(err)
 	}
@@ -182,9 +183,10 @@ var never = Interrupt{Stop: context.Background(), Cut: context.Background()}
 // before may have ended.
 func (s *Session) begin(in Interrupt) {
 	s.x.door.Cut = s.x.listen(in, s.limits)
-	s.x.door.Budget, s.x.tree.Budget = s.x.budget, s.x.budget
+	s.x.door.Budget, s.x.star.Tree.Budget = s.x.budget, s.x.budget
+	s.x.star.Stop = s.x.stop
 	s.branch = s.branch.Renew(s.x.stop)
-	s.x.loader.Forget()
+	s.x.star.Loader.Forget()
 	if s.opts.Check {
 		s.x.door.Plan = plan.New()
 	}
@@ -214,7 +216,7 @@ func (s *Session) execute(chunk *script.Chunk, src, module string, enter bool) (
 // evaluate evaluates a chunk in the main line of the session; enter says to call
 // its main, too. It returns its value and what it has bound.
 func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (starlark.Value, []string, error) {
-	thread := s.x.newThread(s.branch)
+	thread := s.x.star.NewThread(s.branch)
 	detach := s.branch.Attach(thread)
 	defer detach()
 	script.SetModule(thread, module)
@@ -241,7 +243,7 @@ func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (star
 // main calls the main of a script, which finds its globals frozen as in a run.
 func (s *Session) main(thread *starlark.Thread, globals starlark.StringDict) (starlark.Value, error) {
 	globals.Freeze()
-	fn, kwargs, err := Inputs{}.bind(globals)
+	fn, kwargs, err := interpreter.Inputs{}.Bind(globals)
 	if err != nil || fn == nil {
 		return starlark.None, err
 	}
@@ -274,7 +276,7 @@ func (s *Session) explain(err error) error {
 func (s *Session) Close(in Interrupt) error {
 	s.begin(in)
 	defer s.x.end()
-	thread := s.x.newThread(s.branch)
+	thread := s.x.star.NewThread(s.branch)
 	detach := s.branch.Attach(thread)
 	defer detach()
 	script.SetModule(thread, "//"+sessionScript)

@@ -26,7 +26,7 @@ func (s *Session) Plan(in Interrupt, src string) (*Outcome, error) {
 	x.shared.Secrets, x.door.Codec.Secrets = s.x.shared.Secrets, s.x.shared.Secrets
 	p := newSession(x, SessionOptions{Globals: s.opts.Globals})
 	s.copyInto(p)
-	chunk, err := x.loader.Chunk("plan", []byte(src), p.names, false)
+	chunk, err := x.star.Loader.Chunk("plan", []byte(src), p.names, false)
 	if err != nil {
 		return nil, err
 	}
@@ -66,15 +66,15 @@ func (s *Session) define(name, src string) {
 	var chunk *script.Chunk
 	var err error
 	if isFile {
-		chunk, err = s.x.loader.ReadChunk(module, s.names, true)
+		chunk, err = s.x.star.Loader.ReadChunk(module, s.names, true)
 	} else {
 		module = "//" + sessionScript
-		chunk, err = s.x.loader.Chunk(name, []byte(src), s.names, true)
+		chunk, err = s.x.star.Loader.Chunk(name, []byte(src), s.names, true)
 	}
 	if err != nil {
 		return
 	}
-	thread, _, done := s.x.pureThread(sessionScript)
+	thread, _, done := s.x.star.PureThread(sessionScript)
 	defer done()
 	script.SetModule(thread, module)
 	_, _, _ = s.names.Run(thread, chunk) // see above

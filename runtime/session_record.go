@@ -6,6 +6,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/interpreter"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
 
@@ -34,7 +35,7 @@ func newSessionRecord(x *execution, opts SessionOptions) *sessionRecord {
 	r := &sessionRecord{x: x, opts: opts}
 	x.door.Record = r
 	x.door.Codec.Blobs, x.door.Codec.Limit = sessionBlobs{x.rt}, maxInline
-	x.loader.OnSource = r.source
+	x.star.Loader.OnSource = r.source
 	x.shared.Secrets.OnAdd = func(name, plain string) {
 		r.secret(journal.Secret{Name: name, Sealed: x.box.Seal([]byte(plain))})
 	}
@@ -81,7 +82,7 @@ func (r *sessionRecord) begun() (*journal.Run, error) {
 
 func (r *sessionRecord) create() (*journal.Run, error) {
 	x := r.x
-	run, err := x.add(sessionScript, Inputs{}, journal.Options{
+	run, err := x.add(sessionScript, interpreter.Inputs{}, journal.Options{
 		Infra: r.opts.Infra, AllowPaths: r.opts.AllowPaths, Limits: r.opts.Limits, Session: true,
 	})
 	if err != nil {

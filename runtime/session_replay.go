@@ -11,7 +11,7 @@ import (
 func (x *execution) replaySession() error {
 	s := newSession(x, SessionOptions{})
 	for {
-		src, ok := x.loader.Sources[s.next()]
+		src, ok := x.star.Loader.Sources[s.next()]
 		if !ok {
 			return nil
 		}
@@ -27,13 +27,13 @@ func (x *execution) replaySession() error {
 
 func (s *Session) replayInput(src string) (*Input, error) {
 	if name, ok := strings.CutPrefix(src, fromFile); ok {
-		chunk, err := s.x.loader.ReadChunk(name, s.names, false)
+		chunk, err := s.x.star.Loader.ReadChunk(name, s.names, false)
 		if err != nil {
 			return nil, err
 		}
 		return s.execute(chunk, src, name, true)
 	}
-	chunk, err := s.x.loader.Chunk(s.next(), []byte(src), s.names, false)
+	chunk, err := s.x.star.Loader.Chunk(s.next(), []byte(src), s.names, false)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/interpreter"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
@@ -20,20 +21,19 @@ import (
 // Start executes a script as a new run. Mistakes in the script's text or in the
 // arguments are found before there is a run.
 func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
-	x, name, prog, globals, err := r.ready(in, s, false)
+	x, name, err := r.ready(in, s, false)
 	if x != nil {
 		defer x.end()
 	}
 	if err != nil {
 		return nil, err
 	}
-	inputs := Inputs{s.Entry, s.Params, s.Flags}
-	run, err := r.create(x, name, inputs, s)
+	run, err := r.create(x, name, s)
 	if err != nil {
 		return nil, err
 	}
 	x.rt.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(name)})
-	v, err := x.enter(name, prog, globals, inputs)
+	v, err := x.star.Run()
 	out, err := x.conclude(v, err)
 	if out.State == journal.Failed && s.RollbackOnFailure {
 		return x.rollBackAfter(out, err)
@@ -43,14 +43,17 @@ func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
 
 // Check plans a script: it makes the reads and none of the writes.
 func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
-	x, name, prog, globals, err := r.ready(in, s, true)
+	x, _, err := r.ready(in, s, true)
 	if x != nil {
 		defer x.end()
 	}
 	if err != nil {
 		return nil, err
 	}
-	v, err := x.enter(name, prog, globals, Inputs{s.Entry, s.Params, s.Flags})
+	if err := x.door.Print("0", x.printed); err != nil {
+		return nil, err
+	}
+	v, err := x.star.Run()
 	if undecided(err) {
 		x.stopPlan(err)
 		v, err = starlark.None, nil
@@ -60,17 +63,22 @@ func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
 	return out, err
 }
 
-// ready compiles the script, evaluates its top level as far as that is pure, and
-// checks the arguments. globals is nil for a script whose top level acts.
-func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name string, prog *starlark.Program, globals starlark.StringDict, err error) {
+// inputs are the arguments for the entry function.
+func (s Start) inputs() interpreter.Inputs {
+	return interpreter.Inputs{Entry: s.Entry, File: s.Params, Flags: s.Flags}
+}
+
+// ready finds what is wrong with the script or the arguments before there is a
+// run. It returns the name of the main module.
+func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name string, err error) {
 	x, err = r.prepare(in, request{
 		id: uuid.NewString(), infra: s.Infra, allowPaths: s.AllowPaths, limits: s.Limits, check: check, box: seal.NewBox(),
 	})
 	if err != nil {
-		return nil, "", nil, nil, err
+		return nil, "", err
 	}
 	var sources []journal.Source
-	x.loader.OnSource = func(name string, content []byte) error {
+	x.star.Loader.OnSource = func(name string, content []byte) error {
 		if x.run != nil {
 			return x.run.AddSource(name, content)
 		}
@@ -78,54 +86,17 @@ func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name s
 		return nil
 	}
 	x.sources = func() []journal.Source { return sources }
-	if name, err = x.loader.Name(s.Script); err != nil {
-		return x, "", nil, nil, err
+	if name, err = x.star.Loader.Name(s.Script); err != nil {
+		return x, "", err
 	}
-	if prog, err = x.loader.Main(name); err != nil {
-		return x, name, nil, nil, x.explain(err)
-	}
-	globals, err = x.pureGlobals(name, prog)
-	if err != nil {
-		return x, name, prog, nil, x.explain(err)
-	}
-	if globals == nil { // the top level acts: find mistakes in the arguments before it does
-		return x, name, prog, nil, checkSignature(s)
-	}
-	_, _, err = Inputs{s.Entry, s.Params, s.Flags}.bind(globals)
-	return x, name, prog, globals, err
-}
-
-// checkSignature finds missing and unknown arguments by the script's text alone.
-func checkSignature(s Start) error {
-	sig, err := script.ReadSignature(s.Script, s.Entry)
-	if err != nil {
-		return err
-	}
-	return sig.Check(s.Params, s.Flags)
-}
-
-// pureGlobals evaluates the top level of the main module while effects are
-// refused. It returns nil for one that has effects. What it prints is held back
-// until it is known to be the evaluation that counts.
-func (x *execution) pureGlobals(name string, prog *starlark.Program) (starlark.StringDict, error) {
-	thread, b, done := x.pureThread(script.FileName(name))
-	defer done()
-	script.SetModule(thread, name)
-	globals, err := prog.Init(thread, x.loader.Predeclared)
-	if b.Pure.Refused.Load() {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	globals.Freeze()
-	x.printed = append(x.printed, b.Pure.Lines()...)
-	return globals, nil
+	lines, err := x.star.Ready(name, s.inputs())
+	x.printed = append(x.printed, lines...)
+	return x, name, x.explain(err)
 }
 
 // create adds the run to the journal and takes it for this process.
-func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*journal.Run, error) {
-	run, err := x.add(name, inputs, journal.Options{
+func (r *Runtime) create(x *execution, name string, s Start) (*journal.Run, error) {
+	run, err := x.add(name, s.inputs(), journal.Options{
 		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits,
 	}, x.sources()...)
 	if err != nil {
@@ -141,12 +112,12 @@ func (r *Runtime) create(x *execution, name string, inputs Inputs, s Start) (*jo
 }
 
 // add adds the run to the journal.
-func (x *execution) add(name string, inputs Inputs, options journal.Options, sources ...journal.Source) (*journal.Run, error) {
+func (x *execution) add(name string, inputs interpreter.Inputs, options journal.Options, sources ...journal.Source) (*journal.Run, error) {
 	j, err := x.rt.Journal()
 	if err != nil {
 		return nil, err
 	}
-	params, err := inputs.encode()
+	params, err := inputs.Encode()
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, err, "cannot record the parameters")
 	}
@@ -230,7 +201,7 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return nil, err
 	}
 	r.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(run.Script), Status: "resumed", Done: int64(x.door.Past.Len())})
-	for _, name := range r.changed(x.loader, x.loader.Sources) {
+	for _, name := range r.changed(x.star.Loader) {
 		r.cfg.Events.Emit(event.Event{Type: event.Logged, Time: time.Now(), Run: run.ID, Place: "0", Level: "warn",
 			Text: script.FileName(name) + " has changed since; the run goes on with the script that it was started with"})
 	}
@@ -244,9 +215,9 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 }
 
 // changed returns the modules whose text on the disk is another one by now.
-func (r *Runtime) changed(l *script.Loader, sources map[string][]byte) []string {
+func (r *Runtime) changed(l *script.Loader) []string {
 	var names []string
-	for name, src := range sources {
+	for name, src := range l.Sources {
 		if now, err := l.OnDisk(name); err == nil && !bytes.Equal(now, src) {
 			names = append(names, name)
 		}
@@ -284,8 +255,8 @@ func (x *execution) answer(a Answer) error {
 
 // reopen prepares an execution of a run that is in the journal. sources replace
 // those that the journal keeps, unless nil.
-func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources map[string][]byte) (*execution, Inputs, error) {
-	inputs, err := decodeInputs(run.Entry, run.Params)
+func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources map[string][]byte) (*execution, interpreter.Inputs, error) {
+	inputs, err := interpreter.DecodeInputs(run.Entry, run.Params)
 	if err != nil {
 		return nil, inputs, fault.Wrap(fault.Failed, err, "cannot read the parameters of run %s", run.ID)
 	}
@@ -361,22 +332,17 @@ func openSecrets(run *journal.Run, box *seal.Box, into *value.Secrets) error {
 	return nil
 }
 
-// execute compiles and enters the main module.
-func (x *execution) execute(name string, inputs Inputs) (starlark.Value, error) {
+// execute executes the script of a run that is in the journal. It takes the same
+// two steps as the first execution, so that branches which a pure top level made
+// have the numbers that they had.
+func (x *execution) execute(name string, inputs interpreter.Inputs) (starlark.Value, error) {
 	if name == sessionScript && x.run.Options.Session {
 		return starlark.None, x.replaySession()
 	}
-	prog, err := x.loader.Main(name)
-	if err != nil {
+	if _, err := x.star.Ready(name, inputs); err != nil {
 		return nil, err
 	}
-	// The same two steps as in the first execution, so that branches which a pure
-	// top level made have the numbers that they had.
-	globals, err := x.pureGlobals(name, prog)
-	if err != nil {
-		return nil, err
-	}
-	return x.enter(name, prog, globals, inputs)
+	return x.star.Run()
 }
 
 // Replay executes a run from its journal alone, acting on nothing. file, unless

@@ -95,7 +95,7 @@ func (d *Door) Check() bool { return d.Plan != nil }
 // site is one effect at its place in the script.
 type site struct {
 	branch *branch.Branch
-	thread *starlark.Thread
+	caller Caller
 	call   *effect.Call
 	place  string
 	pos    string
@@ -107,7 +107,12 @@ type site struct {
 
 // Effect performs a call, or answers it from the journal, or plans it.
 func (d *Door) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Value, error) {
-	b := branch.Of(thread)
+	return d.EffectOf(onThread{thread}, call)
+}
+
+// EffectOf is Effect for a caller that may be in another process.
+func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error) {
+	b := caller.Branch()
 	if b.Pure != nil {
 		b.Pure.Refused.Store(true)
 		return nil, fault.New(fault.Script, "%s cannot be used at the top level of a loaded module", call.Decl.Kind).
@@ -121,7 +126,7 @@ func (d *Door) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Valu
 			return nil, named(err, call, "")
 		}
 	}
-	s := &site{branch: b, thread: thread, call: call, place: b.NextPlace()}
+	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace()}
 	if d.Plan != nil {
 		return d.plan(s)
 	}
@@ -164,7 +169,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	if err := d.revivals.all(); err != nil {
 		return nil, err
 	}
-	s.pos = branch.Position(s.thread)
+	s.pos = s.caller.Position()
 	rec, err := d.newRecord(s)
 	if err != nil {
 		return nil, err

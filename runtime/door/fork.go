@@ -22,7 +22,12 @@ var noArgs = []byte{'m', 0} // codec: an empty dict
 // went on after some of them had failed: which of the others came how far was a
 // matter of timing, and a resumed run has to find it the same.
 func (d *Door) Fork(thread *starlark.Thread, fn string, n int) (branch.Fork, error) {
-	b := branch.Of(thread)
+	return d.ForkOf(onThread{thread}, fn, n)
+}
+
+// ForkOf is Fork for a caller that may be in another process.
+func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
+	b := caller.Branch()
 	if b.Pure != nil {
 		return branch.Fork{}, nil
 	}
@@ -32,7 +37,7 @@ func (d *Door) Fork(thread *starlark.Thread, fn string, n int) (branch.Fork, err
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", forkKind, fn, n))
 	rec := &journal.Effect{
-		Place: f.Place, Kind: forkKind, Key: sum[:16], Pos: branch.Position(thread),
+		Place: f.Place, Kind: forkKind, Key: sum[:16], Pos: caller.Position(),
 		Description: fmt.Sprintf("%s for %d items", fn, n), Args: noArgs, Begun: d.Now(),
 	}
 	if d.Past.Has(f.Place) {

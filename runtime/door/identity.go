@@ -3,12 +3,10 @@ package door
 import (
 	"crypto/sha256"
 	"reflect"
-	"strings"
 
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
-	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
@@ -59,11 +57,8 @@ func (d *Door) identify(s *site) error {
 		}
 	}
 	s.args = buf // see Door.stored
-	for depth := 1; depth < s.thread.CallStackDepth(); depth++ {
-		name := s.thread.DebugFrame(depth).Callable().Name()
-		if !strings.HasPrefix(name, "·") {
-			identifying = append(append(identifying, 0), name...)
-		}
+	for name := range s.caller.Functions() {
+		identifying = append(append(identifying, 0), name...)
 	}
 	sum := sha256.Sum256(identifying)
 	s.key = sum[:16]
@@ -232,7 +227,7 @@ func (d *Door) expandValue(v starlark.Value) (starlark.Value, error) {
 func (d *Door) mismatch(s *site, rec *journal.Effect) error {
 	e := fault.New(fault.Mismatch, "the script does not follow its journal at %s", s.place)
 	recorded := rec.Kind + " " + rec.Description + "   " + rec.Pos
-	now := s.call.Decl.Kind + " " + d.Run.Secrets.Redact(s.call.Describe()) + "   " + branch.Position(s.thread)
+	now := s.call.Decl.Kind + " " + d.Run.Secrets.Redact(s.call.Describe()) + "   " + s.caller.Position()
 	why := "the journal was written by another version of the script"
 	if rec.Kind == s.call.Decl.Kind {
 		if err := d.Record.Details(rec); err == nil && string(rec.Args) == string(s.args) {

@@ -16,7 +16,7 @@ import (
 // plan is what check mode does instead of acting: reads are made, writes are
 // noted, and what only the run can know is unknown.
 func (d *Door) plan(s *site) (starlark.Value, error) {
-	s.pos = branch.Position(s.thread)
+	s.pos = s.caller.Position()
 	if s.branch.Context().Err() != nil {
 		return nil, context.Cause(s.branch.Context())
 	}
@@ -148,3 +148,7 @@ func (d *Door) Ended(b *branch.Branch, err error) {
 	}
 	d.Plan.Stop(b.Path, why)
 }
+
+// Decide takes the place of an unknown in a condition. A plan that follows one
+// arm only ends there.
+func (d *Door) Decide(_ *starlark.Thread, u *value.Undecided) (bool, error) { return false, u }

@@ -30,6 +30,21 @@ func ReadSignature(file, entry string) (Signature, error) {
 		}
 		return sig, fault.New(kind, "cannot read the script %q: %v", file, reason(err))
 	}
+	return readSignature(file, src, entry)
+}
+
+// Signature reads the signature of the function entry of a module, as
+// [ReadSignature] does.
+func (l *Loader) Signature(name, entry string) (Signature, error) {
+	src, err := l.read(name)
+	if err != nil {
+		return Signature{}, err
+	}
+	return readSignature(FileName(name), src, entry)
+}
+
+func readSignature(file string, src []byte, entry string) (Signature, error) {
+	var sig Signature
 	f, err := Options(true).Parse(file, src, 0)
 	if err != nil {
 		l := &Loader{texts: map[string][]byte{file: src}}

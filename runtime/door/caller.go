@@ -1,0 +1,37 @@
+package door
+
+import (
+	"iter"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+)
+
+// Caller is who asks for an effect: a place in a script that is being executed,
+// in this process or in another one.
+type Caller interface {
+	Branch() *branch.Branch
+	Position() string            // "file:line:col", see [branch.Position]
+	Functions() iter.Seq[string] // the functions of the script that led to it, innermost first
+}
+
+// onThread is a caller in this process.
+type onThread struct{ thread *starlark.Thread }
+
+var _ Caller = onThread{}
+
+func (c onThread) Branch() *branch.Branch { return branch.Of(c.thread) }
+func (c onThread) Position() string       { return branch.Position(c.thread) }
+
+func (c onThread) Functions() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for depth := 1; depth < c.thread.CallStackDepth(); depth++ {
+			name := c.thread.DebugFrame(depth).Callable().Name()
+			if !strings.HasPrefix(name, "·") && !yield(name) {
+				return
+			}
+		}
+	}
+}
