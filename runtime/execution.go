@@ -51,7 +51,9 @@ type request struct {
 	infra      string
 	allowPaths []string
 	limits     map[string]string
-	check      bool
+	trace      *plan.Trace // not nil: check mode
+	reads      *door.Reads // shared by the arms of a plan
+	quiet      bool        // it repeats what was shown before
 	replay     bool
 	box        *seal.Box
 	sources    map[string][]byte // nil: from the disk
@@ -59,6 +61,10 @@ type request struct {
 
 // prepare puts the parts of an execution together.
 func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
+	events := r.cfg.Events
+	if req.quiet {
+		events = event.Discard
+	}
 	l, err := limits(req.limits)
 	if err != nil {
 		return nil, err
@@ -70,22 +76,19 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	x := &execution{rt: r, in: in, box: req.box}
 	cut := x.listen(in, l)
 	x.shared = &effect.Run{
-		ID: req.id, Infra: req.infra, Check: req.check, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
+		ID: req.id, Infra: req.infra, Check: req.trace != nil, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
 		Secrets: value.NewSecrets(req.box.Key), Program: r.program,
 	}
 	if r.cfg.Key != nil {
 		x.shared.Seal, x.shared.Unseal = r.cfg.Key.Seal, r.cfg.Key.Unseal
 	}
 	x.door = door.New(&door.Door{
-		Run: x.shared, Box: req.box, Events: r.cfg.Events, Budget: x.budget,
+		Run: x.shared, Box: req.box, Events: events, Budget: x.budget,
 		Codec:  &codec.Codec{Secrets: x.shared.Secrets},
-		Replay: req.replay, Person: r.cfg.Person, Cut: cut,
+		Replay: req.replay, Person: r.cfg.Person, Cut: cut, Trace: req.trace, Reads: req.reads,
 	})
-	if req.check {
-		x.door.Plan = plan.New()
-	}
 	x.star = interpreter.New(interpreter.Config{
-		Run: x.shared, Host: x.door, Modules: r.cfg.Modules, Globals: r.cfg.Globals, Events: r.cfg.Events,
+		Run: x.shared, Host: x.door, Modules: r.cfg.Modules, Globals: r.cfg.Globals, Events: events,
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir,
 	})
@@ -133,7 +136,7 @@ func (x *execution) listen(in Interrupt, l sandbox.Limits) context.Context {
 func (x *execution) flush(lines []branch.Line) {
 	switch {
 	case x.door.Past != nil:
-	case x.door.Record == nil && x.door.Plan == nil:
+	case x.door.Record == nil && x.door.Trace == nil:
 		x.printed = append(x.printed, lines...)
 	default:
 		_ = x.door.Print("0", lines) // a limit stops the run

@@ -62,8 +62,3 @@ func undecided(err error) bool {
 	var u *value.Undecided
 	return errors.As(err, &u)
 }
-
-// stopPlan notes why the plan of the main line ends early.
-func (x *execution) stopPlan(err error) {
-	x.door.Ended(branch.NewRoot(x.stop, "0", x.star.Tree), x.explain(err))
-}

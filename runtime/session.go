@@ -71,10 +71,11 @@ func (r *Runtime) Session(opts SessionOptions) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := r.prepare(never, request{
-		id: uuid.NewString(), infra: opts.Infra, allowPaths: opts.AllowPaths, limits: opts.Limits,
-		check: opts.Check, box: seal.NewBox(),
-	})
+	req := request{id: uuid.NewString(), infra: opts.Infra, allowPaths: opts.AllowPaths, limits: opts.Limits, box: seal.NewBox()}
+	if opts.Check {
+		req.trace = plan.NewTrace()
+	}
+	x, err := r.prepare(never, req)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +189,7 @@ func (s *Session) begin(in Interrupt) {
 	s.branch = s.branch.Renew(s.x.stop)
 	s.x.star.Loader.Forget()
 	if s.opts.Check {
-		s.x.door.Plan = plan.New()
+		s.x.door.Trace = plan.NewTrace()
 	}
 }
 
@@ -206,7 +207,9 @@ func (s *Session) execute(chunk *script.Chunk, src, module string, enter bool) (
 	}
 	s.inputs = append(s.inputs, i)
 	i.Value, i.Bound, i.Err = s.evaluate(chunk, module, enter)
-	i.Plan = s.x.door.Plan
+	if s.opts.Check {
+		i.Plan = plan.Of(s.x.door.Trace)
+	}
 	if i.Err != nil {
 		i.Err = s.explain(i.Err)
 	}
@@ -224,8 +227,8 @@ func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (star
 	if err == nil && enter {
 		v, err = s.main(thread, globals)
 	}
-	if undecided(err) && s.x.door.Plan != nil {
-		s.x.stopPlan(err)
+	if undecided(err) && s.x.door.Trace != nil {
+		s.x.door.Ended(s.branch, s.x.explain(err))
 		return starlark.None, globals.Keys(), nil
 	}
 	if err != nil {

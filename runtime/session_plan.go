@@ -4,9 +4,10 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/google/uuid"
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -14,10 +15,18 @@ import (
 // Plan says what statements would do. The session is as it was afterwards: the
 // plan has copies of its values.
 func (s *Session) Plan(in Interrupt, src string) (*Outcome, error) {
-	x, err := s.x.rt.prepare(in, request{
-		id: uuid.NewString(), infra: s.opts.Infra, allowPaths: s.opts.AllowPaths, limits: s.opts.Limits,
-		check: true, box: s.x.box,
+	explorer, reads := plan.Explorer{}, &door.Reads{}
+	return explore(&explorer, func(trace *plan.Trace, quiet bool) (*Outcome, error) {
+		return s.arm(in, src, request{
+			id: s.x.shared.ID, infra: s.opts.Infra, allowPaths: s.opts.AllowPaths, limits: s.opts.Limits,
+			trace: trace, reads: reads, quiet: quiet, box: s.x.box,
+		})
 	})
+}
+
+// arm plans statements as one arm of a plan.
+func (s *Session) arm(in Interrupt, src string, req request) (*Outcome, error) {
+	x, err := s.x.rt.prepare(in, req)
 	if err != nil {
 		return nil, err
 	}
@@ -31,9 +40,7 @@ func (s *Session) Plan(in Interrupt, src string) (*Outcome, error) {
 		return nil, err
 	}
 	v, _, err := p.evaluate(chunk, "//"+sessionScript, false)
-	out, err := x.conclude(v, err)
-	out.Plan = x.door.Plan
-	return out, err
+	return x.armEnded(v, err)
 }
 
 // copyInto gives the session p, which plans, the names of s. Functions are

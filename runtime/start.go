@@ -21,7 +21,7 @@ import (
 // Start executes a script as a new run. Mistakes in the script's text or in the
 // arguments are found before there is a run.
 func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
-	x, name, err := r.ready(in, s, false)
+	x, name, err := r.ready(in, s, request{box: seal.NewBox()})
 	if x != nil {
 		defer x.end()
 	}
@@ -41,28 +41,6 @@ func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
 	return out, err
 }
 
-// Check plans a script: it makes the reads and none of the writes.
-func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
-	x, _, err := r.ready(in, s, true)
-	if x != nil {
-		defer x.end()
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := x.door.Print("0", x.printed); err != nil {
-		return nil, err
-	}
-	v, err := x.star.Run()
-	if undecided(err) {
-		x.stopPlan(err)
-		v, err = starlark.None, nil
-	}
-	out, err := x.conclude(v, err)
-	out.Plan = x.door.Plan
-	return out, err
-}
-
 // inputs are the arguments for the entry function.
 func (s Start) inputs() interpreter.Inputs {
 	return interpreter.Inputs{Entry: s.Entry, File: s.Params, Flags: s.Flags}
@@ -70,10 +48,12 @@ func (s Start) inputs() interpreter.Inputs {
 
 // ready finds what is wrong with the script or the arguments before there is a
 // run. It returns the name of the main module.
-func (r *Runtime) ready(in Interrupt, s Start, check bool) (x *execution, name string, err error) {
-	x, err = r.prepare(in, request{
-		id: uuid.NewString(), infra: s.Infra, allowPaths: s.AllowPaths, limits: s.Limits, check: check, box: seal.NewBox(),
-	})
+func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name string, err error) {
+	if req.id == "" {
+		req.id = uuid.NewString()
+	}
+	req.infra, req.allowPaths, req.limits = s.Infra, s.AllowPaths, s.Limits
+	x, err = r.prepare(in, req)
 	if err != nil {
 		return nil, "", err
 	}

@@ -140,6 +140,15 @@ func (b *Branch) child(ctx context.Context) *Branch {
 	return c
 }
 
+// NextChildren returns the paths of the next n branches within b.
+func (b *Branch) NextChildren(n int) []string {
+	paths := make([]string, n)
+	for i := range paths {
+		paths[i] = b.Path + "." + strconv.Itoa(b.children+i)
+	}
+	return paths
+}
+
 // Context ends when the branch has to stop; its cause says why. Effects that
 // are under way may finish.
 func (b *Branch) Context() context.Context { return b.ctx }

@@ -56,12 +56,16 @@ type Door struct {
 	Box    *seal.Box // keeps what undo remembers
 	Events event.Sink
 	Budget *sandbox.Budget
-	Plan   *plan.Plan // not nil: check mode
-	Record Recorder   // nil in check mode
-	Past   *Past      // what the journal holds already, see SetPast; may be nil
-	Replay bool       // act on nothing: whatever is not in the journal is a mismatch
-	Person Person     // may be nil
+	Trace  *plan.Trace // not nil: check mode
+	Reads  *Reads      // of a plan that explores several arms; may be nil
+	Record Recorder    // nil in check mode
+	Past   *Past       // what the journal holds already, see SetPast; may be nil
+	Replay bool        // act on nothing: whatever is not in the journal is a mismatch
+	Person Person      // may be nil
 	Now    func() time.Time
+	// Guess returns what an earlier run got from the effect with a content key in
+	// a branch, for check mode; nil, and a Guess that is nil, for not known.
+	Guess func(branch string, key []byte) starlark.Value
 
 	// Cut ends when effects under way are to be cut off, too.
 	Cut context.Context
@@ -90,7 +94,7 @@ func New(d *Door) *Door {
 func (d *Door) Env() *effect.Env { return d.pureEnv }
 
 // Check reports whether unknown values may occur.
-func (d *Door) Check() bool { return d.Plan != nil }
+func (d *Door) Check() bool { return d.Trace != nil }
 
 // site is one effect at its place in the script.
 type site struct {
@@ -127,7 +131,7 @@ func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error
 		}
 	}
 	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace()}
-	if d.Plan != nil {
+	if d.Trace != nil {
 		return d.plan(s)
 	}
 	if err := d.identify(s); err != nil {

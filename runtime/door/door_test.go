@@ -14,6 +14,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -292,7 +293,8 @@ after = w.act(acted)
 		t.Errorf("the result of a write that was not made is %v", globals["acted"])
 	}
 	var got []string
-	for _, item := range s.plan.Root().Items {
+	for _, step := range plan.Of(s.trace).Root().Steps {
+		item := step.Effect
 		got = append(got, fmt.Sprint(item.Kind, " ", item.Change, " ", item.Quality, " ", item.Undo, " ", item.Depends))
 	}
 	want := []string{"w.look   false ", "w.act run blind false ", "w.known create exact true ", "w.act run blind false w.act(…)"}

@@ -32,7 +32,8 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 		return branch.Fork{}, nil
 	}
 	f := branch.Fork{Place: b.NextPlace()}
-	if d.Plan != nil {
+	if d.Trace != nil {
+		d.Trace.Fork(b.Path, b.NextChildren(n))
 		return f, nil
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", forkKind, fn, n))

@@ -2,6 +2,7 @@ package door
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 
 	"go.starlark.net/starlark"
@@ -23,8 +24,14 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
+	if s.call.Unknown == nil {
+		if err := d.identify(s); err != nil {
+			return nil, named(err, s.call, s.place)
+		}
+	}
 	decl := s.call.Decl
 	item := plan.Item{
+		Key:   hex.EncodeToString(s.key),
 		Place: s.place, Kind: decl.Kind, Write: decl.Mode == effect.Write, Position: s.pos,
 		Description: d.Run.Secrets.Redact(s.call.Describe()),
 	}
@@ -40,14 +47,14 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	if err != nil {
 		return nil, named(err, s.call, s.place)
 	}
-	d.Plan.Add(s.branch.Path, item)
+	d.Trace.Add(s.branch.Path, item)
 	return v, nil
 }
 
 func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {
 	if u := s.call.Unknown; u != nil {
 		item.Depends = u.Text
-		return unknownResult(s), nil
+		return d.unknownResult(s), nil
 	}
 	do, err := d.expanded(s.call.Do)
 	if err != nil {
@@ -59,7 +66,7 @@ func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {
 			if v, touched := d.Run.Planned.Get(resource); touched {
 				if u, ok := v.(*value.Unknown); ok {
 					item.Depends = u.Text
-					return unknownResult(s), nil
+					return d.unknownResult(s), nil
 				}
 			}
 		}
@@ -67,12 +74,12 @@ func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {
 	if d.blind.Load() {
 		item.After = true
 	}
-	result, err := d.once(s, do, env)
+	result, err := d.look(s, do, env)
 	if err != nil && d.planned.Load() && fault.KindOf(err) != fault.Cancelled {
 		// What it looks for may be what the planned writes are going to make.
 		item.Depends = "the writes before it: " + d.Run.Secrets.Redact(err.Error())
 		s.branch.Planned++
-		return unknownResult(s), nil
+		return d.unknownResult(s), nil
 	}
 	if err != nil {
 		return nil, err
@@ -90,7 +97,7 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 		item.Depends = u.Text
 		d.touch(s)
 		d.blind.Store(true)
-		return unknownResult(s), nil
+		return d.unknownResult(s), nil
 	}
 	if s.call.Decl.Quality == effect.Blind {
 		d.blind.Store(true)
@@ -98,7 +105,7 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	predictor, ok := s.call.Do.(effect.Predictor)
 	if !ok {
 		d.touch(s)
-		return unknownResult(s), nil
+		return d.unknownResult(s), nil
 	}
 	p, err := predictor.Predict(s.branch.Context(), d.planEnv(s))
 	if err != nil {
@@ -108,10 +115,28 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 		}
 		item.Depends = undecided.Unknown.Text
 		d.touch(s)
-		return unknownResult(s), nil
+		return d.unknownResult(s), nil
 	}
 	item.Change, item.Diff, item.Quality = p.Change, d.Run.Secrets.Redact(p.Diff), s.call.Decl.Quality.String()
-	return value.Of(p.Result), nil
+	v := value.Of(p.Result)
+	value.Stamp(v, s.place)
+	return d.guessed(s, v), nil
+}
+
+// guessed gives a result that is not known the guess of an earlier run.
+func (d *Door) guessed(s *site, v starlark.Value) starlark.Value {
+	if u, ok := v.(*value.Unknown); ok && u.Guess == nil && d.Guess != nil {
+		u.Guess = d.Guess(s.branch.Path, s.key)
+	}
+	return v
+}
+
+// look makes a read. All arms of a plan see the same world.
+func (d *Door) look(s *site, do effect.Performer, env *effect.Env) (any, error) {
+	if d.Reads == nil {
+		return d.once(s, do, env)
+	}
+	return d.Reads.answer(s, func() (any, error) { return d.once(s, do, env) })
 }
 
 // touch notes that nobody knows what a planned write makes of its resources.
@@ -121,7 +146,7 @@ func (d *Door) touch(s *site) {
 		return
 	}
 	for _, resource := range t.Touches(d.planEnv(s)) {
-		d.Run.Planned.Set(resource, unknownResult(s))
+		d.Run.Planned.Set(resource, d.unknownResult(s))
 	}
 }
 
@@ -135,20 +160,30 @@ func (d *Door) planEnv(s *site) *effect.Env {
 	}
 }
 
-func unknownResult(s *site) starlark.Value { return value.NewUnknown("%s(…)", s.call.Decl.Kind) }
+// unknownResult is what only the run will know. What an earlier run got from the
+// same effect is the guess.
+func (d *Door) unknownResult(s *site) starlark.Value {
+	u := value.NewUnknown("%s(…)", s.call.Decl.Kind)
+	value.Stamp(u, s.place)
+	if d.Guess != nil && s.key != nil {
+		u.Guess = d.Guess(s.branch.Path, s.key)
+	}
+	return u
+}
 
 // Ended notes that the plan does not follow a branch to its end.
 func (d *Door) Ended(b *branch.Branch, err error) {
-	if d.Plan == nil {
-		return
+	if d.Trace != nil {
+		d.Trace.Stop(b.Path, atPosition(err))
 	}
-	why := err.Error()
-	if e := fault.As(err); e != nil && len(e.Stack) > 0 {
-		why = e.Stack[0].String() + ": " + why
-	}
-	d.Plan.Stop(b.Path, why)
 }
 
-// Decide takes the place of an unknown in a condition. A plan that follows one
-// arm only ends there.
-func (d *Door) Decide(_ *starlark.Thread, u *value.Undecided) (bool, error) { return false, u }
+// Failed notes how a plan, or an arm of it, ends in a failure.
+func (d *Door) Failed(b *branch.Branch, err error) { d.Trace.Fail(b.Path, atPosition(err)) }
+
+func atPosition(err error) string {
+	if e := fault.As(err); e != nil && len(e.Stack) > 0 {
+		return e.Stack[0].String() + ": " + err.Error()
+	}
+	return err.Error()
+}

@@ -230,7 +230,7 @@ type stage struct {
 
 	// of the last execution
 	door   *door.Door
-	plan   *plan.Plan
+	trace  *plan.Trace
 	events []event.Event
 }
 
@@ -279,7 +279,7 @@ func (b *brokenRecorder) Finish(*journal.Effect) error { return b.err }
 
 func (s *stage) execute(t *testing.T, m mode, rec door.Recorder, src string) (starlark.StringDict, error) {
 	t.Helper()
-	s.log, s.events, s.plan = nil, nil, nil
+	s.log, s.events, s.trace = nil, nil, nil
 	run := &effect.Run{ID: "12345678-run", Check: m == check, Replay: m == replay, Secrets: value.NewSecrets(s.box.Key)}
 	run.Live.Put("world", s.world)
 	ctx, halt := context.WithCancelCause(context.Background())
@@ -289,8 +289,8 @@ func (s *stage) execute(t *testing.T, m mode, rec door.Recorder, src string) (st
 		Budget: sandbox.NewBudget(s.limits, func(err error) { halt(err) }), Person: s.person, Cut: s.cut,
 	}
 	if m == check {
-		s.plan = plan.New()
-		d.Plan = s.plan
+		s.trace = plan.NewTrace()
+		d.Trace = s.trace
 	} else {
 		d.Record = rec
 	}

@@ -26,8 +26,11 @@ import (
 type Host interface {
 	branch.Host
 	module.Host
-	// Decide takes the place of an unknown in a condition, in check mode.
-	Decide(thread *starlark.Thread, u *value.Undecided) (bool, error)
+	// Decide takes the place of an unknown in a condition or a loop, in check
+	// mode; see [rewrite.Decider].
+	Decide(thread *starlark.Thread, u *value.Undecided) (int, error)
+	// Pass notes how a loop over an unknown goes on.
+	Pass(thread *starlark.Thread, u *value.Undecided, n, was int)
 }
 
 // Config says what an interpreter has to do with.
@@ -107,11 +110,20 @@ func (i *Interpreter) NewThread(b *branch.Branch) *starlark.Thread {
 	}
 	module.SetHost(thread, i.host)
 	if i.Tree.Check {
-		rewrite.SetDecider(thread, func(u *value.Undecided) (bool, error) { return i.host.Decide(thread, u) })
+		rewrite.SetDecider(thread, decider{i.host, thread})
 	}
 	i.Tree.Budget.Watch(thread)
 	return thread
 }
+
+// decider asks the host for a thread.
+type decider struct {
+	host   Host
+	thread *starlark.Thread
+}
+
+func (d decider) Decide(u *value.Undecided) (int, error) { return d.host.Decide(d.thread, u) }
+func (d decider) Pass(u *value.Undecided, n, was int)    { d.host.Pass(d.thread, u, n, was) }
 
 // PureThread makes a thread that refuses effects. done ends it.
 func (i *Interpreter) PureThread(name string) (thread *starlark.Thread, b *branch.Branch, done func()) {

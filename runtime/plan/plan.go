@@ -1,32 +1,34 @@
 // Package plan is what check mode finds out: the effects that a run would have,
-// as a tree of branches, with an honest mark where it could not see further.
+// as a tree of branches and of decisions that only the run can make, with an
+// honest mark where it could not see further.
+//
+// A [Trace] is what one execution in check mode came to. An [Explorer] asks for
+// as many executions as it takes to see what lies behind the decisions, and [Of]
+// merges their traces into one [Plan].
 package plan
 
 import (
-	"sort"
-	"strconv"
-	"strings"
-	"sync"
-
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
-// Plan is the tree. It is filled by several branches at once; read it when they
-// have ended.
+// Plan is what a run would do.
 type Plan struct {
-	mu    sync.Mutex
-	nodes map[string]*Node
+	root *Node
 }
 
 // Node is one branch.
 type Node struct {
-	Path     string  `json:"path"`
-	Items    []Item  `json:"effects"`
-	Children []*Node `json:"branches,omitempty"`
-	// Stops says why the plan does not follow the branch to its end.
-	Stops string `json:"stops,omitempty"`
+	Path  string `json:"path"`
+	Steps []Step `json:"steps"`
+}
 
-	after int // how many effects of the parent come before
+// Step is one thing that happens in a branch: exactly one field is set.
+type Step struct {
+	Effect   *Item   `json:"effect,omitempty"`
+	Branches []*Node `json:"branches,omitempty"`
+	Decision *Fork   `json:"decision,omitempty"`
+	Stops    string  `json:"stops,omitempty"` // why the plan does not follow the branch further
+	Fails    string  `json:"fails,omitempty"` // the run would fail here, and how
 }
 
 // Item is one effect.
@@ -45,9 +47,38 @@ type Item struct {
 	// After says that a read was made now although a planned write comes before
 	// it that may change anything: in the run it may give something else.
 	After bool `json:"after_blind_write,omitempty"`
+	// Repeats says that it stands for all passes of a loop after the first: nobody
+	// knows how many there will be.
+	Repeats bool `json:"repeats,omitempty"`
+	// Key is the content key in hexadecimal; "" where an argument is not known.
+	Key string `json:"key,omitempty"`
 }
 
-// Summary counts the effects of a plan.
+// Fork is a decision that only the run can make.
+type Fork struct {
+	Question string `json:"question"` // what is decided on: "exec.run(…).code != 0"
+	Op       string `json:"op"`       // how: "if", "for", …
+	Position string `json:"position"`
+	Branch   string `json:"branch,omitempty"` // where it was made, when that is another branch
+	Arms     []*Arm `json:"arms"`             // the likely one first
+}
+
+// Arm is what follows one answer.
+type Arm struct {
+	Answer     string `json:"answer"`           // "yes", "no"; of a loop "none", "one", "more"
+	Likely     bool   `json:"likely,omitempty"` // an earlier run went this way
+	Unexplored bool   `json:"unexplored,omitempty"`
+	Steps      []Step `json:"steps"`
+}
+
+// Of merges the traces of a plan, the likely one first.
+func Of(traces ...*Trace) *Plan { return &Plan{root: merger{}.branch("0", traces, nil)} }
+
+// Root returns the tree.
+func (p *Plan) Root() *Node { return p.root }
+
+// Summary counts the effects of a plan: those of the likely arms, and apart from
+// them what the others may add.
 type Summary struct {
 	Create    int `json:"create"`
 	Update    int `json:"update"`
@@ -58,76 +89,81 @@ type Summary struct {
 	Ask       int `json:"ask"`         // questions to a person
 	Early     int `json:"early_reads"` // of the reads: made before a blind write that comes before them
 	Stops     int `json:"stops"`       // branches that the plan does not follow to their end
+	// Of plans with decisions:
+	Decisions  int `json:"decisions,omitempty"`  // that only the run can make
+	Maybe      int `json:"maybe,omitempty"`      // changes that are in other arms
+	Fails      int `json:"fails,omitempty"`      // arms, or plans, that end in a failure
+	Repeats    int `json:"repeats,omitempty"`    // changes that loops repeat as often as the run will say
+	Unexplored int `json:"unexplored,omitempty"` // arms beyond the bound
 }
 
 // Changes reports whether the run would, or might, change anything.
-func (s Summary) Changes() bool { return s.Create+s.Update+s.Delete+s.Run+s.Stops > 0 }
-
-// New returns an empty plan.
-func New() *Plan { return &Plan{nodes: map[string]*Node{"0": {Path: "0"}}} }
-
-// Add adds an effect to the branch at path.
-func (p *Plan) Add(path string, item Item) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := p.node(path)
-	n.Items = append(n.Items, item)
-}
-
-// Stop notes why the plan does not follow the branch at path to its end.
-func (p *Plan) Stop(path, why string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.node(path).Stops = why
-}
-
-func (p *Plan) node(path string) *Node {
-	if n := p.nodes[path]; n != nil {
-		return n
-	}
-	parent := p.node(path[:strings.LastIndexByte(path, '.')])
-	n := &Node{Path: path, after: len(parent.Items)} // the parent waits for its branches
-	parent.Children = append(parent.Children, n)
-	p.nodes[path] = n
-	return n
-}
-
-// Root returns the tree, with branches in their order.
-func (p *Plan) Root() *Node {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, n := range p.nodes {
-		sort.Slice(n.Children, func(i, j int) bool { return index(n.Children[i].Path) < index(n.Children[j].Path) })
-	}
-	return p.nodes["0"]
-}
-
-func index(path string) int {
-	i, _ := strconv.Atoi(path[strings.LastIndexByte(path, '.')+1:])
-	return i
+func (s Summary) Changes() bool {
+	return s.Create+s.Update+s.Delete+s.Run+s.Stops+s.Maybe+s.Unexplored > 0
 }
 
 // Summary counts the effects.
 func (p *Plan) Summary() Summary {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	var s Summary
-	for _, n := range p.nodes {
-		if n.Stops != "" {
-			s.Stops++
-		}
-		for _, item := range n.Items {
-			s.count(item)
-		}
-	}
+	s.steps(p.root.Steps, true)
 	return s
 }
 
-func (s *Summary) count(item Item) {
-	if !item.Write {
-		s.Reads++
-		if item.After {
-			s.Early++
+func (s *Summary) steps(steps []Step, likely bool) {
+	for _, step := range steps {
+		switch {
+		case step.Effect != nil:
+			s.count(step.Effect, likely)
+		case step.Decision != nil:
+			s.decision(step.Decision, likely)
+		case step.Fails != "":
+			s.Fails++
+		case step.Stops != "":
+			s.Stops++
+		}
+		for _, n := range step.Branches {
+			s.steps(n.Steps, likely)
+		}
+	}
+}
+
+func (s *Summary) decision(f *Fork, likely bool) {
+	if f.Branch == "" {
+		s.Decisions++
+	}
+	body := f.body()
+	for i, arm := range f.Arms {
+		if i > 0 && body != nil {
+			break // it is the same again
+		}
+		if arm.Unexplored {
+			s.Unexplored++
+		}
+		s.steps(arm.Steps, likely && i == 0)
+	}
+}
+
+func (s *Summary) count(item *Item, likely bool) {
+	switch {
+	case !item.Write:
+		if likely {
+			s.Reads++
+			if item.After {
+				s.Early++
+			}
+		}
+		return
+	case item.Change == effect.None:
+		if likely {
+			s.Unchanged++
+		}
+		return
+	case item.Repeats:
+		s.Repeats++
+		return
+	case !likely:
+		if item.Change != effect.Ask {
+			s.Maybe++
 		}
 		return
 	}
@@ -138,8 +174,6 @@ func (s *Summary) count(item Item) {
 		s.Update++
 	case effect.Delete:
 		s.Delete++
-	case effect.None:
-		s.Unchanged++
 	case effect.Ask:
 		s.Ask++
 	default:

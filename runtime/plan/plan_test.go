@@ -17,20 +17,22 @@ func write(kind, what string, change effect.Change) plan.Item {
 
 // sample has a read, branches between two writes, and a branch within a branch.
 func sample() *plan.Plan {
-	p := plan.New()
+	p := plan.NewTrace()
 	p.Add("0", plan.Item{Kind: "fs.read", Description: "in.txt", Position: "a.star:1:1"})
 	first := write("fs.write", "out.txt", effect.Create)
 	first.Diff = "+ one\n+ two\n"
 	p.Add("0", first)
+	p.Fork("0", []string{"0.0", "0.1", "0.2"})
 	p.Add("0.1", write("fs.remove", "b", effect.Delete))
 	p.Add("0.0", write("fs.write", "same", effect.None))
+	p.Fork("0.1", []string{"0.1.0"})
 	p.Add("0.1.0", write("fs.write", "deep", effect.Update))
 	p.Stop("0.2", "if depends on exec.run(…).code")
 	last := write("exec.run", "make", effect.Act)
 	last.Quality, last.Depends = "blind", "exec.run(…).stdout"
 	p.Add("0", last)
 	p.Add("0", plan.Item{Kind: "fs.read", Description: "made", Position: "a.star:2:1", Depends: "exec.run(…)"})
-	return p
+	return plan.Of(p)
 }
 
 func TestPrint(t *testing.T) {
@@ -89,44 +91,52 @@ func TestSummary(t *testing.T) {
 		{plan.Item{Kind: "r"}, false},
 	}
 	for _, test := range tests {
-		p := plan.New()
+		p := plan.NewTrace()
 		p.Add("0", test.item)
-		if got := p.Summary().Changes(); got != test.changes {
+		if got := plan.Of(p).Summary().Changes(); got != test.changes {
 			t.Errorf("%+v: changes is %t", test.item, got)
 		}
 	}
-	p := plan.New()
-	if p.Summary().Changes() {
+	p := plan.NewTrace()
+	if plan.Of(p).Summary().Changes() {
 		t.Error("an empty plan changes something")
 	}
-	p.Stop("0", "x")
-	if !p.Summary().Changes() {
+	p.Fork("0", []string{"0.0"})
+	p.Stop("0.0", "y")
+	if !plan.Of(p).Summary().Changes() {
 		t.Error("a plan that ends early may change something")
 	}
-	p.Stop("0.1", "y")
-	if text := p.Summary().String(); !strings.HasSuffix(text, "; 2 branches could not be followed to their end") {
+	p.Stop("0", "x")
+	if text := plan.Of(p).Summary().String(); !strings.HasSuffix(text, "; 2 branches could not be followed to their end") {
 		t.Error(text)
 	}
 }
 
 // The tree does not depend on the order in which branches come to their effects.
 func TestOrderOfBranches(t *testing.T) {
-	p := plan.New()
+	p := plan.NewTrace()
+	var paths []string
+	for i := range 30 {
+		paths = append(paths, fmt.Sprintf("0.%d", i))
+	}
+	p.Fork("0", paths)
 	var wait sync.WaitGroup
 	for i := range 30 {
 		wait.Go(func() {
-			p.Add(fmt.Sprintf("0.%d", 29-i), write("w", "", effect.Create))
-			p.Add(fmt.Sprintf("0.%d.0", 29-i), write("w", "", effect.Create))
+			path := paths[29-i]
+			p.Add(path, write("w", "", effect.Create))
+			p.Fork(path, []string{path + ".0"})
+			p.Add(path+".0", write("w", "", effect.Create))
 		})
 	}
 	wait.Wait()
-	root := p.Root()
-	if len(root.Children) != 30 {
-		t.Fatalf("%d branches", len(root.Children))
+	nodes := plan.Of(p).Root().Steps[0].Branches
+	if len(nodes) != 30 {
+		t.Fatalf("%d branches", len(nodes))
 	}
-	for i, c := range root.Children {
-		if c.Path != fmt.Sprintf("0.%d", i) || len(c.Items) != 1 || len(c.Children) != 1 {
-			t.Errorf("branch %d is %+v", i, c)
+	for i, n := range nodes {
+		if n.Path != paths[i] || len(n.Steps) != 2 || len(n.Steps[1].Branches) != 1 {
+			t.Errorf("branch %d is %+v", i, n)
 		}
 	}
 }

@@ -156,5 +156,5 @@ func (s *Shell) printPlan(p *plan.Plan) {
 
 func isEmpty(p *plan.Plan) bool {
 	root := p.Root()
-	return len(root.Items) == 0 && len(root.Children) == 0 && root.Stops == ""
+	return len(root.Steps) == 0
 }

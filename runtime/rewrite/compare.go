@@ -41,7 +41,10 @@ func compare(op syntax.Token, x, y starlark.Value) (starlark.Value, error) {
 	}
 	a, err := relate(op, x, y, starlark.CompareLimit)
 	if err == nil && a == maybe {
-		return value.NewUnknown("%s %s %s", value.Show(x), op, value.Show(y)), nil
+		return value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) {
+			ok, err := starlark.Compare(op, v[0], v[1])
+			return starlark.Bool(ok), err
+		}, "%s %s %s", value.Show(x), op, value.Show(y)), nil
 	}
 	return starlark.Bool(a == yes), err
 }
@@ -197,7 +200,9 @@ func membership(op string, x, y starlark.Value) (starlark.Value, error) {
 		}
 	}
 	if a == maybe {
-		return value.NewUnknown("%s %s %s", value.Show(x), op, value.Show(y)), nil
+		return value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) {
+			return plainMembership(op, v[0], v[1])
+		}, "%s %s %s", value.Show(x), op, value.Show(y)), nil
 	}
 	return starlark.Bool((a == yes) == (op == "in")), nil
 }

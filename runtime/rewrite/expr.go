@@ -193,8 +193,14 @@ func condition(name string, pos syntax.Position, e syntax.Expr) syntax.Expr {
 	if isConstant(e) {
 		return e
 	}
-	start, end := e.Span()
-	test := &syntax.CallExpr{Fn: hidden(name, pos), Lparen: pos, Args: []syntax.Expr{e}, Rparen: pos}
+	return asked(name, pos, e)
+}
+
+// asked is a call of the hidden function name; it has the extent of its last
+// argument.
+func asked(name string, pos syntax.Position, args ...syntax.Expr) syntax.Expr {
+	start, end := args[len(args)-1].Span()
+	test := &syntax.CallExpr{Fn: hidden(name, pos), Lparen: pos, Args: args, Rparen: pos}
 	return &syntax.ParenExpr{Lparen: start, X: test, Rparen: end}
 }
 

@@ -34,11 +34,15 @@ func (s *stands) replace(v starlark.Value) starlark.Value {
 
 // result is the formatted text, unknown if an unknown is part of it. An error is
 // one whatever the unknowns are.
-func (s *stands) result(v starlark.Value, err error) (starlark.Value, error) {
+func (s *stands) result(v starlark.Value, err error, of starlark.Tuple, guess func(starlark.Tuple) (starlark.Value, error)) (starlark.Value, error) {
 	if err != nil || !s.used {
 		return v, err
 	}
-	return value.NewUnknown("%s", v), nil
+	return value.UnknownOf(of, guess, "%s", v), nil
+}
+
+func percent(v starlark.Tuple) (starlark.Value, error) {
+	return starlark.Binary(syntax.PERCENT, v[0], v[1])
 }
 
 func mark(v starlark.Value) string {
@@ -78,7 +82,8 @@ func remainder(x, y starlark.Value) (starlark.Value, error) {
 	default:
 		args = s.replace(y)
 	}
-	return s.result(starlark.Binary(syntax.PERCENT, starlark.String(verbs(string(format), isStand)), args))
+	v, err := starlark.Binary(syntax.PERCENT, starlark.String(verbs(string(format), isStand)), args)
+	return s.result(v, err, starlark.Tuple{x, y}, percent)
 }
 
 func formatUnknown(format starlark.String, u *value.Unknown) *value.Unknown {
@@ -86,9 +91,9 @@ func formatUnknown(format starlark.String, u *value.Unknown) *value.Unknown {
 	any := func(int, string) bool { return true }
 	v, err := starlark.Binary(syntax.PERCENT, starlark.String(verbs(string(format), any)), s.replace(u))
 	if err != nil {
-		return value.NewUnknown("%s %% %s", format, u.Text)
+		return value.UnknownOf(starlark.Tuple{format, u}, percent, "%s %% %s", format, u.Text)
 	}
-	return value.NewUnknown("%s", v)
+	return value.UnknownOf(starlark.Tuple{format, u}, percent, "%s", v)
 }
 
 func isStandIn(v starlark.Value) bool {
@@ -150,7 +155,14 @@ func formatMethod(c *invocation) (starlark.Value, error) {
 	for i, kv := range c.kwargs {
 		kwargs[i] = starlark.Tuple{kv[0], s.replace(kv[1])}
 	}
-	return s.result(c.plain.CallInternal(c.thread, args, kwargs))
+	v, err := c.plain.CallInternal(c.thread, args, kwargs)
+	of := c.args
+	for _, kv := range c.kwargs {
+		of = append(of[:len(of):len(of)], kv)
+	}
+	return s.result(v, err, of, func(v starlark.Tuple) (starlark.Value, error) {
+		return c.again(v[:len(c.args)], v[len(c.args):])
+	})
 }
 
 // joinMethod is str.join.
@@ -173,5 +185,5 @@ func joinMethod(c *invocation) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.NewUnknown("%s", v), nil
+	return value.UnknownOf(c.args, func(v starlark.Tuple) (starlark.Value, error) { return c.again(v, nil) }, "%s", v), nil
 }

@@ -13,7 +13,8 @@ import (
 
 func getIndex(x, y starlark.Value) (starlark.Value, error) {
 	if find(y) != nil {
-		return value.NewUnknown("%s[%s]", value.Show(x), value.Show(y)), nil
+		return value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) { return getIndex(v[0], v[1]) },
+			"%s[%s]", value.Show(x), value.Show(y)), nil
 	}
 	switch x := x.(type) {
 	case starlark.Mapping:
@@ -51,7 +52,8 @@ func getSlice(x, bounds starlark.Value) (starlark.Value, error) {
 	b := bounds.(starlark.Tuple) // made by the rewrite
 	lo, hi, step := b[0], b[1], b[2]
 	if isUnknown(x) || findShallow(b, nil) != nil {
-		return value.NewUnknown("%s[%s]", value.Show(x), showBounds(b)), nil
+		return value.UnknownOf(starlark.Tuple{x, b}, func(v starlark.Tuple) (starlark.Value, error) { return getSlice(v[0], v[1]) },
+			"%s[%s]", value.Show(x), showBounds(b)), nil
 	}
 	sliceable, ok := x.(starlark.Sliceable)
 	if !ok {

@@ -70,7 +70,33 @@ func (c *invocation) unknown() *value.Unknown {
 	if recv := c.plain.Receiver(); recv != nil {
 		name = recv.String() + "." + name
 	}
-	return value.NewUnknown("%s(%s)", name, strings.Join(args, ", "))
+	operands := c.args
+	for _, kv := range c.kwargs {
+		operands = append(operands[:len(operands):len(operands)], kv)
+	}
+	recv := c.plain.Receiver()
+	if recv != nil {
+		operands = append(operands[:len(operands):len(operands)], recv)
+	}
+	return value.UnknownOf(operands, func(v starlark.Tuple) (starlark.Value, error) {
+		return c.again(v[:len(c.args)], v[len(c.args):len(c.args)+len(c.kwargs)])
+	}, "%s(%s)", name, strings.Join(args, ", "))
+}
+
+// again makes the call with known arguments, where it cannot call back into the
+// script.
+func (c *invocation) again(args, named starlark.Tuple) (starlark.Value, error) {
+	if recv := c.plain.Receiver(); recv != nil && find(recv) != nil {
+		return nil, nil
+	}
+	kwargs := make([]starlark.Tuple, len(named))
+	for i, kv := range named {
+		kwargs[i] = kv.(starlark.Tuple)
+		if _, ok := kwargs[i][1].(starlark.Callable); ok {
+			return nil, nil
+		}
+	}
+	return c.plain.CallInternal(new(starlark.Thread), args, kwargs)
 }
 
 func (c *invocation) undecided(u *value.Unknown, op string) (starlark.Value, error) {

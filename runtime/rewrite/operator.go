@@ -89,8 +89,8 @@ func Predeclared() starlark.StringDict {
 	for name := range augmentedOperators {
 		d[Prefix+name] = augmentedOperators[name]
 	}
-	for _, name := range []string{"if", "while", "and", "or"} {
-		d[Prefix+name] = conditions[name]
+	for name, b := range conditions {
+		d[Prefix+name] = b
 	}
 	for name, b := range universe {
 		d[name] = b
@@ -103,7 +103,6 @@ var prefixOperators = []*prefix{
 	{"value", unwrap},
 	{"method", method},
 	{"into", into},
-	{"for", known("for")},
 	{"args", known("*args")},
 	{"kwargs", known("**kwargs")},
 	{"target", known("a change of a part")},
@@ -117,7 +116,7 @@ var infixOperators = []*infix{
 	{"in", in}, {"notin", notIn},
 	mod, shl, shr,
 	{"index", getIndex}, {"slice", getSlice},
-	{"unpack", unpack}, {"each", each},
+	{"unpack", unpack},
 }
 
 var (

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"go.starlark.net/starlark"
@@ -74,6 +75,41 @@ func TestUndecidedPositions(t *testing.T) {
 	}
 }
 
+type always bool
+
+func (a always) Decide(*value.Undecided) (int, error) {
+	if a {
+		return 1, nil
+	}
+	return 0, nil
+}
+
+func (always) Pass(*value.Undecided, int, int) {}
+
+// counted goes round twice, and notes how.
+type counted struct{ passes []int }
+
+func (c *counted) Decide(*value.Undecided) (int, error) { return 2, nil }
+func (c *counted) Pass(_ *value.Undecided, n, _ int)    { c.passes = append(c.passes, n) }
+
+// TestLoopDecider: a loop over an unknown goes round as often as the decider
+// says, over unknown elements, and tells when.
+func TestLoopDecider(t *testing.T) {
+	const src = `
+r = [x for x in u] + [(a, b) for a, b in u]
+for x in u:
+  r.append(x)
+  break
+`
+	thread, c := new(starlark.Thread), new(counted)
+	rewrite.SetDecider(thread, c)
+	globals, err := rewritten.run(thread, options, "t.star", src, starlark.StringDict{"u": value.NewUnknown("x")})
+	const want = "[«unknown x[0]», «unknown x[1]», («unknown x[0][0]», «unknown x[0][1]»), («unknown x[1][0]», «unknown x[1][1]»), «unknown x[0]»]"
+	if err != nil || globals["r"].String() != want || fmt.Sprint(c.passes) != "[1 2 0 1 2 0 1 0]" {
+		t.Errorf("%v, %v, passes %v, want %s", globals["r"], err, c.passes, want)
+	}
+}
+
 // TestDecider: a decider chooses the arm, and the value of and and or stays
 // unknown.
 func TestDecider(t *testing.T) {
@@ -90,7 +126,7 @@ while u:
 		false: "[2, «unknown x», 1, 3]",
 	} {
 		thread := new(starlark.Thread)
-		rewrite.SetDecider(thread, func(*value.Undecided) (bool, error) { return truth, nil })
+		rewrite.SetDecider(thread, always(truth))
 		globals, err := rewritten.run(thread, options, "t.star", src, starlark.StringDict{"u": value.NewUnknown("x")})
 		if err != nil || globals["r"].String() != want {
 			t.Errorf("%v: %v, %v, want %s", truth, globals["r"], err, want)

@@ -21,8 +21,8 @@
 // Hidden names begin with [Prefix], which no script can write. An infix
 // operation x == y becomes (·eq ^ x) ^ y: ·eq is a value that takes its operands
 // through ^, so nothing is called and the stack shows nothing. Only conditions
-// are calls, ·if(x), because a [Decider] needs the thread; [Trim] takes their
-// frames out of a backtrace.
+// and loops are calls, ·if(x), because a [Decider] needs the thread; [Trim] takes
+// their frames out of a backtrace.
 //
 // Unknowns are found in lists, tuples, dicts and structs. A host's own
 // container and a builtin of a module have to look after theirs.
@@ -119,9 +119,9 @@ func target(e syntax.Expr) {
 // as an unknown element is as good as a tuple of unknowns.
 func iterated(pos syntax.Position, vars, x syntax.Expr) syntax.Expr {
 	if shape := shapeOf(vars); shape != "" {
-		return infixed("each", pos, text(pos, shape), x)
+		return asked("each", pos, text(pos, shape), x)
 	}
-	return prefixed("for", pos, x)
+	return asked("for", pos, x)
 }
 
 // shapeOf describes the nesting of the targets of an assignment, (..(..)) for

@@ -24,7 +24,7 @@ func fit(shape string, v starlark.Value) starlark.Value {
 		parts := partsOf(shape)
 		t := make(starlark.Tuple, len(parts))
 		for i, part := range parts {
-			t[i] = fit(part, value.NewUnknown("%s[%d]", u.Text, i))
+			t[i] = fit(part, elementOf(u, i))
 		}
 		return t
 	}
@@ -32,6 +32,12 @@ func fit(shape string, v starlark.Value) starlark.Value {
 		return v
 	}
 	return fitParts(partsOf(shape), v)
+}
+
+// elementOf is element i of an unknown.
+func elementOf(u *value.Unknown, i int) *value.Unknown {
+	v, _, _ := u.Get(starlark.MakeInt(i)) // gives an unknown
+	return v.(*value.Unknown)
 }
 
 // fitParts leaves to the interpreter what has the wrong type or length.
@@ -70,17 +76,6 @@ func partsOf(shape string) []string {
 		}
 	}
 	return parts
-}
-
-// each prepares the operand of a for that unpacks.
-func each(shape, x starlark.Value) (starlark.Value, error) {
-	switch x := x.(type) {
-	case *value.Unknown:
-		return nil, &value.Undecided{Unknown: x, Op: "for"}
-	case starlark.Iterable:
-		return rows{x, string(shape.(starlark.String))}, nil
-	}
-	return x, nil
 }
 
 // rows is an iterable of which each element is fitted to a shape.

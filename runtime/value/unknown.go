@@ -6,7 +6,10 @@
 package value
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
@@ -21,6 +24,10 @@ import (
 // Unknown is honest only in a program that package rewrite has rewritten.
 type Unknown struct {
 	Text string // how the script arrived at it: exec.run(…).stdout
+	// Guess is what an earlier run found in its place; nil where none did.
+	Guess starlark.Value
+
+	key string // see Key
 }
 
 var (
@@ -35,6 +42,91 @@ var (
 // NewUnknown returns an unknown that is shown as the formatted text.
 func NewUnknown(format string, args ...any) *Unknown {
 	return &Unknown{Text: clip(fmt.Sprintf(format, args...), 160)}
+}
+
+// UnknownOf returns the unknown that an operation on operands gives. guess does
+// the operation with what is guessed in place of those that are unknown; it is
+// called only when there is a guess for each, and may be nil.
+func UnknownOf(operands starlark.Tuple, guess func(starlark.Tuple) (starlark.Value, error), format string, args ...any) *Unknown {
+	text := fmt.Sprintf(format, args...)
+	u := &Unknown{Text: clip(text, 160)}
+	h := sha256.New()
+	io.WriteString(h, text) //nolint:errcheck // a hash takes anything
+	for _, v := range operands {
+		Walk(v, func(v starlark.Value) bool {
+			if u, ok := v.(*Unknown); ok {
+				io.WriteString(h, "\x00"+u.Key()) //nolint:errcheck // a hash takes anything
+			}
+			return true
+		})
+	}
+	u.key = hex.EncodeToString(h.Sum(nil)[:16])
+	if guess != nil {
+		u.Guess = guessOf(operands, guess)
+	}
+	return u
+}
+
+// guessOf returns nil where something has no guess, or the operation fails.
+func guessOf(operands starlark.Tuple, guess func(starlark.Tuple) (starlark.Value, error)) starlark.Value {
+	known := make(starlark.Tuple, len(operands))
+	for i, v := range operands {
+		if known[i] = Guessed(v); known[i] == nil {
+			return nil
+		}
+	}
+	v, err := guess(known)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// Guessed returns v with guesses in place of the unknowns in it; nil where there
+// is none for one of them.
+func Guessed(v starlark.Value) starlark.Value {
+	if u, ok := v.(*Unknown); ok {
+		return u.Guess
+	}
+	if FindUnknown(v) == nil {
+		return v
+	}
+	missing := false
+	known, err := Map(v, func(v starlark.Value) (starlark.Value, error) {
+		u, ok := v.(*Unknown)
+		switch {
+		case !ok:
+			return v, nil
+		case u.Guess == nil:
+			missing = true
+			return starlark.None, nil
+		}
+		return u.Guess, nil
+	})
+	if err != nil || missing {
+		return nil
+	}
+	return known
+}
+
+// Key tells unknowns apart: two that have the same are the same value, whatever
+// it will turn out to be.
+func (u *Unknown) Key() string {
+	if u.key == "" {
+		return u.Text
+	}
+	return u.key
+}
+
+// Stamp names the effect that v is the result of, so that the same text
+// elsewhere is another unknown.
+func Stamp(v starlark.Value, place string) {
+	Walk(v, func(v starlark.Value) bool {
+		if u, ok := v.(*Unknown); ok && u.key == "" {
+			u.key = place + " " + u.Text
+		}
+		return true
+	})
 }
 
 // Undecided is the error of an operation that needs to know an unknown value.
@@ -57,15 +149,53 @@ func (u *Unknown) AttrNames() []string   { return nil }
 func (u *Unknown) Hash() (uint32, error) { return 0, &Undecided{u, "a key of a dict or set"} }
 
 func (u *Unknown) Attr(name string) (starlark.Value, error) {
-	return NewUnknown("%s.%s", u.Text, name), nil
+	return UnknownOf(starlark.Tuple{u}, func(x starlark.Tuple) (starlark.Value, error) {
+		if x, ok := x[0].(starlark.HasAttrs); ok {
+			return x.Attr(name)
+		}
+		return nil, nil
+	}, "%s.%s", u.Text, name), nil
 }
 
 func (u *Unknown) Get(key starlark.Value) (starlark.Value, bool, error) {
-	return NewUnknown("%s[%s]", u.Text, key), true, nil
+	return UnknownOf(starlark.Tuple{u, key}, func(x starlark.Tuple) (starlark.Value, error) { return element(x[0], x[1]) },
+		"%s[%s]", u.Text, key), true, nil
 }
 
-func (u *Unknown) CallInternal(*starlark.Thread, starlark.Tuple, []starlark.Tuple) (starlark.Value, error) {
-	return NewUnknown("%s()", u.Text), nil
+// element is x[key], for what x can be in a result.
+func element(x, key starlark.Value) (starlark.Value, error) {
+	switch x := x.(type) {
+	case starlark.Mapping:
+		v, _, err := x.Get(key)
+		return v, err
+	case starlark.Indexable:
+		i, err := starlark.AsInt32(key)
+		if i < 0 {
+			i += x.Len()
+		}
+		if err == nil && i >= 0 && i < x.Len() {
+			return x.Index(i), nil
+		}
+	}
+	return nil, nil
+}
+
+func (u *Unknown) CallInternal(_ *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	operands := append(starlark.Tuple{u}, args...)
+	for _, kv := range kwargs {
+		operands = append(operands, kv)
+	}
+	return UnknownOf(operands, func(x starlark.Tuple) (starlark.Value, error) {
+		method, ok := x[0].(*starlark.Builtin) // of the language, as results have no functions: it only computes
+		if !ok {
+			return nil, nil
+		}
+		named := make([]starlark.Tuple, len(kwargs))
+		for i := range named {
+			named[i] = x[1+len(args)+i].(starlark.Tuple)
+		}
+		return method.CallInternal(new(starlark.Thread), x[1:1+len(args)], named)
+	}, "%s()", u.Text), nil
 }
 
 // An Overrider is a right operand that does the operation even if the left one
@@ -79,14 +209,17 @@ func (u *Unknown) Binary(op syntax.Token, y starlark.Value, side starlark.Side) 
 	if _, ok := y.(Overrider); ok {
 		return nil, nil
 	}
-	if side == starlark.Left {
-		return NewUnknown("%s %s %s", u.Text, op, Show(y)), nil
+	x, z := starlark.Value(u), y
+	if side == starlark.Right {
+		x, z = y, u
 	}
-	return NewUnknown("%s %s %s", Show(y), op, u.Text), nil
+	return UnknownOf(starlark.Tuple{x, z}, func(v starlark.Tuple) (starlark.Value, error) { return starlark.Binary(op, v[0], v[1]) },
+		"%s %s %s", Show(x), op, Show(z)), nil
 }
 
 func (u *Unknown) Unary(op syntax.Token) (starlark.Value, error) {
-	return NewUnknown("%s%s", op, u.Text), nil
+	return UnknownOf(starlark.Tuple{u}, func(v starlark.Tuple) (starlark.Value, error) { return starlark.Unary(op, v[0]) },
+		"%s%s", op, u.Text), nil
 }
 
 func (u *Unknown) CompareSameType(syntax.Token, starlark.Value, int) (bool, error) {

@@ -1,0 +1,92 @@
+package runtime
+
+import (
+	"github.com/google/uuid"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+)
+
+// Check plans a script: it makes the reads and none of the writes. What only the
+// run can decide is followed both ways: the script is executed once for each
+// arm, and all of them see the world that the first one saw.
+func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
+	c := &checking{r: r, in: in, start: s}
+	c.req = request{id: uuid.NewString(), box: seal.NewBox(), reads: &door.Reads{}}
+	return explore(&plan.Explorer{}, c.arm)
+}
+
+// explore executes arm until the explorer has seen enough. The outcome is that
+// of the likely arm, with the plan of all.
+func explore(e *plan.Explorer, arm func(trace *plan.Trace, quiet bool) (*Outcome, error)) (*Outcome, error) {
+	var likely *Outcome
+	for trace := e.Next(); trace != nil; trace = e.Next() {
+		out, err := arm(trace, likely != nil)
+		if likely == nil {
+			likely = out
+		}
+		if err != nil {
+			if likely != nil {
+				likely.Plan = plan.Of(trace)
+			}
+			return likely, err
+		}
+		e.Done(trace)
+	}
+	likely.Plan = e.Plan()
+	return likely, nil
+}
+
+// checking is the planning of a script.
+type checking struct {
+	r     *Runtime
+	in    Interrupt
+	start Start
+	req   request
+	guess guesses
+}
+
+// arm executes one arm of the plan.
+func (c *checking) arm(trace *plan.Trace, quiet bool) (*Outcome, error) {
+	req := c.req
+	req.trace, req.quiet = trace, quiet
+	x, name, err := c.r.ready(c.in, c.start, req)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.req.sources == nil { // all arms are arms of the same script
+		c.req.sources = map[string][]byte{}
+		for _, src := range x.sources() {
+			c.req.sources[src.Name] = src.Content
+		}
+		if c.guess, err = c.r.guesses(name); err != nil {
+			return nil, err
+		}
+	}
+	x.door.Guess = c.guess.of
+	if err := x.door.Print("0", x.printed); err != nil {
+		return nil, err
+	}
+	return x.armEnded(x.star.Run())
+}
+
+// armEnded says how an arm of a plan has ended. Where a decision led to a
+// failure, that is something to know about the plan, and no failure of planning.
+func (x *execution) armEnded(v starlark.Value, err error) (*Outcome, error) {
+	root := branch.NewRoot(x.stop, "0", x.star.Tree)
+	switch {
+	case undecided(err):
+		x.door.Ended(root, x.explain(err))
+		v, err = starlark.None, nil
+	case err != nil && branch.Catchable(err) && x.door.Trace.Decided():
+		x.door.Failed(root, x.explain(err))
+		v, err = starlark.None, nil
+	}
+	return x.conclude(v, err)
+}

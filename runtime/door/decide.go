@@ -1,0 +1,68 @@
+package door
+
+import (
+	"sync"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// Decide takes the place of an unknown where the script must know, in check
+// mode: it takes the arm that the trace is to explore, else the one that an
+// earlier run took.
+func (d *Door) Decide(thread *starlark.Thread, u *value.Undecided) (int, error) {
+	return d.DecideOf(onThread{thread}, u)
+}
+
+// DecideOf is Decide for a caller that may be in another process.
+func (d *Door) DecideOf(caller Caller, u *value.Undecided) (int, error) {
+	if !d.Trace.Explores() {
+		return 0, u
+	}
+	decision := plan.Decision{
+		Key: u.Unknown.Key(), Question: d.Run.Secrets.Redact(u.Unknown.Text), Op: u.Op, Position: caller.Position(),
+		Arms: 2, Choice: 1, Likely: u.Unknown.Guess != nil,
+	}
+	if u.Op == "for" {
+		decision.Key, decision.Arms, decision.Choice = "for "+decision.Key, 3, 2
+	}
+	if guess := u.Unknown.Guess; guess != nil {
+		decision.Choice = likely(guess, u.Op)
+	}
+	return d.Trace.Decide(caller.Branch().Path, decision), nil
+}
+
+func likely(guess starlark.Value, op string) int {
+	switch {
+	case op == "for":
+		return max(0, min(starlark.Len(guess), 2))
+	case bool(guess.Truth()):
+		return 1
+	}
+	return 0
+}
+
+// Pass notes how a loop over an unknown goes on, in check mode.
+func (d *Door) Pass(thread *starlark.Thread, _ *value.Undecided, n, was int) {
+	d.Trace.Pass(branch.Of(thread).Path, n, was)
+}
+
+// Reads are the answers of the world to the reads of a plan: all its arms see the
+// same one. It is safe for concurrent use.
+type Reads struct{ m sync.Map }
+
+type read struct {
+	once   sync.Once
+	result any
+	err    error
+}
+
+func (r *Reads) answer(s *site, look func() (any, error)) (any, error) {
+	v, _ := r.m.LoadOrStore(s.place+" "+string(s.key), &read{})
+	a := v.(*read)
+	a.once.Do(func() { a.result, a.err = look() })
+	return a.result, a.err
+}
