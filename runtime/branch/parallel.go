@@ -178,6 +178,8 @@ func label(item starlark.Value) string {
 	switch item := item.(type) {
 	case starlark.String:
 		return string(item)
+	case *value.Unknown: // has every attribute
+		return item.Text
 	case starlark.Int, starlark.Bool, starlark.Float:
 		return item.String()
 	case starlark.Tuple:

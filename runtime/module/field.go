@@ -16,6 +16,7 @@ import (
 // field is a field of an argument struct, with the conversion that fills it.
 type field struct {
 	index    []int
+	typ      reflect.Type
 	typeName string // in the words of the documentation
 	tuning   bool   // `star:"name,tuning"`: does not identify the effect
 	secret   bool   // `star:"name,secret"`: a string given here is a secret from then on
@@ -40,6 +41,7 @@ func fieldsOf(t reflect.Type) map[string]field {
 
 func newField(sf reflect.StructField) field {
 	f := field{index: sf.Index}
+	f.typ = sf.Type
 	f.typeName, f.set = converter(sf.Type)
 	return f
 }

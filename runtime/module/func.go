@@ -22,7 +22,9 @@ type Func struct {
 	stub   string
 	proto  reflect.Type
 	decl   *effect.Decl // nil for functions without effect
-	spec   func() *spec
+	// callsBack says that it is a Controller.
+	callsBack bool
+	spec      func() *spec
 }
 
 var (
@@ -56,6 +58,7 @@ func newFunc(m *Module, stub string, args any, decl *effect.Decl) *Func {
 		name = m.Name + "." + short
 	}
 	f := &Func{module: m, short: short, name: name, stub: stub, proto: reflect.TypeOf(args).Elem(), decl: decl}
+	_, f.callsBack = args.(Controller)
 	f.spec = sync.OnceValue(f.parse)
 	return f
 }
@@ -232,7 +235,7 @@ func (f *Func) Signature() string {
 // CallInternal unpacks the arguments and does what the declaration says.
 func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	host := hostOf(thread)
-	u := unpacking{f: f, spec: f.spec(), check: host.Check(), secrets: host.Env().Run.Secrets}
+	u := unpacking{f: f, thread: thread, spec: f.spec(), check: host.Check(), secrets: host.Env().Run.Secrets}
 	ptr := reflect.New(f.proto)
 	if err := u.unpack(ptr.Elem(), args, kwargs); err != nil {
 		return nil, err
@@ -250,12 +253,33 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 		return result(v, err)
 	case Computer:
 		if u.unknown != nil {
-			return value.NewUnknown("%s(%s)", f.name, u.unknown.Text), nil
+			return f.unknown(host, &u, args, kwargs), nil
 		}
 		v, err := do.Compute(host.Env())
 		return result(v, err)
 	}
 	panic(f.name + " declares neither an effect nor a function")
+}
+
+// unknown is what a function without effect gives for arguments that check mode
+// does not know.
+func (f *Func) unknown(host Host, u *unpacking, args starlark.Tuple, kwargs []starlark.Tuple) *value.Unknown {
+	operands := args
+	for _, kv := range kwargs {
+		operands = append(operands[:len(operands):len(operands)], kv)
+	}
+	return value.UnknownOf(operands, func(known starlark.Tuple) (starlark.Value, error) {
+		named := make([]starlark.Tuple, len(kwargs))
+		for i := range named {
+			named[i] = known[len(args)+i].(starlark.Tuple)
+		}
+		again := unpacking{f: f, spec: u.spec, secrets: u.secrets}
+		ptr := reflect.New(f.proto)
+		if err := again.unpack(ptr.Elem(), known[:len(args)], named); err != nil {
+			return nil, err
+		}
+		return result(ptr.Interface().(Computer).Compute(host.Env()))
+	}, "%s(%s)", f.name, u.unknown.Text)
 }
 
 // Restore makes the effect again from the arguments that the journal keeps, for

@@ -7,6 +7,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -54,32 +55,41 @@ func init() {
 	}
 }
 
-// option sets the underscore argument called name.
-func (u *unpacking) option(name string, v starlark.Value) error {
+// option sets the underscore argument called name. It returns its value, which an
+// arm of a plan may have chosen.
+func (u *unpacking) option(name string, v starlark.Value) (starlark.Value, error) {
 	fd, ok := optionFields[name]
 	if !ok {
-		return u.unexpected(name)
+		return nil, u.unexpected(name)
 	}
 	for _, o := range Options {
 		if o.Name == name && o.Command && !u.f.Prototype().Implements(commanderType) {
-			return u.fail("%s is for effects that run commands", name)
+			return nil, u.fail("%s is for effects that run commands", name)
 		}
 	}
 	if u.check {
 		if unknown := value.FindUnknown(v); unknown != nil {
-			return &value.Undecided{Unknown: unknown, Op: name}
+			undecided := &value.Undecided{Unknown: unknown, Op: name}
+			if name != "_when" || v != starlark.Value(unknown) {
+				return nil, undecided
+			}
+			n, err := rewrite.Ask(u.thread, undecided)
+			if err != nil {
+				return nil, err
+			}
+			v = starlark.Bool(n != 0)
 		}
 	}
 	if v == starlark.None {
-		return nil
+		return v, nil
 	}
 	if err := fd.set(reflect.ValueOf(&u.options).Elem().FieldByIndex(fd.index), v); err != nil {
-		return u.fail("the argument %q %s", name, err)
+		return nil, u.fail("the argument %q %s", name, err)
 	}
 	if u.options.Timeout < 0 || u.options.Retries < -1 || u.options.Timeout > 1000*time.Hour {
-		return u.fail("the argument %q is out of range", name)
+		return nil, u.fail("the argument %q is out of range", name)
 	}
-	return nil
+	return v, nil
 }
 
 var (

@@ -10,6 +10,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/spell"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -18,6 +19,7 @@ import (
 // parameters only, loses the types of errors, and knows no unknowns.
 type unpacking struct {
 	f       *Func
+	thread  *starlark.Thread // nil: no script is being executed
 	spec    *spec
 	check   bool // look for unknown values
 	secrets *value.Secrets
@@ -45,6 +47,11 @@ func (u *unpacking) unpack(dst reflect.Value, args starlark.Tuple, kwargs []star
 				return u.missing()
 			}
 			v = p.standard
+		} else if u.check && u.f.callsBack && p.field.typ.Kind() == reflect.Interface {
+			var err error // the script's function gets what is unknown in it
+			if v, err = u.sample(p, v); err != nil {
+				return err
+			}
 		} else if u.check && u.setUnknown(v) {
 			continue
 		} else if p.field.secret {
@@ -85,10 +92,11 @@ func (u *unpacking) keywords(dst reflect.Value, kwargs []starlark.Tuple) error {
 		} else if u.spec.kwargs != nil {
 			rest = append(rest, kv)
 		} else if u.f.decl != nil && strings.HasPrefix(name, "_") {
-			if err := u.option(name, kv[1]); err != nil {
+			v, err := u.option(name, kv[1])
+			if err != nil {
 				return err
 			}
-			u.under = append(u.under, kv)
+			u.under = append(u.under, starlark.Tuple{kv[0], v})
 		} else {
 			return u.unexpected(name)
 		}
@@ -136,6 +144,24 @@ func (u *unpacking) setUnknown(v starlark.Value) bool {
 		u.unknown = found
 	}
 	return found != nil
+}
+
+// sample puts a list of unknowns in place of an unknown that is iterated over: as
+// many as the arm of the plan says.
+func (u *unpacking) sample(p *param, v starlark.Value) (starlark.Value, error) {
+	unknown, ok := v.(*value.Unknown)
+	if !ok || p.field.typ != reflect.TypeFor[starlark.Iterable]() {
+		return v, nil
+	}
+	n, err := rewrite.Ask(u.thread, &value.Undecided{Unknown: unknown, Op: "for"})
+	if err != nil {
+		return nil, err
+	}
+	elems := make([]starlark.Value, n)
+	for i := range elems {
+		elems[i], _, _ = unknown.Get(starlark.MakeInt(i)) // gives an unknown
+	}
+	return starlark.NewList(elems), nil
 }
 
 func (u *unpacking) fail(format string, args ...any) error {

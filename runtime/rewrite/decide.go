@@ -35,6 +35,15 @@ var conditions = map[string]*starlark.Builtin{
 	"each":  starlark.NewBuiltin(Prefix+"each", loopUnpacking),
 }
 
+// Ask asks the decider of a thread, for a host that has to know itself.
+func Ask(thread *starlark.Thread, u *value.Undecided) (int, error) {
+	d, _ := thread.Local(deciderKey).(Decider)
+	if d == nil {
+		return 0, u
+	}
+	return d.Decide(u)
+}
+
 // decide returns its operand, which the interpreter then tests.
 func decide(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
 	u, ok := args[0].(*value.Unknown)
@@ -42,11 +51,7 @@ func decide(thread *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, _
 		return args[0], nil
 	}
 	undecided := &value.Undecided{Unknown: u, Op: strings.TrimPrefix(b.Name(), Prefix)}
-	d, _ := thread.Local(deciderKey).(Decider)
-	if d == nil {
-		return nil, undecided
-	}
-	choice, err := d.Decide(undecided)
+	choice, err := Ask(thread, undecided)
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +72,11 @@ func loop(thread *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ [
 		return args[0], nil
 	}
 	undecided := &value.Undecided{Unknown: u, Op: "for"}
-	d, _ := thread.Local(deciderKey).(Decider)
-	if d == nil {
-		return nil, undecided
-	}
-	n, err := d.Decide(undecided)
+	n, err := Ask(thread, undecided)
 	if err != nil {
 		return nil, err
 	}
+	d := thread.Local(deciderKey).(Decider)
 	return passes{u, func(n, was int) { d.Pass(undecided, n, was) }, n}, nil
 }
 
