@@ -8,6 +8,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Check plans a script: it makes the reads and none of the writes. What only the
@@ -15,7 +16,7 @@ import (
 // arm, and all of them see the world that the first one saw.
 func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
 	c := &checking{r: r, in: in, start: s}
-	c.req = request{id: uuid.NewString(), box: seal.NewBox(), reads: &door.Reads{}}
+	c.begin(seal.NewBox(), &door.Reads{})
 	return explore(&plan.Explorer{}, c.arm)
 }
 
@@ -46,13 +47,21 @@ type checking struct {
 	in    Interrupt
 	start Start
 	req   request
-	guess guesses
+	name  string // of the main module
+	// silent says that nothing is shown: the plan was shown when it was made first.
+	silent bool
+	guess  guesses
+}
+
+// begin makes what the arms share.
+func (c *checking) begin(box *seal.Box, reads *door.Reads) {
+	c.req = request{id: uuid.NewString(), box: box, reads: reads, secrets: value.NewSecrets(box.Key)}
 }
 
 // arm executes one arm of the plan.
 func (c *checking) arm(trace *plan.Trace, quiet bool) (*Outcome, error) {
 	req := c.req
-	req.trace, req.quiet = trace, quiet
+	req.trace, req.quiet = trace, quiet || c.silent
 	x, name, err := c.r.ready(c.in, c.start, req)
 	if x != nil {
 		defer x.end()
@@ -60,6 +69,7 @@ func (c *checking) arm(trace *plan.Trace, quiet bool) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.name = name
 	if c.req.sources == nil { // all arms are arms of the same script
 		c.req.sources = map[string][]byte{}
 		for _, src := range x.sources() {

@@ -51,9 +51,10 @@ type request struct {
 	infra      string
 	allowPaths []string
 	limits     map[string]string
-	trace      *plan.Trace // not nil: check mode
-	reads      *door.Reads // shared by the arms of a plan
-	quiet      bool        // it repeats what was shown before
+	trace      *plan.Trace    // not nil: check mode
+	reads      *door.Reads    // shared by the arms of a plan
+	secrets    *value.Secrets // the same; nil: its own
+	quiet      bool           // it repeats what was shown before
 	replay     bool
 	box        *seal.Box
 	sources    map[string][]byte // nil: from the disk
@@ -73,11 +74,14 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.secrets == nil {
+		req.secrets = value.NewSecrets(req.box.Key)
+	}
 	x := &execution{rt: r, in: in, box: req.box}
 	cut := x.listen(in, l)
 	x.shared = &effect.Run{
 		ID: req.id, Infra: req.infra, Check: req.trace != nil, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
-		Secrets: value.NewSecrets(req.box.Key), Program: r.program,
+		Secrets: req.secrets, Program: r.program,
 	}
 	if r.cfg.Key != nil {
 		x.shared.Seal, x.shared.Unseal = r.cfg.Key.Seal, r.cfg.Key.Unseal
@@ -242,14 +246,15 @@ func (r *Runtime) sealKey(box *seal.Box) (string, error) {
 	return r.cfg.Key.Seal(hex.EncodeToString(box.Key))
 }
 
-func (r *Runtime) openKey(run *journal.Run) (*seal.Box, error) {
-	text, err := r.cfg.Key.Unseal(run.Key)
+// openKey reads what sealKey has written; of says whose key it is.
+func (r *Runtime) openKey(sealed, of string) (*seal.Box, error) {
+	text, err := r.cfg.Key.Unseal(sealed)
 	if err != nil {
 		return nil, err
 	}
 	key, err := hex.DecodeString(text)
 	if err != nil || len(key) != 32 {
-		return nil, fault.New(fault.Failed, "the key of the run %s is damaged", run.ID)
+		return nil, fault.New(fault.Failed, "the key of %s is damaged", of)
 	}
 	return seal.BoxOf(key), nil
 }

@@ -20,15 +20,20 @@ import (
 
 // Start executes a script as a new run. Mistakes in the script's text or in the
 // arguments are found before there is a run.
-func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
-	x, name, err := r.ready(in, s, request{box: seal.NewBox()})
+func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) { return r.begin(in, s, seal.NewBox(), nil) }
+
+// begin is Start for a run with the key in box, which follows a plan unless that
+// is nil.
+func (r *Runtime) begin(in Interrupt, s Start, box *seal.Box, follows *journal.Applied) (*Outcome, error) {
+	x, name, err := r.ready(in, s, request{box: box})
 	if x != nil {
 		defer x.end()
 	}
 	if err != nil {
 		return nil, err
 	}
-	run, err := r.create(x, name, s)
+	x.follow(follows, nil)
+	run, err := r.create(x, name, s, follows)
 	if err != nil {
 		return nil, err
 	}
@@ -75,9 +80,9 @@ func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name 
 }
 
 // create adds the run to the journal and takes it for this process.
-func (r *Runtime) create(x *execution, name string, s Start) (*journal.Run, error) {
+func (r *Runtime) create(x *execution, name string, s Start, follows *journal.Applied) (*journal.Run, error) {
 	run, err := x.add(name, s.inputs(), journal.Options{
-		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits,
+		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits, Applied: follows,
 	}, x.sources()...)
 	if err != nil {
 		return nil, err
@@ -240,7 +245,7 @@ func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources ma
 	if err != nil {
 		return nil, inputs, fault.Wrap(fault.Failed, err, "cannot read the parameters of run %s", run.ID)
 	}
-	box, err := r.openKey(run)
+	box, err := r.openKey(run.Key, "the run "+run.ID)
 	if err != nil {
 		return nil, inputs, err
 	}
@@ -284,12 +289,13 @@ func (x *execution) restore(run *journal.Run, replay bool) error {
 		return err
 	}
 	x.door.SetPast(door.NewPast(effects))
+	x.follow(run.Options.Applied, effects)
 	return nil
 }
 
 // Secrets returns the secrets of a run, for those who show what it did.
 func (r *Runtime) Secrets(run *journal.Run) (*value.Secrets, error) {
-	box, err := r.openKey(run)
+	box, err := r.openKey(run.Key, "the run "+run.ID)
 	if err != nil {
 		return nil, err
 	}

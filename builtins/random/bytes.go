@@ -33,6 +33,8 @@ var _ effect.Validator = (*octets)(nil)
 
 func (o *octets) Validate() error { return checkSize("n", o.N, maxBytes) }
 
+func (*octets) Volatile() {}
+
 func (o *octets) Perform(context.Context, *effect.Env) (any, error) {
 	b := make([]byte, o.N)
 	_, err := rand.Read(b)

@@ -31,6 +31,8 @@ type choice struct {
 	List starlark.Iterable `star:"list"` // no []starlark.Value: the door would expand the secrets in it
 }
 
+func (*choice) Volatile() {}
+
 func (c *choice) Perform(context.Context, *effect.Env) (any, error) {
 	items, err := itemsOf(c.List)
 	if err != nil {

@@ -20,6 +20,8 @@ def float():
 // fraction is the effect random.float.
 type fraction struct{}
 
+func (*fraction) Volatile() {}
+
 func (*fraction) Perform(context.Context, *effect.Env) (any, error) {
 	const bits = 53 // of the mantissa
 	return float64(below(1<<bits)) / (1 << bits), nil

@@ -42,6 +42,8 @@ func (i *integer) Validate() error {
 	return nil
 }
 
+func (*integer) Volatile() {}
+
 func (i *integer) Perform(context.Context, *effect.Env) (any, error) {
 	low, high := big.NewInt(i.Low), big.NewInt(i.High) // their difference may exceed 64 bits
 	span := high.Sub(high, low)

@@ -32,6 +32,8 @@ type shuffle struct {
 	List starlark.Iterable `star:"list"` // no []starlark.Value: the door would expand the secrets in it
 }
 
+func (*shuffle) Volatile() {}
+
 func (s *shuffle) Perform(context.Context, *effect.Env) (any, error) {
 	items, err := itemsOf(s.List)
 	if err != nil {

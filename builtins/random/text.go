@@ -44,6 +44,8 @@ func (t *text) Validate() error {
 	return checkSize("length", t.Length, maxItems)
 }
 
+func (*text) Volatile() {}
+
 func (t *text) Perform(context.Context, *effect.Env) (any, error) {
 	letters := []rune(t.Alphabet)
 	var b strings.Builder

@@ -23,6 +23,8 @@ def now():
 // now is the effect time.now.
 type now struct{}
 
+func (*now) Volatile() {}
+
 func (*now) Perform(context.Context, *effect.Env) (any, error) { return clock(), nil }
 
 // clock is the time without the reading of the monotonic clock, which means

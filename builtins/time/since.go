@@ -27,4 +27,6 @@ type since struct {
 	T gotime.Time `star:"t"`
 }
 
+func (*since) Volatile() {}
+
 func (s *since) Perform(context.Context, *effect.Env) (any, error) { return clock().Sub(s.T), nil }

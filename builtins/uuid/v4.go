@@ -21,6 +21,8 @@ def v4():
 // v4 is the effect uuid.v4.
 type v4 struct{}
 
+func (*v4) Volatile() {}
+
 func (*v4) Perform(context.Context, *effect.Env) (any, error) {
 	var u id
 	if _, err := rand.Read(u[:]); err != nil {

@@ -26,6 +26,8 @@ def v7():
 // v7 is the effect uuid.v7.
 type v7 struct{}
 
+func (*v7) Volatile() {}
+
 func (*v7) Perform(context.Context, *effect.Env) (any, error) {
 	var u id
 	if _, err := rand.Read(u[6:]); err != nil {

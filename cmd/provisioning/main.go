@@ -79,7 +79,7 @@ rolled back and replayed.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagFault(cmd, err) })
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(
-		a.runCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
+		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
 		a.runsCommand(), a.replCommand(),
 		a.fmtCommand(), a.lintCommand(), a.docsCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),

@@ -25,6 +25,7 @@ type runFlags struct {
 	param    []string
 	limits   []string
 	resume   string
+	planOut  string
 }
 
 func (f *runFlags) define(fs *pflag.FlagSet) {
@@ -32,6 +33,7 @@ func (f *runFlags) define(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.check, "dry-run", false, "the same as --check")
 	fs.BoolVar(&f.exitCode, "exit-code", false, "with --check: exit with 10 when changes are planned")
 	fs.BoolVar(&f.all, "all", false, "with --check: show reads, and what is unchanged, as well")
+	fs.StringVar(&f.planOut, "plan-out", "", "plan, and write the plan to this file, for apply")
 	fs.StringVar(&f.start.Entry, "entry", "", "function to call (default main)")
 	fs.StringVar(&f.params, "params", "", "file with parameters: TOML, JSON or YAML")
 	fs.StringArrayVar(&f.param, "param", nil, "parameter of the script, NAME=VALUE")
@@ -57,6 +59,7 @@ that of its default, and its help is in the docstring. See them with
 The run is journaled: after a crash, a failure or Ctrl-C, "provisioning resume"
 goes on where it stopped.`,
 		Example: `  provisioning run deploy.star --host web-1 --check
+  provisioning run deploy.star --host web-1 --plan-out web.plan
   provisioning run deploy.star --params prod.toml --limit wall=30m`,
 		// The flags depend on the script, so they are parsed when it is known.
 		DisableFlagParsing: true,
@@ -96,6 +99,9 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, args []string) error {
 		return err
 	}
 	f.start.Infra = a.flags.infra
+	if f.planOut != "" {
+		return a.checkToFile(f)
+	}
 	if f.check {
 		return a.check(f)
 	}
@@ -191,7 +197,7 @@ func (f *runFlags) complete(file string, given map[string][]string) error {
 		}
 		f.start.AllowPaths[i] = abs
 	}
-	if f.exitCode && !f.check {
+	if f.exitCode && !f.check && f.planOut == "" {
 		return fault.New(fault.Usage, "--exit-code belongs to --check")
 	}
 	if f.params != "" {
@@ -272,6 +278,11 @@ func (a *app) check(f *runFlags) error {
 	out, err := a.watched(f.start.Script, func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
 		return rt.Check(in, f.start)
 	})
+	return a.checked(f, out, err)
+}
+
+// checked shows a plan.
+func (a *app) checked(f *runFlags, out *runtime.Outcome, err error) error {
 	if out == nil || out.Plan == nil {
 		return err
 	}

@@ -1,8 +1,6 @@
 package door
 
 import (
-	"sync"
-
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/runtime/branch"
@@ -48,21 +46,4 @@ func likely(guess starlark.Value, op string) int {
 // Pass notes how a loop over an unknown goes on, in check mode.
 func (d *Door) Pass(thread *starlark.Thread, _ *value.Undecided, n, was int) {
 	d.Trace.Pass(branch.Of(thread).Path, n, was)
-}
-
-// Reads are the answers of the world to the reads of a plan: all its arms see the
-// same one. It is safe for concurrent use.
-type Reads struct{ m sync.Map }
-
-type read struct {
-	once   sync.Once
-	result any
-	err    error
-}
-
-func (r *Reads) answer(s *site, look func() (any, error)) (any, error) {
-	v, _ := r.m.LoadOrStore(s.place+" "+string(s.key), &read{})
-	a := v.(*read)
-	a.once.Do(func() { a.result, a.err = look() })
-	return a.result, a.err
 }

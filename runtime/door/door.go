@@ -57,12 +57,14 @@ type Door struct {
 	Events event.Sink
 	Budget *sandbox.Budget
 	Trace  *plan.Trace // not nil: check mode
-	Reads  *Reads      // of a plan that explores several arms; may be nil
-	Record Recorder    // nil in check mode
-	Past   *Past       // what the journal holds already, see SetPast; may be nil
-	Replay bool        // act on nothing: whatever is not in the journal is a mismatch
-	Person Person      // may be nil
-	Now    func() time.Time
+	Reads  *Reads      // of a plan, also of one that is applied; may be nil
+	// Allowed are the writes of the plan that is applied; nil allows all.
+	Allowed *plan.Allowance
+	Record  Recorder // nil in check mode
+	Past    *Past    // what the journal holds already, see SetPast; may be nil
+	Replay  bool     // act on nothing: whatever is not in the journal is a mismatch
+	Person  Person   // may be nil
+	Now     func() time.Time
 	// Guess returns what an earlier run got from the effect with a content key in
 	// a branch, for check mode; nil, and a Guess that is nil, for not known.
 	Guess func(branch string, key []byte) starlark.Value
@@ -183,6 +185,9 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 		return nil, d.fail(s, rec, err)
 	}
 	env := d.env(s, rec)
+	if err := d.allow(s, rec); err != nil {
+		return nil, d.fail(s, rec, err)
+	}
 	if q, ok := do.(effect.Queued); ok {
 		release, err := q.Enter(s.branch.Context(), env)
 		if err != nil {

@@ -28,6 +28,9 @@ func (d *Door) perform(s *site, do effect.Performer, env *effect.Env, rec *journ
 	if s.call.Options.Retries >= 0 {
 		attempts = s.call.Options.Retries + 1
 	}
+	if v, err := d.fixed(s, do); v != nil || err != nil {
+		return v, journal.Done, err
+	}
 	for {
 		rec.Attempts++
 		result, err := d.once(s, do, env)

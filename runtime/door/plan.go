@@ -74,7 +74,7 @@ func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {
 	if d.blind.Load() {
 		item.After = true
 	}
-	result, err := d.look(s, do, env)
+	result, err := d.look(s, item, do, env)
 	if err != nil && d.planned.Load() && fault.KindOf(err) != fault.Cancelled {
 		// What it looks for may be what the planned writes are going to make.
 		item.Depends = "the writes before it: " + d.Run.Secrets.Redact(err.Error())
@@ -129,14 +129,6 @@ func (d *Door) guessed(s *site, v starlark.Value) starlark.Value {
 		u.Guess = d.Guess(s.branch.Path, s.key)
 	}
 	return v
-}
-
-// look makes a read. All arms of a plan see the same world.
-func (d *Door) look(s *site, do effect.Performer, env *effect.Env) (any, error) {
-	if d.Reads == nil {
-		return d.once(s, do, env)
-	}
-	return d.Reads.answer(s, func() (any, error) { return d.once(s, do, env) })
 }
 
 // touch notes that nobody knows what a planned write makes of its resources.

@@ -13,6 +13,7 @@
 //	Asker       whether it happened, when a crash left that open
 //	Repeatable  doing it twice is as good as once
 //	Reviver     something that lives with the process and dies with it
+//	Volatile    a read that gives something else each time
 //	Assumer     the result to go on with when a person says "it happened"
 //
 // A type lists what it implements beneath it:
@@ -244,6 +245,12 @@ type Remote interface {
 // pause, a question, a mark in the journal.
 type Traceless interface {
 	LeavesNoTrace()
+}
+
+// Volatile reads give something else each time: the time, a random number. A
+// plan that is applied fixes what they gave, so that the run does what it shows.
+type Volatile interface {
+	Volatile()
 }
 
 // Queued effects need something that there is a limited number of. Enter waits

@@ -11,6 +11,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -63,6 +64,14 @@ type Options struct {
 	RollbackOnFailure bool              `json:"rollback_on_failure,omitempty"`
 	Limits            map[string]string `json:"limits,omitempty"`  // as given, by name
 	Session           bool              `json:"session,omitempty"` // of the REPL
+	Applied           *Applied          `json:"applied,omitempty"` // the plan that it follows; nil for none
+}
+
+// Applied is what a run has to know of the plan that it follows.
+type Applied struct {
+	Plan   string            `json:"plan"`            // its hash
+	Writes *plan.Allowance   `json:"writes"`          // others need an answer
+	Fixed  map[string][]byte `json:"fixed,omitempty"` // results that it repeats, see door.Reads
 }
 
 // Fault is a failure as the journal keeps it.

@@ -1,0 +1,161 @@
+package runtime
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/codec"
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/interpreter"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
+	"github.com/provisioning-systems/provisioning/runtime/script"
+	"github.com/provisioning-systems/provisioning/runtime/seal"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// CheckToFile plans a script, as [Runtime.Check] does, and returns the plan in
+// the form that [Runtime.Apply] takes.
+func (r *Runtime) CheckToFile(in Interrupt, s Start) (*Outcome, *plan.File, error) {
+	c := &checking{r: r, in: in, start: s}
+	c.begin(seal.NewBox(), &door.Reads{})
+	return c.toFile()
+}
+
+func (c *checking) toFile() (*Outcome, *plan.File, error) {
+	out, err := explore(&plan.Explorer{}, c.arm)
+	if err != nil {
+		return out, nil, err
+	}
+	inputs, err := c.start.inputs().Encode()
+	if err != nil {
+		return out, nil, fault.Wrap(fault.Usage, err, "cannot record the parameters")
+	}
+	f := &plan.File{
+		Made: time.Now().UTC().Truncate(time.Second), Script: c.name, Entry: c.start.Entry, Inputs: inputs, Infra: c.start.Infra,
+		Paths: c.start.AllowPaths, Limits: c.start.Limits, Rollback: c.start.RollbackOnFailure,
+		Root: out.Plan.Root(), Allowance: out.Plan.Allowance(), Summary: out.Plan.Summary(), Reads: c.reads(),
+	}
+	for name, text := range c.req.sources {
+		f.Sources = append(f.Sources, plan.Source{Name: name, Text: string(text)})
+	}
+	slices.SortFunc(f.Sources, func(a, b plan.Source) int { return strings.Compare(a.Name, b.Name) })
+	if f.Key, err = c.r.sealKey(c.req.box); err != nil {
+		return out, nil, err
+	}
+	return out, f, f.Seal()
+}
+
+// reads lists what the world said while the plan was made.
+func (c *checking) reads() []plan.Read {
+	reads := []plan.Read{}
+	for _, a := range c.req.reads.All() {
+		r := plan.Read{Place: a.Item.Place, Key: a.Item.Key, Kind: a.Item.Kind, Description: a.Item.Description, Position: a.Item.Position}
+		var data []byte
+		if a.Err != nil {
+			data, r.Shown = []byte(a.Err.Error()), c.req.secrets.Redact("an error: "+a.Err.Error())
+		} else {
+			data, _ = new(codec.Codec).Encode(a.Value) // one without encoding counts as the same
+			r.Shown = clip(c.req.secrets.Redact(shown(a.Value)))
+		}
+		mac := hmac.New(sha256.New, c.req.box.Key) // a plain hash of a short secret would tell it
+		mac.Write(data)
+		r.Digest = hex.EncodeToString(mac.Sum(nil))
+		if a.Volatile && a.Err == nil && !c.req.secrets.IsSecret(string(data)) {
+			r.Fixed = data
+		}
+		reads = append(reads, r)
+	}
+	return reads
+}
+
+func shown(v starlark.Value) string {
+	if s, ok := starlark.AsString(v); ok && strings.Contains(s, "\n") {
+		return s
+	}
+	return value.Show(v)
+}
+
+// maxShown is how much of a result a plan shows.
+const maxShown = 4 << 10
+
+func clip(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + "…"
+}
+
+// Apply executes the script of a plan, if the plan made again is the same. A
+// write that the plan does not have stops the run for an answer.
+func (r *Runtime) Apply(in Interrupt, f *plan.File) (*Outcome, error) {
+	start, err := r.planned(f)
+	if err != nil {
+		return nil, err
+	}
+	box, err := r.openKey(f.Key, "the plan")
+	if err != nil {
+		return nil, err
+	}
+	again := &checking{r: r, in: in, start: start, silent: true}
+	again.begin(box, &door.Reads{Fixed: fixed(f)})
+	_, now, err := again.toFile()
+	if err != nil {
+		return nil, err
+	}
+	if diff := f.Difference(now); diff != "" {
+		return nil, fault.New(fault.Mismatch, "the plan was made for another state of things, and is not applied").
+			WithHint("%s\nmake a new one with: provisioning run %s --plan-out FILE", strings.TrimRight(diff, "\n"), script.FileName(f.Script))
+	}
+	// With the key of the plan: what has secrets in it is identified under that.
+	return r.begin(in, start, box, &journal.Applied{Plan: f.Hash, Writes: f.Allowance, Fixed: fixed(f)})
+}
+
+// planned is the request to start what a plan is of.
+func (r *Runtime) planned(f *plan.File) (Start, error) {
+	inputs, err := interpreter.DecodeInputs(f.Entry, f.Inputs)
+	if err != nil {
+		return Start{}, fault.Wrap(fault.Invalid, err, "cannot read the arguments in the plan")
+	}
+	file := f.Script
+	if rel, ok := strings.CutPrefix(file, "//"); ok {
+		file = filepath.Join(r.cfg.Workspace.Root, filepath.FromSlash(rel))
+	}
+	return Start{
+		Script: file, Entry: f.Entry, Params: inputs.File, Flags: inputs.Flags, Infra: f.Infra,
+		AllowPaths: f.Paths, Limits: f.Limits, RollbackOnFailure: f.Rollback,
+	}, nil
+}
+
+// fixed are the results of the plan that its run repeats.
+func fixed(f *plan.File) map[string][]byte {
+	m := map[string][]byte{}
+	for _, read := range f.Reads {
+		if key, err := hex.DecodeString(read.Key); err == nil && read.Fixed != nil {
+			m[door.ReadName(read.Place, key)] = read.Fixed
+		}
+	}
+	return m
+}
+
+// follow makes the execution one of a plan that is applied. effects are those that
+// the journal has already.
+func (x *execution) follow(a *journal.Applied, effects []*journal.Effect) {
+	if a == nil {
+		return
+	}
+	x.door.Allowed, x.door.Reads = a.Writes.Clone(), &door.Reads{Fixed: a.Fixed}
+	for _, e := range effects {
+		if e.Write {
+			x.door.Allowed.Use(e.Kind, hex.EncodeToString(e.Key), e.Pos)
+		}
+	}
+}
