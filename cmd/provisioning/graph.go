@@ -193,8 +193,7 @@ func (a *app) export(j *journal.Journal, run *journal.Run) (*exportedRun, error)
 		case journal.Done, journal.Assumed, journal.Skipped:
 			x.Result = redact(showValue(values.Decode(e.Result)))
 		case journal.Erred, journal.Caught:
-			x.Error = &journal.Fault{}
-			if err := json.Unmarshal(e.Result, x.Error); err != nil {
+			if x.Error, err = e.Failure(); err != nil {
 				return nil, err
 			}
 		}

@@ -218,3 +218,31 @@ func equal(x, y expr, same func(a, b *origin) bool) bool {
 func durationText(d time.Duration) string { return gotime.Duration(d).String() }
 
 func timeText(t time.Time) string { return gotime.Time(t).Format(gotime.RFC3339Nano) }
+
+// replace returns x with every part replaced by what with makes of it.
+func replace(x expr, with func(expr) expr) expr {
+	all := func(xs []expr) []expr {
+		out := make([]expr, len(xs))
+		for i, x := range xs {
+			out[i] = replace(x, with)
+		}
+		return out
+	}
+	switch x := x.(type) {
+	case joined:
+		var parts []expr
+		for _, p := range all(x.parts) {
+			if inner, ok := p.(joined); ok {
+				parts = append(parts, inner.parts...)
+				continue
+			}
+			parts = append(parts, p)
+		}
+		return joined{parts}
+	case items:
+		return items{x.kind, all(x.elems)}
+	case pairs:
+		return pairs{x.kind, all(x.keys), all(x.values)}
+	}
+	return with(x)
+}

@@ -90,12 +90,10 @@ func (s *step) wish() string {
 		if name, ok := gave.Constructor().(starlark.String); ok && name != "struct" {
 			return identifier(string(name))
 		}
-	case starlark.String, starlark.Bytes, *value.Secret:
-		if _, rest, ok := strings.Cut(first, "://"); ok {
-			first = rest
-		} else {
-			first = path.Base(first)
-		}
+	case *value.Secret:
+		return secretName(gave.Name)
+	case starlark.String, starlark.Bytes:
+		first = path.Base(first)
 		if first != "" && first != "." && first != "/" {
 			return identifier(first)
 		}
@@ -105,6 +103,15 @@ func (s *step) wish() string {
 		short = s.effect.Kind
 	}
 	return identifier(short)
+}
+
+// secretName is the name for the value of a secret: without the scheme of where it
+// comes from.
+func secretName(name string) string {
+	if _, rest, ok := strings.Cut(name, "://"); ok {
+		name = rest
+	}
+	return identifier(name)
 }
 
 // head is the text that an argument begins with: itself, or the program of a
@@ -140,7 +147,7 @@ func (e *exporter) giveNames() *namer {
 		}
 	}
 	for _, s := range e.secrets {
-		s.name = n.name(identifier(s.shown))
+		s.name = n.name(secretName(s.shown))
 	}
 	used := e.used()
 	for _, s := range e.steps {

@@ -73,11 +73,11 @@ func (e *exporter) print() (string, error) {
 	for _, c := range p.consts {
 		fmt.Fprintf(&out, "%s = %s\n\n", c.name, tripled(c.text))
 	}
-	fmt.Fprintf(&out, "def main(%s):\n    \"\"\"%s\n", strings.Join(signature, ", "), docText(e.summary()))
+	fmt.Fprintf(&out, "def main(%s):\n    \"\"\"%s", strings.Join(signature, ", "), docText(e.summary()))
 	if docs.Len() > 0 {
-		fmt.Fprintf(&out, "\n    Args:\n%s", docs.String())
+		fmt.Fprintf(&out, "\n\n    Args:\n%s    ", docs.String())
 	}
-	out.WriteString("    \"\"\"\n")
+	out.WriteString("\"\"\"\n")
 	out.WriteString(e.state())
 	out.WriteString(lost.String())
 	out.WriteString(p.body.String())

@@ -1,8 +1,6 @@
 package export
 
 import (
-	"encoding/json"
-
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -64,8 +62,7 @@ func readEffect(run *journal.Run, c *codec.Codec, rec *journal.Effect) (*Effect,
 			x.Gave, err = c.Decode(rec.Result)
 		}
 	case journal.Erred, journal.Caught:
-		x.Failed = &journal.Fault{}
-		err = json.Unmarshal(rec.Result, x.Failed)
+		x.Failed, err = rec.Failure()
 	}
 	return x, err
 }

@@ -35,7 +35,7 @@ func (e *exporter) secretOf(s *value.Secret, ix *index, at string) (*origin, err
 		src.uri = s.Name
 	} else {
 		src.param = &param{
-			want: identifier(s.Name) + "_uri",
+			want: secretName(s.Name) + "_uri",
 			help: "where the secret " + firstLine(s.Name) + ` is: "env://NAME", "file://path" or "ws://name".`,
 		}
 	}

@@ -110,7 +110,7 @@ func (e *exporter) stepOf(x *Effect) *step {
 	case x.Kind == kindGiveUp:
 		return s.say("here the run waited in vain: %s", firstLine(e.redact(failure(x))))
 	case x.Kind == effect.KindOnRollback:
-		return s.say("on_rollback(%s, ...): what it was given is not in the journal; write it again", e.redact(x.Description))
+		return s.say("what on_rollback(%s, ...) was given is not in the journal; write it again", e.redact(x.Description))
 	case s.fn == nil || s.fn.Decl() == nil:
 		return s.say("%s is not known to this program: %s", x.Kind, firstLine(e.redact(x.Description)))
 	}
@@ -182,15 +182,15 @@ func printable(r rune) rune {
 	return r
 }
 
-// argumentsOf puts the arguments in the order of the call: the required ones that
-// lead it by position, the others by name.
+// argumentsOf puts the arguments in the order of the call: the first one and the
+// required ones that lead it by position, the others by name.
 func argumentsOf(fn *module.Func, given *starlark.Dict) []argument {
 	var args []argument
 	before, _, _ := strings.Cut(fn.Signature(), "*") // what follows a star needs its name
 	leading := true
-	for _, p := range reference.Parameters(fn) {
+	for i, p := range reference.Parameters(fn) {
 		v, ok, _ := given.Get(starlark.String(p.Name)) // a string key
-		leading = leading && p.Required && ok && strings.Contains(before, p.Name)
+		leading = leading && (p.Required || i == 0) && ok && strings.Contains(before, p.Name)
 		if ok {
 			args = append(args, argument{name: p.Name, value: v, first: leading})
 		}
