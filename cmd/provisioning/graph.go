@@ -134,12 +134,21 @@ type exportedEffect struct {
 
 func (a *app) runsExport() *cobra.Command {
 	var outfile string
+	var asScript scriptFlags
 	cmd := &cobra.Command{
-		Use: "export RUN", Short: "Write all that is known of a run as JSON", Args: exactly(1, "a run"),
-		Example: "  provisioning runs export last --outfile run.json",
+		Use: "export RUN", Short: "Write all that is known of a run as JSON, or what it did as a script", Args: exactly(1, "a run"),
+		Long:    exportHelp,
+		Example: "  provisioning runs export last --outfile run.json\n  provisioning runs export last --script --outfile deploy.star",
 	}
 	cmd.Flags().StringVar(&outfile, "outfile", "", "file to write (default: standard output)")
+	asScript.add(cmd.Flags())
 	cmd.RunE = a.withRun(func(j *journal.Journal, run *journal.Run) error {
+		if err := asScript.check(); err != nil {
+			return err
+		}
+		if asScript.wanted {
+			return a.exportScript(j, run, asScript, outfile)
+		}
 		exported, err := a.export(j, run)
 		if err != nil {
 			return err
@@ -184,8 +193,7 @@ func (a *app) export(j *journal.Journal, run *journal.Run) (*exportedRun, error)
 		case journal.Done, journal.Assumed, journal.Skipped:
 			x.Result = redact(showValue(values.Decode(e.Result)))
 		case journal.Erred, journal.Caught:
-			x.Error = &journal.Fault{}
-			if err := json.Unmarshal(e.Result, x.Error); err != nil {
+			if x.Error, err = e.Failure(); err != nil {
 				return nil, err
 			}
 		}

@@ -95,6 +95,19 @@ func FaultOf(err error) *Fault {
 	return &Fault{e.Kind, e.Msg, e.Hint, plain(e.Details), e.Effect, e.Place, e.Stack, e.InDoubt}
 }
 
+// Failure reads why e failed, without the details: values, which the codec of the
+// run reads.
+func (e *Effect) Failure() (*Fault, error) {
+	var stored struct {
+		Fault
+		Details json.RawMessage `json:"details"` // hides that of Fault
+	}
+	if err := json.Unmarshal(e.Result, &stored); err != nil {
+		return nil, err
+	}
+	return &stored.Fault, nil
+}
+
 // plain makes details that programs can read.
 func plain(details map[string]any) map[string]any {
 	if details == nil {

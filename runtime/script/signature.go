@@ -79,6 +79,22 @@ func (s Signature) Check(file map[string]starlark.Value, flags map[string][]stri
 	return nil
 }
 
+// Values returns the arguments that the parameters had, where they can be told
+// without evaluating the script.
+func (s Signature) Values(file map[string]starlark.Value, flags map[string][]string) map[string]starlark.Value {
+	values := map[string]starlark.Value{}
+	for _, p := range s.Params {
+		v, err := p.value(file, flags)
+		if v == nil && err == nil {
+			v = p.Default
+		}
+		if v != nil && v != starlark.None {
+			values[p.Name] = v
+		}
+	}
+	return values
+}
+
 func signatureOf(def *syntax.DefStmt) Signature {
 	var sig Signature
 	if len(def.Body) > 0 {
