@@ -20,7 +20,9 @@ import (
 
 // Start executes a script as a new run. Mistakes in the script's text or in the
 // arguments are found before there is a run.
-func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) { return r.begin(in, s, seal.NewBox(), nil) }
+func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
+	return r.begin(in, s, seal.NewBox(), nil)
+}
 
 // begin is Start for a run with the key in box, which follows a plan unless that
 // is nil.

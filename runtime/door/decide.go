@@ -20,17 +20,22 @@ func (d *Door) DecideOf(caller Caller, u *value.Undecided) (int, error) {
 	if !d.Trace.Explores() {
 		return 0, u
 	}
+	unknown, negated := u.Unknown.Positive()
 	decision := plan.Decision{
-		Key: u.Unknown.Key(), Question: d.Run.Secrets.Redact(u.Unknown.Text), Op: u.Op, Position: caller.Position(),
-		Arms: 2, Choice: 1, Likely: u.Unknown.Guess != nil,
+		Key: unknown.Key(), Question: d.Run.Secrets.Redact(unknown.Text), Op: u.Op, Position: caller.Position(),
+		Arms: 2, Choice: 1, Likely: unknown.Guess != nil,
 	}
 	if u.Op == "for" {
 		decision.Key, decision.Arms, decision.Choice = "for "+decision.Key, 3, 2
 	}
-	if guess := u.Unknown.Guess; guess != nil {
+	if guess := unknown.Guess; guess != nil {
 		decision.Choice = likely(guess, u.Op)
 	}
-	return d.Trace.Decide(caller.Branch().Path, decision), nil
+	choice := d.Trace.Decide(caller.Branch().Path, decision)
+	if negated {
+		choice = 1 - choice
+	}
+	return choice, nil
 }
 
 func likely(guess starlark.Value, op string) int {

@@ -153,11 +153,20 @@ func agree(path string, i int, traces []*Trace) bool {
 func same(a, b entry) bool {
 	switch {
 	case a.item != nil:
-		return b.item != nil && *a.item == *b.item
+		return b.item != nil && a.item.identity() == b.item.identity()
 	case a.decision != nil:
 		return b.decision != nil && a.decision.Key == b.decision.Key
 	}
 	return a == b
+}
+
+// identity is the item without what was predicted: with branches beside each
+// other, that may depend on which of them came first.
+func (item *Item) identity() Item {
+	return Item{
+		Place: item.Place, Kind: item.Kind, Write: item.Write, Description: item.Description, Position: item.Position,
+		Repeats: item.Repeats, Key: item.Key,
+	}
 }
 
 // factor takes the steps with which all arms end out of them. Without it a plan
@@ -170,6 +179,9 @@ func (f *Fork) factor() []Step {
 		}
 		n = min(n, commonSuffix(f.Arms[0].Steps, arm.Steps))
 	}
+	for n > 0 && f.splits(n) {
+		n--
+	}
 	var common []Step
 	for i, arm := range f.Arms {
 		at := len(arm.Steps) - n
@@ -179,6 +191,33 @@ func (f *Fork) factor() []Step {
 		arm.Steps = arm.Steps[:at:at]
 	}
 	return common
+}
+
+// splits reports whether the last n steps of an arm begin within something that
+// repeats.
+func (f *Fork) splits(n int) bool {
+	for _, arm := range f.Arms {
+		if at := len(arm.Steps) - n; at > 0 && arm.Steps[at-1].repeats() && arm.Steps[at].repeats() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s Step) repeats() bool {
+	inner := []Step{}
+	switch {
+	case s.Effect != nil:
+		return s.Effect.Repeats
+	case s.Decision != nil:
+		for _, arm := range s.Decision.Arms {
+			inner = append(inner, arm.Steps...)
+		}
+	}
+	for _, n := range s.Branches {
+		inner = append(inner, n.Steps...)
+	}
+	return len(inner) > 0 && !slices.ContainsFunc(inner, func(s Step) bool { return !s.repeats() })
 }
 
 func commonSuffix(a, b []Step) int {

@@ -40,13 +40,22 @@ func compare(op syntax.Token, x, y starlark.Value) (starlark.Value, error) {
 		return starlark.Bool(ok), err
 	}
 	a, err := relate(op, x, y, starlark.CompareLimit)
+	if err == nil && a == maybe && op == syntax.NEQ {
+		return unknownComparison(syntax.EQL, x, y).Not(), nil
+	}
 	if err == nil && a == maybe {
-		return value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) {
-			ok, err := starlark.Compare(op, v[0], v[1])
-			return starlark.Bool(ok), err
-		}, "%s %s %s", value.Show(x), op, value.Show(y)), nil
+		return unknownComparison(op, x, y), nil
 	}
 	return starlark.Bool(a == yes), err
+}
+
+// unknownComparison is not known; of a value and its opposite, to know the one is
+// to know the other.
+func unknownComparison(op syntax.Token, x, y starlark.Value) *value.Unknown {
+	return value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) {
+		ok, err := starlark.Compare(op, v[0], v[1])
+		return starlark.Bool(ok), err
+	}, "%s %s %s", value.Show(x), op, value.Show(y))
 }
 
 // relate compares like starlark.CompareDepth, but says maybe where the answer

@@ -136,8 +136,7 @@ func unwrap(v starlark.Value) (starlark.Value, error) {
 
 func not(x starlark.Value) (starlark.Value, error) {
 	if u, ok := x.(*value.Unknown); ok {
-		return value.UnknownOf(starlark.Tuple{u}, func(v starlark.Tuple) (starlark.Value, error) { return !v[0].Truth(), nil },
-			"not %s", u.Text), nil
+		return u.Not(), nil
 	}
 	return !x.Truth(), nil
 }

@@ -27,7 +27,8 @@ type Unknown struct {
 	// Guess is what an earlier run found in its place; nil where none did.
 	Guess starlark.Value
 
-	key string // see Key
+	key string   // see Key
+	of  *Unknown // what it is the negation of
 }
 
 var (
@@ -116,6 +117,22 @@ func (u *Unknown) Key() string {
 		return u.Text
 	}
 	return u.key
+}
+
+// Not returns the negation of u.
+func (u *Unknown) Not() *Unknown {
+	n := UnknownOf(starlark.Tuple{u}, func(v starlark.Tuple) (starlark.Value, error) { return !v[0].Truth(), nil }, "not %s", u.Text)
+	n.of = u
+	return n
+}
+
+// Positive returns what u is the negation of, or u itself: to know the one is to
+// know the other.
+func (u *Unknown) Positive() (positive *Unknown, negated bool) {
+	for u.of != nil {
+		u, negated = u.of, !negated
+	}
+	return u, negated
 }
 
 // Stamp names the effect that v is the result of, so that the same text
