@@ -292,6 +292,8 @@ func risksAt(s lint.Site, cat Catalog) []string {
 			risks = append(risks, "a shell reads it")
 		case name == "insecure" && !empty(v):
 			risks = append(risks, "certificates are not checked")
+		case c == command && programKnown(v) && unknown:
+			risks = append(risks, "words of the command are computed")
 		case c == command && unknown:
 			risks = append(risks, "the command is computed")
 		case c == address && unknown:
@@ -304,6 +306,11 @@ func risksAt(s lint.Site, cat Catalog) []string {
 		risks = append(risks, "it handles secrets")
 	}
 	return risks
+}
+
+func programKnown(v starlark.Value) bool {
+	words, ok := wordsOf(v)
+	return ok && len(words) > 0 && value.FindUnknown(words[0]) == nil
 }
 
 // risksOf are the reasons to look at an entry before granting it.

@@ -228,8 +228,11 @@ type refusal struct {
 }
 
 func (r refusal) fault(reason, format string, args ...any) *fault.Error {
-	what := strings.TrimSpace(r.call.Decl.Kind + " " + r.call.Describe())
-	e := fault.New(fault.Permission, "the extension %q may not do this: %s (%s)", path.Base(r.dir), what, fmt.Sprintf(format, args...))
+	what := r.call.Describe() // the door says which effect it is
+	if what != "" {
+		what = " " + what
+	}
+	e := fault.New(fault.Permission, "the extension %q may not do this:%s (%s)", path.Base(r.dir), what, fmt.Sprintf(format, args...))
 	e.Details = map[string]any{door.RefusedBy: path.Base(r.dir), "effect": r.call.Decl.Kind, "reason": reason}
 	return e
 }
