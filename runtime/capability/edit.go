@@ -83,7 +83,10 @@ func edit(data []byte, name string, g *Grant) ([]byte, error) {
 		}
 		out = append(out, data[copied:t.begin]...)
 		if !placed && text != "" {
-			out = append(append(out, text...), '\n')
+			out = append(out, text...)
+			if end = max(end, t.begin); end < len(data) && data[end] != '\n' {
+				out = append(out, '\n')
+			}
 			placed = true
 		}
 		copied = max(end, t.begin)
