@@ -85,3 +85,29 @@ func matters(kind, arg string, cat Catalog) bool {
 var harmlessOption = map[string]bool{
 	"_timeout": true, "_retries": true, "_once": true, "_description": true, "_when": true,
 }
+
+// Stale returns what the tables of this package say of arguments that no builtin
+// has: renamed, one would be read in another way.
+func Stale(cat Catalog) []string {
+	var stale []string
+	check := func(table, arg string) {
+		for kind, f := range cat {
+			if (kind == table || moduleOf(kind) == table) && slices.Contains(f.Params(), arg) {
+				return
+			}
+		}
+		stale = append(stale, table+" "+arg)
+	}
+	for table, args := range classes {
+		for arg := range args {
+			check(table, arg)
+		}
+	}
+	for table, args := range free {
+		for _, arg := range args {
+			check(table, arg)
+		}
+	}
+	slices.Sort(stale)
+	return stale
+}

@@ -189,7 +189,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.allowed(s); err != nil {
+	if err := d.guarded(s); err != nil {
 		return nil, d.fail(s, rec, err)
 	}
 	do, err := d.expanded(s.call.Do)

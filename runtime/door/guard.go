@@ -23,9 +23,9 @@ type Guard interface {
 	Allow(restricted []string, call *effect.Call) error
 }
 
-// allowed asks the guard. A refusal is recorded as any other failure is, so that
+// guarded asks the guard. A refusal is recorded as any other failure is, so that
 // a script may handle it, and a resumed run tries again what stopped it.
-func (d *Door) allowed(s *site) error {
+func (d *Door) guarded(s *site) error {
 	if d.Guard == nil {
 		return nil
 	}

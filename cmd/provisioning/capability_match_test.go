@@ -1,4 +1,4 @@
-package capability_test
+package main_test
 
 import (
 	"os"
@@ -14,6 +14,8 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
+// These tests are here because they need the builtins, which the runtime does not
+// know: what matters is which arguments those have.
 var catalog = capability.NewCatalog(builtins.All)
 
 // workspace has templates/a.txt, a link templates/out that leads to the root, and
@@ -265,6 +267,14 @@ args.name = ["APP_*", "HOME"]`, "env.get", []attempt{{`name = "APP_X"`, yes}, {`
 				t.Errorf("%s: %s(%s) is %d, want %d", test.name, test.kind, a.args, got, a.want)
 			}
 		}
+	}
+}
+
+// TestArgumentsThatNeedNoNaming: the tables of the package name only arguments
+// that there are.
+func TestArgumentsThatNeedNoNaming(t *testing.T) {
+	for _, stale := range capability.Stale(catalog) {
+		t.Errorf("no builtin has %s", stale)
 	}
 }
 
