@@ -96,6 +96,10 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir,
 	})
+	if r.cfg.Guard != nil && !req.replay { // a replay acts on nothing
+		guard := r.cfg.Guard(files)
+		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad
+	}
 	x.end = sync.OnceFunc(func() {
 		x.deafen()
 		x.shared.Live.CloseAll()

@@ -34,13 +34,20 @@ import (
 // Config says what runs have to do with.
 type Config struct {
 	Workspace workspace.Workspace
-	Modules   []*module.Module    // the builtins
-	Globals   starlark.StringDict // further names that scripts see
-	Stdlib    fs.FS               // what load("@std//…") finds; may be nil
-	Key       *seal.Key           // seals secrets; used when there is one
-	Events    event.Sink          // nil: nobody listens
-	Person    door.Person         // answers questions; nil: runs wait
-	CacheDir  string              // of compiled scripts; "": none
+	Modules   []*module.Module                 // the builtins
+	Globals   starlark.StringDict              // further names that scripts see
+	Stdlib    fs.FS                            // what load("@std//…") finds; may be nil
+	Key       *seal.Key                        // seals secrets; used when there is one
+	Events    event.Sink                       // nil: nobody listens
+	Person    door.Person                      // answers questions; nil: runs wait
+	CacheDir  string                           // of compiled scripts; "": none
+	Guard     func(files *sandbox.Files) Guard // restricts what is not the user's own; nil: nothing
+}
+
+// Guard says what code that is not the user's own may do, and may load.
+type Guard interface {
+	door.Guard
+	MayLoad(module, from string) error // by their names in the loader
 }
 
 // Runtime executes runs of one workspace.

@@ -152,10 +152,10 @@ func (o *onRollback) Control(thread *starlark.Thread) (any, error) {
 		kv.Freeze()
 	}
 	// Before the mark is made: where a crash lost its result, a replay ends at it.
-	b.Tree.Host.OnRollback(place, func(thread *starlark.Thread) error {
+	b.Tree.Host.OnRollback(place, branch.Bound(thread, func(thread *starlark.Thread) error {
 		_, err := starlark.Call(thread, o.Fn, o.Args, o.Kwargs)
 		return err
-	})
+	}))
 	_, err := perform(thread, onRollbackDecl, &registration{o.Fn.Name()}, starlark.String(o.Fn.Name()))
 	return nil, err
 }

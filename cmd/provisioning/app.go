@@ -100,6 +100,7 @@ func (a *app) runtimeWith(ws workspace.Workspace, sink event.Sink, person door.P
 	cfg := runtime.Config{
 		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
 		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(), Person: person,
+		Guard: newGuard,
 	}
 	rt := runtime.New(cfg)
 	a.opened = append(a.opened, rt)

@@ -80,7 +80,7 @@ rolled back and replayed.
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(
 		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
-		a.runsCommand(), a.replCommand(),
+		a.runsCommand(), a.replCommand(), a.extensionCommand(),
 		a.fmtCommand(), a.lintCommand(), a.docsCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)

@@ -22,7 +22,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Example: "  provisioning runs list\n  provisioning runs show last",
 		Args:    cobra.ArbitraryArgs,
 	}
-	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsEvents(), a.runsGraph(), a.runsAnswer(), a.runsExport(), a.runsPrune())
+	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsEvents(), a.runsGraph(), a.runsAnswer(), a.runsExport(), a.runsPrune(), a.runsCapabilities())
 	return cmd
 }
 

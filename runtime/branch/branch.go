@@ -30,6 +30,10 @@ type Branch struct {
 	Closed  bool  // the journal knows the branch to its end
 	Planned int   // check mode: how many writes were planned so far, with those of branches
 
+	// Held are the modules whose code has made the branch, or has deferred the
+	// call that it runs: they are not on the stack, and led to what it does.
+	Held []string
+
 	ctx      context.Context
 	stop     context.Context // that of the root: when the whole run has to stop
 	cancel   context.CancelCauseFunc

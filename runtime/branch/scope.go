@@ -29,7 +29,7 @@ func Always(error) bool { return true }
 // scope.
 func (b *Branch) Defer(thread *starlark.Thread, fn func(thread *starlark.Thread) error) {
 	s := b.scopes[len(b.scopes)-1]
-	s.deferred = append(s.deferred, deferred{fn, Position(thread)})
+	s.deferred = append(s.deferred, deferred{Bound(thread, fn), Position(thread)})
 }
 
 // InScope runs fn and then what it has deferred, last one first.

@@ -15,6 +15,7 @@ type Caller interface {
 	Branch() *branch.Branch
 	Position() string            // "file:line:col", see [branch.Position]
 	Functions() iter.Seq[string] // the functions of the script that led to it, innermost first
+	Modules() []string           // the files of all code that led to it, see [branch.Modules]
 }
 
 // onThread is a caller in this process.
@@ -24,6 +25,7 @@ var _ Caller = onThread{}
 
 func (c onThread) Branch() *branch.Branch { return branch.Of(c.thread) }
 func (c onThread) Position() string       { return branch.Position(c.thread) }
+func (c onThread) Modules() []string      { return branch.Modules(c.thread) }
 
 func (c onThread) Functions() iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -64,10 +64,16 @@ type Door struct {
 	Past    *Past    // what the journal holds already, see SetPast; may be nil
 	Replay  bool     // act on nothing: whatever is not in the journal is a mismatch
 	Person  Person   // may be nil
+	Guard   Guard    // nil: everything is allowed
 	Now     func() time.Time
 	// Guess returns what an earlier run got from the effect with a content key in
 	// a branch, for check mode; nil, and a Guess that is nil, for not known.
 	Guess func(branch string, key []byte) starlark.Value
+
+	// Observe is told of every effect, by its place, and of the code that led to
+	// it, before anything else happens; nil for nobody. It may be called from
+	// several goroutines.
+	Observe func(place string, modules []string)
 
 	// Cut ends when effects under way are to be cut off, too.
 	Cut context.Context
@@ -133,6 +139,9 @@ func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error
 		}
 	}
 	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace()}
+	if d.Observe != nil {
+		d.Observe(s.place, caller.Modules())
+	}
 	if d.Trace != nil {
 		return d.plan(s)
 	}
@@ -179,6 +188,9 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	rec, err := d.newRecord(s)
 	if err != nil {
 		return nil, err
+	}
+	if err := d.guarded(s); err != nil {
+		return nil, d.fail(s, rec, err)
 	}
 	do, err := d.expanded(s.call.Do)
 	if err != nil {

@@ -267,10 +267,14 @@ func (r *revivals) note(d *Door, s *site, rec *journal.Effect) {
 		return
 	}
 	env := d.env(s, rec)
+	refusal := d.guarded(s)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending = append(r.pending, revival{reviver.Handle(env), rec.Seq, func() error {
 		do, err := d.expanded(reviver.(effect.Performer))
+		if refusal != nil {
+			err = refusal
+		}
 		if err == nil {
 			err = do.(effect.Reviver).Revive(d.Cut, env, past{d, rec})
 		}

@@ -24,6 +24,9 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
+	if err := d.guarded(s); err != nil {
+		return nil, named(err, s.call, s.place)
+	}
 	if s.call.Unknown == nil {
 		if err := d.identify(s); err != nil {
 			return nil, named(err, s.call, s.place)

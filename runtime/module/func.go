@@ -202,6 +202,16 @@ func (f *Func) Params() []string {
 	return names
 }
 
+// Default returns what a parameter is when it is not given; nil for one that is
+// required, or that there is not.
+func (f *Func) Default(name string) starlark.Value {
+	s := f.spec()
+	if i, ok := s.byName[name]; ok {
+		return s.params[i].standard
+	}
+	return nil
+}
+
 // ParamType returns, in the words of the documentation, what the parameter takes.
 func (f *Func) ParamType(name string) string {
 	s := f.spec()

@@ -24,6 +24,9 @@ type Path struct {
 	root *root
 }
 
+// Real is the absolute path with all links followed, as far as it exists.
+func (p Path) Real() string { return real(p.Abs) }
+
 // Resource is the name of the file for effect.Toucher.
 func (p Path) Resource() string { return "file:" + p.Abs }
 

@@ -40,6 +40,7 @@ type Loader struct {
 	OnSource    func(name string, content []byte) error      // called for every module that is read
 	NewThread   func(name string) (*starlark.Thread, func()) // for the top level of a loaded module
 	CacheDir    string                                       // of compiled programs; "": none
+	MayLoad     func(name, from string) error                // whether the module called from may load; nil: all may
 
 	mu      sync.Mutex
 	modules map[string]*loaded
@@ -178,6 +179,11 @@ func (l *Loader) Load(thread *starlark.Thread, spec string) (starlark.StringDict
 	name, err := ModuleName(spec, from)
 	if err != nil {
 		return nil, err
+	}
+	if l.MayLoad != nil {
+		if err := l.MayLoad(name, from); err != nil {
+			return nil, err
+		}
 	}
 	for i, c := range chain {
 		if c == name {
