@@ -51,8 +51,9 @@ func (a *attempt) Control(thread *starlark.Thread) (any, error) {
 	case failure != nil:
 		return outcome{starlark.False, starlark.None, value.Of(failure)}, nil
 	case b.Planned > planned: // check mode: a write that was not made may fail
-		u := value.NewUnknown("attempt(%s)", a.Fn.Name())
-		return outcome{value.NewUnknown("%s.ok", u.Text), v, value.NewUnknown("%s.error", u.Text)}, nil
+		ok, why := value.NewUnknown("attempt(%s).ok", a.Fn.Name()), value.NewUnknown("attempt(%s).error", a.Fn.Name())
+		value.Stamp(starlark.Tuple{ok, why}, b.PeekPlace())
+		return outcome{ok, v, why}, nil
 	}
 	return outcome{starlark.True, v, starlark.None}, nil
 }

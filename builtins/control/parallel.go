@@ -1,6 +1,7 @@
 package control
 
 import (
+	"fmt"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -47,7 +48,7 @@ func (p *parallel) Control(thread *starlark.Thread) (any, error) {
 		return nil, fault.New(fault.Invalid, "parallel: on_error must be \"stop\" or \"continue\", not %q", p.OnError)
 	}
 	b := branch.Of(thread)
-	planned := b.Planned
+	planned, place := b.Planned, b.PeekPlace()
 	outcomes, err := b.Parallel(thread, p.Fn, elements(p.Items), p.Limit, keepGoing)
 	if err != nil {
 		return nil, err
@@ -57,6 +58,7 @@ func (p *parallel) Control(thread *starlark.Thread) (any, error) {
 		results[i] = o.Value
 		if keepGoing {
 			results[i] = value.Of(asOutcome(o, b.Tree.Check && b.Planned > planned))
+			value.Stamp(results[i], fmt.Sprint(place, " ", i))
 		}
 	}
 	return starlark.NewList(results), nil

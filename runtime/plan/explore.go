@@ -77,7 +77,11 @@ func newArm(forced map[string]int, pivot string) *Trace {
 }
 
 // Plan returns the plan of what was explored.
-func (e *Explorer) Plan() *Plan { return Of(e.traces...) }
+func (e *Explorer) Plan() *Plan {
+	p := Of(e.traces...)
+	p.left = len(e.queue)
+	return p
+}
 
 // A coordinate is where in a run something is: an index into the entries of the
 // main line; for what is in a branch, that of its fork, the number of the

@@ -57,8 +57,8 @@ func (m merger) children(paths string, traces []*Trace, decided keys) Step {
 	return Step{Branches: nodes}
 }
 
-// fork makes the arms of a decision, and after them what all of them have in
-// common. branch says where the decision was made, if that is elsewhere.
+// fork makes the arms of a decision. branch says where it was made, if that is
+// elsewhere.
 func (m merger) fork(path string, i int, traces []*Trace, d Decision, branch string, decided keys) []Step {
 	f := &Fork{Question: d.Question, Op: d.Op, Position: d.Position, Branch: branch}
 	if branch == "" {
@@ -82,8 +82,7 @@ func (m merger) fork(path string, i int, traces []*Trace, d Decision, branch str
 	if !first.Likely { // nobody plans to fail
 		sort.SliceStable(f.Arms, func(i, j int) bool { return !f.Arms[i].fails() && f.Arms[j].fails() })
 	}
-	common := f.factor()
-	return append([]Step{{Decision: f}}, common...)
+	return []Step{{Decision: f}}
 }
 
 // fails reports whether an arm ends in a failure, whatever is decided in it.
@@ -167,106 +166,4 @@ func (item *Item) identity() Item {
 		Place: item.Place, Kind: item.Kind, Write: item.Write, Description: item.Description, Position: item.Position,
 		Repeats: item.Repeats, Key: item.Key,
 	}
-}
-
-// factor takes the steps with which all arms end out of them. Without it a plan
-// would double with each decision.
-func (f *Fork) factor() []Step {
-	n := len(f.Arms[0].Steps)
-	for _, arm := range f.Arms[1:] {
-		if arm.Unexplored {
-			return nil
-		}
-		n = min(n, commonSuffix(f.Arms[0].Steps, arm.Steps))
-	}
-	for n > 0 && f.splits(n) {
-		n--
-	}
-	var common []Step
-	for i, arm := range f.Arms {
-		at := len(arm.Steps) - n
-		if i == 0 {
-			common = arm.Steps[at:]
-		}
-		arm.Steps = arm.Steps[:at:at]
-	}
-	return common
-}
-
-// splits reports whether the last n steps of an arm begin within something that
-// repeats.
-func (f *Fork) splits(n int) bool {
-	for _, arm := range f.Arms {
-		if at := len(arm.Steps) - n; at > 0 && arm.Steps[at-1].repeats() && arm.Steps[at].repeats() {
-			return true
-		}
-	}
-	return false
-}
-
-func (s Step) repeats() bool {
-	inner := []Step{}
-	switch {
-	case s.Effect != nil:
-		return s.Effect.Repeats
-	case s.Decision != nil:
-		for _, arm := range s.Decision.Arms {
-			inner = append(inner, arm.Steps...)
-		}
-	}
-	for _, n := range s.Branches {
-		inner = append(inner, n.Steps...)
-	}
-	return len(inner) > 0 && !slices.ContainsFunc(inner, func(s Step) bool { return !s.repeats() })
-}
-
-func commonSuffix(a, b []Step) int {
-	n := 0
-	for n < len(a) && n < len(b) && alike(a[len(a)-1-n], b[len(b)-1-n]) {
-		n++
-	}
-	return n
-}
-
-// alike compares steps but for their places, which depend on what came before.
-func alike(a, b Step) bool {
-	switch {
-	case a.Effect != nil:
-		if b.Effect == nil {
-			return false
-		}
-		x, y := *a.Effect, *b.Effect
-		x.Place, y.Place = "", ""
-		return x == y
-	case a.Decision != nil:
-		return b.Decision != nil && alikeForks(a.Decision, b.Decision)
-	case a.Branches != nil:
-		if len(a.Branches) != len(b.Branches) {
-			return false
-		}
-		for i := range a.Branches {
-			if !alikeSteps(a.Branches[i].Steps, b.Branches[i].Steps) {
-				return false
-			}
-		}
-		return true
-	}
-	return a.Stops == b.Stops && a.Fails == b.Fails && b.Effect == nil && b.Decision == nil && b.Branches == nil
-}
-
-func alikeForks(a, b *Fork) bool {
-	if a.Question != b.Question || a.Op != b.Op || a.Position != b.Position || len(a.Arms) != len(b.Arms) {
-		return false
-	}
-	for i, arm := range a.Arms {
-		other := b.Arms[i]
-		if arm.Answer != other.Answer || arm.Likely != other.Likely || arm.Unexplored != other.Unexplored || !alikeSteps(arm.Steps, other.Steps) {
-			return false
-		}
-	}
-	return true
-}
-
-func alikeSteps(a, b []Step) bool {
-	return len(a) == len(b) && commonSuffix(a, b) == len(a)
 }

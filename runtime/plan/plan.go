@@ -14,6 +14,7 @@ import (
 // Plan is what a run would do.
 type Plan struct {
 	root *Node
+	left int // combinations of answers that were not explored
 }
 
 // Node is one branch.
@@ -72,7 +73,11 @@ type Arm struct {
 }
 
 // Of merges the traces of a plan, the likely one first.
-func Of(traces ...*Trace) *Plan { return &Plan{root: merger{}.branch("0", traces, nil)} }
+func Of(traces ...*Trace) *Plan {
+	root := merger{}.branch("0", traces, nil)
+	root.Steps = factored(root.Steps)
+	return &Plan{root: root}
+}
 
 // Root returns the tree.
 func (p *Plan) Root() *Node { return p.root }
@@ -95,6 +100,9 @@ type Summary struct {
 	Fails      int `json:"fails,omitempty"`      // arms, or plans, that end in a failure
 	Repeats    int `json:"repeats,omitempty"`    // changes that loops repeat as often as the run will say
 	Unexplored int `json:"unexplored,omitempty"` // arms beyond the bound
+	// Combinations of answers that were not explored: what follows them is what
+	// follows each of the answers by itself.
+	Combinations int `json:"combinations,omitempty"`
 }
 
 // Changes reports whether the run would, or might, change anything.
@@ -104,7 +112,7 @@ func (s Summary) Changes() bool {
 
 // Summary counts the effects.
 func (p *Plan) Summary() Summary {
-	var s Summary
+	s := Summary{Combinations: p.left}
 	s.steps(p.root.Steps, true)
 	return s
 }

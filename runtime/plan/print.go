@@ -15,13 +15,14 @@ var signs = map[effect.Change]string{
 // Print writes the plan as a tree. Effects that change nothing, and reads, are
 // shown only when all is set.
 func (p *Plan) Print(w io.Writer, all bool) {
-	printer{w, all}.steps(p.root.Steps, "  ")
+	printer{w, all, map[string]bool{}}.steps(p.root.Steps, "  ")
 	fmt.Fprintln(w, p.Summary())
 }
 
 type printer struct {
-	w   io.Writer
-	all bool
+	w     io.Writer
+	all   bool
+	shown map[string]bool // the diffs that were printed: arms have the same ones again and again
 }
 
 func (p printer) steps(steps []Step, indent string) {
@@ -85,6 +86,13 @@ func (p printer) decision(f *Fork, indent string) {
 	if f.Branch != "" {
 		where = ", in branch " + f.Branch
 	}
+	if only := f.only(); only != nil {
+		if p.all || interesting(only.Steps) {
+			fmt.Fprintf(p.w, "%s? %s %s%s: %s; not explored otherwise  %s\n", indent, verb, f.Question, where, only.Answer, f.Position)
+			p.steps(only.Steps, indent)
+		}
+		return
+	}
 	fmt.Fprintf(p.w, "%s? %s %s%s  %s\n", indent, verb, f.Question, where, f.Position)
 	if one := f.body(); one != nil {
 		p.steps(one.Steps, indent+"    ")
@@ -93,6 +101,21 @@ func (p printer) decision(f *Fork, indent string) {
 	for _, arm := range f.Arms {
 		p.arm(f, arm, indent)
 	}
+}
+
+// only is the one arm that was explored; nil when there are several.
+func (f *Fork) only() *Arm {
+	var only *Arm
+	for _, arm := range f.Arms {
+		switch {
+		case arm.Unexplored:
+		case only != nil:
+			return nil
+		default:
+			only = arm
+		}
+	}
+	return only
 }
 
 // body is what a loop does for each element, where no number of them makes
@@ -159,7 +182,8 @@ func (p printer) item(item *Item, indent string) {
 		fmt.Fprintf(p.w, "  (%s)", strings.Join(notes, ", "))
 	}
 	fmt.Fprintf(p.w, "  %s\n", item.Position)
-	if item.Diff != "" {
+	if id := item.Kind + item.Position + item.Diff; item.Diff != "" && !p.shown[id] {
+		p.shown[id] = true
 		fmt.Fprintf(p.w, "%s    %s\n", indent, strings.ReplaceAll(strings.TrimRight(item.Diff, "\n"), "\n", "\n"+indent+"    "))
 	}
 }
@@ -194,6 +218,7 @@ func (s Summary) String() string {
 		{s.Maybe, "1 more change in the other arms", "up to %d more changes in the other arms"},
 		{s.Repeats, "1 change is repeated by a loop", "%d changes are repeated by loops"},
 		{s.Fails, "1 way ends in a failure", "%d ways end in a failure"},
+		{s.Combinations, "1 combination of answers was not explored", "%d or more combinations of answers were not explored"},
 		{s.Unexplored, "1 arm was not explored", "%d arms were not explored"},
 		{s.Stops, "1 branch could not be followed to its end", "%d branches could not be followed to their end"},
 	} {
