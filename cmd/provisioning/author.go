@@ -9,7 +9,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
-// The commands of authors are fmt, lint and docs; each has a file author_….go.
+// The commands of authors are fmt, lint, docs and lsp; each has a file author_….go.
 
 // scriptFile is a script that a command works on.
 type scriptFile struct {

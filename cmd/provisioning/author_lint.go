@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
@@ -101,7 +100,6 @@ type lintScript struct {
 	scriptFile
 	name string // as load statements resolve to it
 	src  []byte
-	tree *syntax.File // nil when it is not Starlark
 }
 
 type lintSet struct {
@@ -131,46 +129,17 @@ func (a *app) readLintSet(files []scriptFile) (*lintSet, error) {
 		if s.name, err = loader.Name(file.path); err != nil {
 			return nil, fileFault(err, file.path)
 		}
-		// Errors of syntax are findings, so they are left to lint.
-		s.tree, _ = script.Options(true).Parse(file.path, s.src, 0)
-		set.add(s)
+		set.scripts = append(set.scripts, s)
+		for _, name := range lint.Loads(s.name, s.src) {
+			set.loaded[name] = true
+		}
 	}
 	return set, nil
 }
 
-func (set *lintSet) add(s *lintScript) {
-	set.scripts = append(set.scripts, s)
-	if s.tree == nil {
-		return
-	}
-	for _, stmt := range s.tree.Stmts {
-		load, ok := stmt.(*syntax.LoadStmt)
-		if !ok {
-			continue
-		}
-		if name, err := script.ModuleName(load.ModuleName(), s.name); err == nil && name != s.name {
-			set.loaded[name] = true
-		}
-	}
-}
-
 // main reports whether the script is what is given to run.
 func (set *lintSet) main(s *lintScript) bool {
-	if set.loaded[s.name] {
-		return false
-	}
-	rel, below := strings.CutPrefix(s.name, "//")
-	inPlace := below && (!strings.Contains(rel, "/") || strings.HasPrefix(rel, "workflows/"))
-	return s.named || inPlace || s.tree != nil && definesMain(s.tree)
-}
-
-func definesMain(tree *syntax.File) bool {
-	for _, stmt := range tree.Stmts {
-		if def, ok := stmt.(*syntax.DefStmt); ok && def.Name.Name == "main" {
-			return true
-		}
-	}
-	return false
+	return !set.loaded[s.name] && (s.named || lint.IsMain(s.name, s.src))
 }
 
 // completeScripts offers scripts and directories.

@@ -51,11 +51,11 @@ func Select(named, file string) (Workspace, error) {
 		}
 		return open(named)
 	}
-	if dir, ok := enclosing("."); ok {
+	if dir, ok := Enclosing("."); ok {
 		return open(dir)
 	}
 	if file != "" {
-		if dir, ok := enclosing(filepath.Dir(file)); ok {
+		if dir, ok := Enclosing(filepath.Dir(file)); ok {
 			return open(dir)
 		}
 	}
@@ -82,7 +82,8 @@ func open(dir string) (Workspace, error) {
 	return At(dir)
 }
 
-func enclosing(dir string) (string, bool) {
+// Enclosing returns the workspace that a directory is in.
+func Enclosing(dir string) (root string, ok bool) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", false

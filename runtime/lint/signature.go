@@ -1,12 +1,10 @@
 package lint
 
 import (
-	"reflect"
 	"strings"
 
 	"go.starlark.net/syntax"
 
-	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
@@ -39,11 +37,8 @@ func signatureOf(fn *module.Func) *signature {
 		return s
 	}
 	s.noOption = "this option is for effects that run commands"
-	command := fn.Prototype().Implements(reflect.TypeFor[effect.Commander]())
-	for _, o := range module.Options {
-		if command || !o.Command {
-			s.options = append(s.options, o.Name)
-		}
+	for _, o := range fn.Options() {
+		s.options = append(s.options, o.Name)
 	}
 	return s
 }

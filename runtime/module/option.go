@@ -34,6 +34,21 @@ var Options = []Option{
 	{"_once", "bool", "Leave a marker, so that a resumed run can tell whether the command ran.", true, "Once"},
 }
 
+// Options are the underscore arguments that the function takes.
+func (f *Func) Options() []Option {
+	if f.Decl() == nil {
+		return nil
+	}
+	commands := f.Prototype().Implements(commanderType)
+	var all []Option
+	for _, o := range Options {
+		if commands || !o.Command {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
 func optionNames() []string {
 	names := make([]string, len(Options))
 	for i, o := range Options {

@@ -259,3 +259,91 @@ func (f *File) Tokens(r Range) []Token {
 	i := sort.Search(len(f.tokens), func(i int) bool { return f.tokens[i].Start >= r.Start })
 	return f.within(i, r.End)
 }
+
+// NamesArgument reports whether a word is the name in name = value.
+func (f *File) NamesArgument(word Range) bool {
+	i := sort.Search(len(f.tokens), func(i int) bool { return f.tokens[i].Start >= word.End })
+	return i < len(f.tokens) && f.is(f.tokens[i], "=")
+}
+
+// StructFields are the fields that struct(a = 1, b = 2) makes; none for another
+// expression.
+func (f *File) StructFields(tokens []Token) []*Binding {
+	if len(tokens) < 3 || !f.is(tokens[0], "struct") || !f.is(tokens[1], "(") {
+		return nil
+	}
+	end := f.closing(tokens, 1)
+	if end < len(tokens)-1 {
+		return nil // more than the call
+	}
+	var fields []*Binding
+	for _, arg := range f.arguments(tokens[2:end]) {
+		if len(arg) > 2 && arg[0].Kind == Name && f.is(arg[1], "=") {
+			fields = append(fields, &Binding{
+				Name: f.text(arg[0]), Start: arg[0].Start, End: arg[0].End,
+				Value: Range{arg[2].Start, arg[len(arg)-1].End},
+			})
+		}
+	}
+	return fields
+}
+
+// Enclosed reports whether the first token is a bracket that the last one
+// closes. text is that of the tokens.
+func Enclosed(text string, tokens []Token) bool {
+	depth, from := 0, tokens[0].Start
+	for i, t := range tokens {
+		if t.Kind != Op {
+			continue
+		}
+		switch text[t.Start-from] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			if depth--; depth == 0 {
+				return i == len(tokens)-1
+			}
+		}
+	}
+	return false
+}
+
+// TokenAt is the token that begins at an offset or goes on there; an empty one
+// where there is none.
+func (f *File) TokenAt(offset int) Token {
+	i := sort.Search(len(f.tokens), func(i int) bool { return f.tokens[i].End > offset })
+	if i == len(f.tokens) || f.tokens[i].Start > offset || f.tokens[i].Kind == Newline {
+		return Token{Start: offset, End: offset}
+	}
+	return f.tokens[i]
+}
+
+// Names reports whether the word at the cursor is a new name: that of a function,
+// of a parameter or of a loop.
+func (f *File) Names(c Cursor) bool {
+	if c.Before.End == 0 || c.Dotted {
+		return false
+	}
+	return f.is(c.Before, "def") || f.is(c.Before, "for") || f.is(c.Before, "lambda")
+}
+
+// Holds reports whether a string is one of the names of the load statement.
+func (l *Load) Holds(quoted Range) bool {
+	for _, n := range l.Names {
+		if n.At == quoted {
+			return true
+		}
+	}
+	return false
+}
+
+// Takes reports whether the load statement takes a name already, besides the one
+// at quoted.
+func (l *Load) Takes(name string, quoted Range) bool {
+	for _, n := range l.Names {
+		if n.Original == name && n.At != quoted {
+			return true
+		}
+	}
+	return false
+}

@@ -1,13 +1,11 @@
 package repl
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
@@ -212,15 +210,9 @@ func keywordArguments(text string, start int, at position, scope Scope) []string
 }
 
 func optionsOf(fn *module.Func) []string {
-	if fn.Decl() == nil {
-		return nil
-	}
-	runsCommands := fn.Prototype().Implements(reflect.TypeFor[effect.Commander]())
 	var all []string
-	for _, o := range module.Options {
-		if !o.Command || runsCommands {
-			all = append(all, o.Name)
-		}
+	for _, o := range fn.Options() {
+		all = append(all, o.Name)
 	}
 	return all
 }
