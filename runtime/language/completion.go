@@ -2,12 +2,14 @@ package language
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/provisioning-systems/provisioning/runtime/partial"
@@ -36,7 +38,49 @@ func (s *server) completion(_ context.Context, p positionParams) (any, error) {
 	if doc == nil {
 		return completionList{Items: []completionItem{}}, nil
 	}
-	return completionList{Items: s.complete(doc, doc.offset(p.Position))}, nil
+	found := s.complete(doc, doc.offset(p.Position))
+	s.remember(found)
+	return completionList{Items: found.items}, nil
+}
+
+// maxLists is how many lists of candidates can still be asked about. Editors
+// ask about the last one.
+const maxLists = 4
+
+// itemID says which item of which list an editor asks about.
+type itemID struct {
+	List int `json:"list"`
+	Item int `json:"item"`
+}
+
+// remember numbers the items, so that their documentation can be asked for. To
+// send it with all of them would take longer than all else.
+func (s *server) remember(found *candidates) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list++
+	for i := range found.items {
+		found.items[i].Data = &itemID{s.list, i}
+	}
+	if s.lists == nil {
+		s.lists = map[int]*candidates{}
+	}
+	s.lists[s.list] = found
+	delete(s.lists, s.list-maxLists)
+}
+
+// resolveItem adds the documentation to an item.
+func (s *server) resolveItem(_ context.Context, item completionItem) (any, error) {
+	if item.Data == nil {
+		return item, nil
+	}
+	s.mu.Lock()
+	found := s.lists[item.Data.List]
+	s.mu.Unlock()
+	if i := item.Data.Item; found != nil && i >= 0 && i < len(found.full) {
+		item.Documentation = found.full[i]().explanation(found.format)
+	}
+	return item, nil
 }
 
 // candidates collects what fits what is typed already.
@@ -47,9 +91,10 @@ type candidates struct {
 	format string
 	seen   map[string]bool
 	items  []completionItem
+	full   []func() *symbol // what each item is, with its documentation
 }
 
-func (s *server) complete(doc *document, offset int) []completionItem {
+func (s *server) complete(doc *document, offset int) *candidates {
 	file := doc.read()
 	c := file.At(offset)
 	found := &candidates{doc: doc, seen: map[string]bool{}, items: []completionItem{}}
@@ -67,7 +112,7 @@ func (s *server) complete(doc *document, offset int) []completionItem {
 		s.completeArguments(found, c)
 		s.completeNames(found, c)
 	}
-	return found.items
+	return found
 }
 
 // typing says which part of the text a candidate replaces.
@@ -78,12 +123,18 @@ func (f *candidates) typing(r partial.Range) {
 
 // add offers a symbol, unless one of the same name is nearer.
 func (f *candidates) add(x *symbol, order string) {
+	f.addLazily(x, order, func() *symbol { return x })
+}
+
+// addLazily is add for a symbol whose documentation has to be found first.
+func (f *candidates) addLazily(x *symbol, order string, full func() *symbol) {
 	if f.seen[x.name] || !fits(f.typed, x.name) {
 		return
 	}
 	f.seen[x.name] = true
+	f.full = append(f.full, full)
 	f.items = append(f.items, completionItem{
-		Label: x.name, Kind: int(x.kind), Detail: strings.TrimPrefix(x.title, "def "), Documentation: x.explanation(f.format),
+		Label: x.name, Kind: int(x.kind), Detail: strings.TrimPrefix(x.title, "def "),
 		SortText: order + x.name, TextEdit: &textEdit{f.at, x.name},
 	})
 }
@@ -120,11 +171,11 @@ func (s *server) completeArguments(found *candidates, c partial.Cursor) {
 		if p.late {
 			order = orderOption
 		}
-		x := fn.parameterSymbol(p)
+		found.full = append(found.full, func() *symbol { return fn.parameterSymbol(p) })
 		detail := strings.Trim(p.label+": "+p.typ, ": ")
 		found.items = append(found.items, completionItem{
-			Label: p.name + " =", Kind: int(kindProperty), Detail: detail, Documentation: x.explanation(found.format),
-			SortText: order + p.name, FilterText: p.name, TextEdit: &textEdit{found.at, p.name + " = "},
+			Label: p.name + " =", Kind: int(kindProperty), Detail: detail,
+			SortText: fmt.Sprintf("%s%02d", order, i), FilterText: p.name, TextEdit: &textEdit{found.at, p.name + " = "},
 		})
 	}
 }
@@ -141,9 +192,7 @@ func (s *server) completeNames(found *candidates, c partial.Cursor) {
 		for _, b := range scope.Bindings {
 			// The word itself may be about to become a name.
 			if !found.seen[b.Name] && b.Visible(c.Offset) && b.Start != c.Word.Start && fits(found.typed, b.Name) {
-				x := *s.bound(doc, b, 0)
-				x.name = b.Name
-				found.add(&x, order)
+				s.addBinding(found, b, order)
 			}
 		}
 	}
@@ -162,6 +211,17 @@ func (s *server) completeNames(found *candidates, c partial.Cursor) {
 	for _, w := range words {
 		found.add(&symbol{name: w, kind: kindKeyword, title: w}, orderKeyword)
 	}
+}
+
+func (s *server) addBinding(found *candidates, b *partial.Binding, order string) {
+	full := sync.OnceValue(func() *symbol { return s.bound(found.doc, b, 0) })
+	x := symbol{name: b.Name, kind: kindFunction}
+	if b.Role == partial.Function {
+		x.title = b.Def.Statement
+	} else {
+		x.kind, x.title = full().kind, full().title
+	}
+	found.addLazily(&x, order, full)
 }
 
 func sortedSymbols(names map[string]*symbol) []*symbol {

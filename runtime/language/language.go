@@ -43,6 +43,7 @@ type Options struct {
 type server struct {
 	opts  Options
 	rpc   *jrpc2.Server
+	wire  *wire
 	files *files
 	std   func() string // identifies the standard library
 	index *index        // of the builtins
@@ -50,8 +51,10 @@ type server struct {
 	mu      sync.Mutex
 	phase   phase
 	client  clientCapabilities
-	folders []string // directories that the editor has open
-	pending map[string]*time.Timer
+	folders []string               // directories that the editor has open
+	pending map[string]*time.Timer // diagnostics to be made, by URI
+	list    int                    // number of the last list of candidates
+	lists   map[int]*candidates
 }
 
 // phase is how far the conversation is.
@@ -79,7 +82,8 @@ func Serve(opts Options, in io.Reader, out io.Writer) (code int, err error) {
 	s.rpc = jrpc2.NewServer(assigner{s}, &jrpc2.ServerOptions{
 		AllowPush: true, DisableBuiltin: true, Concurrency: concurrency,
 	})
-	status := s.rpc.Start(newWire(in, out)).WaitStatus()
+	s.wire = newWire(in, out)
+	status := s.rpc.Start(s.wire).WaitStatus()
 	s.stopTimers()
 	if s.last() < stopping || !status.Success() {
 		code = 1
@@ -130,6 +134,7 @@ var table = map[string]method{
 	"textDocument/didClose":               on((*server).didClose),
 	"textDocument/didSave":                on((*server).didSave),
 	"textDocument/completion":             on((*server).completion),
+	"completionItem/resolve":              on((*server).resolveItem),
 	"textDocument/hover":                  on((*server).hover),
 	"textDocument/signatureHelp":          on((*server).signatureHelp),
 	"textDocument/definition":             on((*server).definition),
@@ -153,13 +158,36 @@ func (m assigner) Assign(ctx context.Context, name string) jrpc2.Handler {
 	if !ok {
 		return nil // the library answers requests, and drops notifications
 	}
-	return func(ctx context.Context, req *jrpc2.Request) (result any, err error) {
-		defer m.s.survive(name, &err)
-		result, err = do(m.s, ctx, json.RawMessage(req.ParamString()))
-		if ctx.Err() != nil && !req.IsNotification() {
-			return nil, jrpc2.Errorf(cancelled, "the request was cancelled")
+	return func(ctx context.Context, req *jrpc2.Request) (any, error) {
+		params := json.RawMessage(req.ParamString())
+		if req.IsNotification() {
+			return m.s.answer(ctx, name, do, params)
 		}
-		return result, err
+		return m.s.answerUnlessCancelled(ctx, name, do, params)
+	}
+}
+
+func (s *server) answer(ctx context.Context, name string, do method, params json.RawMessage) (result any, err error) {
+	defer s.survive(name, &err)
+	return do(s, ctx, params)
+}
+
+// answerUnlessCancelled does not wait for a file system that hangs.
+func (s *server) answerUnlessCancelled(ctx context.Context, name string, do method, params json.RawMessage) (any, error) {
+	type answer struct {
+		result any
+		err    error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		result, err := s.answer(ctx, name, do, params)
+		done <- answer{result, err}
+	}()
+	select {
+	case a := <-done:
+		return a.result, a.err
+	case <-ctx.Done():
+		return nil, jrpc2.Errorf(cancelled, "the request was cancelled")
 	}
 }
 

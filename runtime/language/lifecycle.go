@@ -44,7 +44,7 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 		Capabilities: serverCapabilities{
 			PositionEncoding:           "utf-16",
 			TextDocumentSync:           syncOptions{OpenClose: true, Change: incremental, Save: true},
-			CompletionProvider:         triggers{TriggerCharacters: []string{".", `"`, "/", "@"}},
+			CompletionProvider:         completionOptions{[]string{".", `"`, "/", "@"}, true},
 			HoverProvider:              true,
 			SignatureHelpProvider:      triggers{TriggerCharacters: []string{"(", ","}},
 			DefinitionProvider:         true,
@@ -59,8 +59,9 @@ func (s *server) initialize(_ context.Context, p initializeParams) (any, error) 
 // nothing is what some messages ask for.
 func (s *server) nothing(context.Context, json.RawMessage) (any, error) { return nil, nil }
 
-// exit ends the conversation. Requests that are under way are still answered.
+// exit ends the conversation, after the requests that came before it.
 func (s *server) exit(context.Context, json.RawMessage) (any, error) {
+	s.wire.drain()
 	s.rpc.Stop()
 	return nil, nil
 }

@@ -54,7 +54,7 @@ type serverInfo struct {
 type serverCapabilities struct {
 	PositionEncoding           string                `json:"positionEncoding"`
 	TextDocumentSync           syncOptions           `json:"textDocumentSync"`
-	CompletionProvider         triggers              `json:"completionProvider"`
+	CompletionProvider         completionOptions     `json:"completionProvider"`
 	HoverProvider              bool                  `json:"hoverProvider"`
 	SignatureHelpProvider      triggers              `json:"signatureHelpProvider"`
 	DefinitionProvider         bool                  `json:"definitionProvider"`
@@ -67,6 +67,11 @@ type syncOptions struct {
 	OpenClose bool `json:"openClose"`
 	Change    int  `json:"change"`
 	Save      bool `json:"save"`
+}
+
+type completionOptions struct {
+	TriggerCharacters []string `json:"triggerCharacters"`
+	ResolveProvider   bool     `json:"resolveProvider"`
 }
 
 type triggers struct {
@@ -167,6 +172,7 @@ type completionItem struct {
 	SortText      string    `json:"sortText"`
 	FilterText    string    `json:"filterText,omitempty"`
 	TextEdit      *textEdit `json:"textEdit"`
+	Data          *itemID   `json:"data,omitempty"`
 }
 
 type signatureHelp struct {

@@ -27,8 +27,7 @@ func (s *server) signatureHelp(_ context.Context, p positionParams) (any, error)
 	brief := &symbol{doc: docstring.Doc{Summary: fn.doc.Summary}}
 	info.Documentation = brief.explanation(form)
 	from := strings.IndexByte(info.Label, '(') + 1
-	active := activeParameter(fn, c)
-	shown := 0
+	active, shown := activeParameter(fn, c), -1
 	for i, param := range fn.params {
 		label := parameterIn(info.Label, param, from)
 		if param.late {
@@ -41,9 +40,8 @@ func (s *server) signatureHelp(_ context.Context, p positionParams) (any, error)
 		}
 		from = max(from, label[1])
 		if i == active {
-			active = -1 - shown
+			shown = len(info.Parameters)
 		}
-		shown++
 		item := parameterInformation{Label: info.Label[label[0]:label[1]]}
 		if able.ParameterInformation.LabelOffsetSupport {
 			item.Label = [2]int{utf16Units(info.Label[:label[0]]), utf16Units(info.Label[:label[1]])}
@@ -53,12 +51,10 @@ func (s *server) signatureHelp(_ context.Context, p positionParams) (any, error)
 		}
 		info.Parameters = append(info.Parameters, item)
 	}
-	if active < 0 {
-		active = -1 - active
-	} else {
-		active = len(info.Parameters) // none: the protocol has no other way to say so
+	if shown < 0 {
+		shown = len(info.Parameters) // none of them: the protocol has no other way to say so
 	}
-	return signatureHelp{Signatures: []signatureInformation{info}, ActiveParameter: active}, nil
+	return signatureHelp{Signatures: []signatureInformation{info}, ActiveParameter: shown}, nil
 }
 
 // parameterIn is where a signature has a parameter, from an offset on.

@@ -2,12 +2,15 @@ package language
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/creachadair/jrpc2/channel"
 )
@@ -24,9 +27,11 @@ type wire struct {
 	out  io.Writer
 	read chan message
 
-	mu     sync.Mutex // orders the writes
-	once   sync.Once
-	closed chan struct{}
+	mu      sync.Mutex // orders the writes
+	once    sync.Once
+	closed  chan struct{}
+	pending int        // requests that have no answer yet
+	settled *sync.Cond // of mu; pending has changed
 }
 
 var _ channel.Channel = (*wire)(nil)
@@ -40,10 +45,17 @@ type message struct {
 // that may never come.
 func newWire(in io.Reader, out io.Writer) *wire {
 	w := &wire{out: out, read: make(chan message), closed: make(chan struct{})}
+	w.settled = sync.NewCond(&w.mu)
 	go func() {
 		r := bufio.NewReaderSize(in, maxHeader)
 		for {
 			data, err := readMessage(r)
+			if err != nil {
+				w.drain() // the end would drop what is not answered yet
+			}
+			if has(data, "id") && has(data, "method") {
+				w.note()
+			}
 			select {
 			case w.read <- message{data, err}:
 			case <-w.closed:
@@ -74,7 +86,60 @@ func (w *wire) Send(data []byte) error {
 	framed := make([]byte, 0, len(data)+32)
 	framed = fmt.Appendf(framed, "Content-Length: %d\r\n\r\n", len(data))
 	_, err := w.out.Write(append(framed, data...))
+	if has(data, "id") && w.pending > 0 {
+		w.pending--
+		w.settled.Broadcast()
+	}
 	return err
+}
+
+// note counts a request.
+func (w *wire) note() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending++
+}
+
+// maxDrain bounds how long the end waits for answers that are under way.
+const maxDrain = time.Second
+
+// drain waits until the requests that were read are answered.
+func (w *wire) drain() {
+	late := false
+	timer := time.AfterFunc(maxDrain, func() {
+		w.mu.Lock()
+		late = true
+		w.mu.Unlock()
+		w.settled.Broadcast()
+	})
+	defer timer.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.pending > 0 && !late {
+		w.settled.Wait()
+	}
+}
+
+// has reports whether a message has a field before its parameters or result,
+// which are large, and which all libraries write last.
+func has(data []byte, field string) bool {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return false
+	}
+	for d.More() {
+		name, err := d.Token()
+		switch {
+		case err != nil || name == "params" || name == "result" || name == "error":
+			return false
+		case name == field:
+			return true
+		}
+		if _, err := d.Token(); err != nil {
+			return false
+		}
+	}
+	return false
 }
 
 // Close ends Recv.
