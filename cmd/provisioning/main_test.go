@@ -106,7 +106,7 @@ func condition(cond string) (bool, error) {
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits": exits, "waitfor": waitFor, "nowhere": nowhere, "remember": remember, "unchanged": unchanged,
-	"append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner,
+	"append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
 }
 
 // exits CODE PROGRAM ARGS… runs a program and checks how it exits.
@@ -161,6 +161,20 @@ func signalOwner(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	pid := strings.TrimSpace(ts.ReadFile(leases[0]))
 	ts.Check(ts.Exec("kill", "-"+args[0], pid))
+}
+
+// frames FILE TO makes the lines of a file messages of the Language Server
+// Protocol. "$WORK" in them is the directory of the script.
+func frames(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: frames FILE TO")
+	}
+	var b strings.Builder
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		line = strings.ReplaceAll(strings.TrimSpace(line), "$WORK", ts.MkAbs("."))
+		fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(line), line)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
 // nowhere TEXT PATH… looks for a text in all files below the paths.
