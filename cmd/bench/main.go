@@ -37,6 +37,7 @@ func main() {
 	b.manyBranches()
 	b.tenThousandBranches()
 	b.replay()
+	completion()
 }
 
 func check(err error) {
