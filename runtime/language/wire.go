@@ -120,8 +120,7 @@ func (w *wire) drain() {
 	}
 }
 
-// has reports whether a message has a field before its parameters or result,
-// which are large, and which all libraries write last.
+// has reports whether a message has a field.
 func has(data []byte, field string) bool {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -129,13 +128,11 @@ func has(data []byte, field string) bool {
 	}
 	for d.More() {
 		name, err := d.Token()
-		switch {
-		case err != nil || name == "params" || name == "result" || name == "error":
-			return false
-		case name == field:
-			return true
+		if err != nil || name == field {
+			return err == nil
 		}
-		if _, err := d.Token(); err != nil {
+		var skipped json.RawMessage
+		if d.Decode(&skipped) != nil {
 			return false
 		}
 	}
