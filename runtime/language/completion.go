@@ -33,8 +33,8 @@ const (
 )
 
 // completion lists what the word at the cursor may become.
-func (s *server) completion(_ context.Context, p positionParams) (any, error) {
-	doc := s.files.get(p.TextDocument.URI)
+func (s *server) completion(ctx context.Context, p positionParams) (any, error) {
+	doc := snapshot(ctx)
 	if doc == nil {
 		return completionList{Items: []completionItem{}}, nil
 	}

@@ -8,8 +8,8 @@ import (
 
 // definition is where the name under the cursor is defined. Builtins are
 // defined in no script; hover explains them.
-func (s *server) definition(_ context.Context, p positionParams) (any, error) {
-	doc := s.files.get(p.TextDocument.URI)
+func (s *server) definition(ctx context.Context, p positionParams) (any, error) {
+	doc := snapshot(ctx)
 	if doc == nil {
 		return nil, nil
 	}

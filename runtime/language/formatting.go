@@ -8,8 +8,8 @@ import (
 
 // formatting lays the document out as "provisioning fmt" does. One that is not
 // Starlark stays as it is; the diagnostics say why.
-func (s *server) formatting(_ context.Context, p documentParams) (any, error) {
-	doc := s.files.get(p.TextDocument.URI)
+func (s *server) formatting(ctx context.Context, _ documentParams) (any, error) {
+	doc := snapshot(ctx)
 	if doc == nil || !digestible(doc) {
 		return nil, nil
 	}

@@ -3,8 +3,8 @@ package language
 import "context"
 
 // hover explains the name under the cursor.
-func (s *server) hover(_ context.Context, p positionParams) (any, error) {
-	doc := s.files.get(p.TextDocument.URI)
+func (s *server) hover(ctx context.Context, p positionParams) (any, error) {
+	doc := snapshot(ctx)
 	if doc == nil {
 		return nil, nil
 	}

@@ -47,6 +47,7 @@ type server struct {
 	files *files
 	std   func() string // identifies the standard library
 	index *index        // of the builtins
+	order order
 
 	mu      sync.Mutex
 	phase   phase
@@ -158,8 +159,10 @@ func (m assigner) Assign(ctx context.Context, name string) jrpc2.Handler {
 	if !ok {
 		return nil // the library answers requests, and drops notifications
 	}
+	inTurn := m.s.order.next(ctx, name)
 	return func(ctx context.Context, req *jrpc2.Request) (any, error) {
 		params := json.RawMessage(req.ParamString())
+		ctx = inTurn(ctx, m.s.files, params)
 		if req.IsNotification() {
 			return m.s.answer(ctx, name, do, params)
 		}

@@ -10,8 +10,8 @@ import (
 
 // signatureHelp shows the signature of the call that is being typed, and which
 // of its parameters comes next.
-func (s *server) signatureHelp(_ context.Context, p positionParams) (any, error) {
-	doc := s.files.get(p.TextDocument.URI)
+func (s *server) signatureHelp(ctx context.Context, p positionParams) (any, error) {
+	doc := snapshot(ctx)
 	if doc == nil {
 		return nil, nil
 	}

@@ -14,8 +14,8 @@ const (
 )
 
 // documentSymbol lists the functions of a script, and its variables.
-func (s *server) documentSymbol(_ context.Context, p documentParams) (any, error) {
-	doc := s.files.get(p.TextDocument.URI)
+func (s *server) documentSymbol(ctx context.Context, _ documentParams) (any, error) {
+	doc := snapshot(ctx)
 	if doc == nil {
 		return nil, nil
 	}
