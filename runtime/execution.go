@@ -100,6 +100,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		guard := r.cfg.Guard(files)
 		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad
 	}
+	x.star.Tree.Break = x.breakpoint
 	x.end = sync.OnceFunc(func() {
 		x.deafen()
 		x.shared.Live.CloseAll()

@@ -29,6 +29,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
+	"github.com/provisioning-systems/provisioning/runtime/travel"
 )
 
 // Config says what runs have to do with.
@@ -42,6 +43,9 @@ type Config struct {
 	Person    door.Person                      // answers questions; nil: runs wait
 	CacheDir  string                           // of compiled scripts; "": none
 	Guard     func(files *sandbox.Files) Guard // restricts what is not the user's own; nil: nothing
+	// Breakpoint lets a person look at a run that stands still; ErrAbort of package
+	// travel stops the run. nil: it goes on.
+	Breakpoint func(ctx context.Context, h *travel.Halt) error
 }
 
 // Guard says what code that is not the user's own may do, and may load.

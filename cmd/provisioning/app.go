@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -101,6 +102,9 @@ func (a *app) runtimeWith(ws workspace.Workspace, sink event.Sink, person door.P
 		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
 		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(), Person: person,
 		Guard: newGuard,
+	}
+	if person != nil && term.IsTerminal(int(os.Stdout.Fd())) {
+		cfg.Breakpoint = a.breakpoint
 	}
 	rt := runtime.New(cfg)
 	a.opened = append(a.opened, rt)

@@ -20,6 +20,7 @@ import (
 
 // replFlags are the flags of repl.
 type replFlags struct {
+	at      string
 	eval    string
 	script  string
 	load    []string
@@ -30,7 +31,7 @@ type replFlags struct {
 func (a *app) replCommand() *cobra.Command {
 	var f replFlags
 	cmd := &cobra.Command{
-		Use:     "repl",
+		Use:     "repl [RUN]",
 		Aliases: []string{"shell"},
 		Short:   "Type statements and see what they do",
 		Long: `Type statements and see what they do.
@@ -43,15 +44,28 @@ function or a value. Tab completes.
 Ctrl-C stops the statement that is running. Ctrl-D ends the session, and with it
 what it runs in the background.
 
-Statements can also come through a pipe. Then the exit code is 1 when one failed.`,
+Statements can also come through a pipe. Then the exit code is 1 when one failed.
+
+With a RUN, it goes through that run instead: it shows the calls and the values
+before an effect, from the journal, and acts on nothing. --at says which effect: its
+number or its place in "runs show", "failure" (the standard of a run that has
+failed), or "end". ":next" and ":back" go on from there, and ":set x = 5" shows what
+the run would do if x were 5.`,
 		Example: `  provisioning repl
   provisioning repl -c 'exec.run("uptime").stdout'
   provisioning repl --script deploy.star --check
-  echo 'fs.list(".")' | provisioning repl`,
-		Args: exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.repl(&f, cmd.Flags().Changed("eval")) },
+  echo 'fs.list(".")' | provisioning repl
+  provisioning repl last --at 12`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 || cmd.Flags().Changed("at") {
+				return a.travel(cmd, args, f.at)
+			}
+			return a.repl(&f, cmd.Flags().Changed("eval"))
+		},
 	}
 	fs := cmd.Flags()
+	fs.StringVar(&f.at, "at", "", "effect of RUN to stop before: number, place, failure or end")
 	fs.StringVarP(&f.eval, "eval", "c", "", "execute these statements, print the value of the last one, and end")
 	fs.StringVar(&f.script, "script", "", "run this script first")
 	fs.StringArrayVar(&f.load, "load", nil, "load the public names of this module first, such as //lib/web.star")

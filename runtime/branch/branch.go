@@ -87,6 +87,9 @@ type Tree struct {
 	// Freeze freezes what functions can reach besides the globals of their own
 	// modules; nil for nothing.
 	Freeze func()
+	// Break lets a person look at the script where it has called breakpoint; nil
+	// where that goes on at once.
+	Break func(thread *starlark.Thread) error
 }
 
 // Host is what the builtins that call back into the script need of the run.

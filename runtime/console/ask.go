@@ -75,12 +75,32 @@ func (p *Person) line(ctx context.Context, prompt string) (string, error) {
 	}
 }
 
-// suspend hides the live view while a question is on the screen.
+// Asking has the terminal to itself while ask talks to a person: the live view is
+// hidden, others who want to ask wait, and the lines of others are written
+// afterwards. ask writes to c.Err.
+func (c *Console) Asking(ask func()) {
+	c.suspend(true)
+	defer c.suspend(false)
+	ask()
+}
+
 func (c *Console) suspend(asking bool) {
+	if asking {
+		c.asking.Lock()
+	} else {
+		defer c.asking.Unlock()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.view != nil {
 		c.view.erase(c.Err)
 		c.view.asking = asking
+	}
+	c.quiet = asking
+	if !asking {
+		for _, l := range c.later {
+			fmt.Fprintln(l.to, strings.TrimRight(l.line, "\n"))
+		}
+		c.later = nil
 	}
 }

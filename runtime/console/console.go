@@ -48,8 +48,17 @@ type Console struct {
 	Color   bool
 	Live    bool // standard error is a terminal that can be redrawn
 
-	mu   sync.Mutex
-	view *liveView // drawn below the lines
+	asking sync.Mutex // held by who asks a person
+	mu     sync.Mutex
+	view   *liveView // drawn below the lines
+	quiet  bool      // somebody asks: what others have to say waits
+	later  []later
+}
+
+// later is a line that waits.
+type later struct {
+	to   io.Writer
+	line string
 }
 
 // New returns the console of this process. NO_COLOR and TERM=dumb are heeded.
@@ -82,6 +91,10 @@ func (c *Console) Note(format string, args ...any) {
 func (c *Console) write(w io.Writer, line string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.quiet {
+		c.later = append(c.later, later{w, line})
+		return
+	}
 	c.view.erase(c.Err)
 	fmt.Fprintln(w, strings.TrimRight(line, "\n"))
 	c.view.draw(c.Err)

@@ -65,6 +65,8 @@ type Door struct {
 	Replay  bool     // act on nothing: whatever is not in the journal is a mismatch
 	Person  Person   // may be nil
 	Guard   Guard    // nil: everything is allowed
+	Watch   Watcher  // may be nil
+	WhatIf  *WhatIf  // not nil: the script is not the one that the past is of
 	Now     func() time.Time
 	// Guess returns what an earlier run got from the effect with a content key in
 	// a branch, for check mode; nil, and a Guess that is nil, for not known.
@@ -141,6 +143,17 @@ func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error
 	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace()}
 	if d.Observe != nil {
 		d.Observe(s.place, caller.Modules())
+	}
+	if d.Watch != nil {
+		return d.watched(s)
+	}
+	return d.effect(s)
+}
+
+func (d *Door) effect(s *site) (starlark.Value, error) {
+	call := s.call
+	if d.WhatIf != nil {
+		return d.whatIf(s)
 	}
 	if d.Trace != nil {
 		return d.plan(s)

@@ -32,7 +32,7 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 		return branch.Fork{}, nil
 	}
 	f := branch.Fork{Place: b.NextPlace()}
-	if d.Trace != nil {
+	if d.Trace != nil && d.WhatIf == nil {
 		d.Trace.Fork(b.Path, b.NextChildren(n))
 		return f, nil
 	}
@@ -40,6 +40,12 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 	rec := &journal.Effect{
 		Place: f.Place, Kind: forkKind, Key: sum[:16], Pos: caller.Position(),
 		Description: fmt.Sprintf("%s for %d items", fn, n), Args: noArgs, Begun: d.Now(),
+	}
+	if err := d.watchFork(caller, rec); err != nil {
+		return f, err
+	}
+	if d.WhatIf != nil {
+		return d.whatIfFork(b, f, rec), nil
 	}
 	if d.Past.Has(f.Place) {
 		return d.forkAgain(b, f, rec)

@@ -100,6 +100,18 @@ func predeclared(c Config) starlark.StringDict {
 	return names
 }
 
+// AllowUnknown makes modules honest about unknown values, as in check mode, for an
+// execution that knows only a part of what its effects give. It is called before
+// anything is evaluated.
+func (i *Interpreter) AllowUnknown() {
+	i.Tree.Check, i.Loader.Check = true, true
+	for name, v := range rewrite.Predeclared() {
+		if !i.Loader.Predeclared.Has(name) {
+			i.Loader.Predeclared[name] = v
+		}
+	}
+}
+
 // NewThread makes a thread for b, whose builtins act for the run.
 func (i *Interpreter) NewThread(b *branch.Branch) *starlark.Thread {
 	thread := &starlark.Thread{Name: b.Path, Load: i.Loader.Load}

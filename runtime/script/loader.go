@@ -41,6 +41,7 @@ type Loader struct {
 	NewThread   func(name string) (*starlark.Thread, func()) // for the top level of a loaded module
 	CacheDir    string                                       // of compiled programs; "": none
 	MayLoad     func(name, from string) error                // whether the module called from may load; nil: all may
+	Edit        func(*syntax.File)                           // changes a module before it is compiled; may be nil
 
 	mu      sync.Mutex
 	modules map[string]*loaded
@@ -264,6 +265,9 @@ func (l *Loader) Compile(name string, src []byte, main bool) (*starlark.Program,
 	if err != nil {
 		return nil, l.Explain(err)
 	}
+	if l.Edit != nil {
+		l.Edit(f)
+	}
 	if l.Check {
 		rewrite.File(f)
 	}
@@ -285,13 +289,21 @@ func (l *Loader) remember(file string, src []byte) {
 	l.texts[file] = src
 }
 
+// Text returns the text of a file that was compiled, as positions name it; nil
+// when there is none.
+func (l *Loader) Text(file string) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.texts[file]
+}
+
 // minCached is the size from which reading a compiled program is faster than
 // compiling the text.
 const minCached = 4 << 10
 
 // cacheFile is where the compiled form of a text is kept; "" for nowhere.
 func (l *Loader) cacheFile(file string, src []byte, main bool) string {
-	if l.CacheDir == "" || len(src) < minCached {
+	if l.CacheDir == "" || len(src) < minCached || l.Edit != nil {
 		return ""
 	}
 	h := sha256.New()

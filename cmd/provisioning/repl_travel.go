@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/repl"
+	"github.com/provisioning-systems/provisioning/runtime/travel"
+)
+
+// travel goes through a recorded run.
+func (a *app) travel(cmd *cobra.Command, args []string, at string) error {
+	if len(args) == 0 {
+		return fault.New(fault.Usage, "--at needs a run").WithHint("usage: provisioning repl RUN --at EFFECT")
+	}
+	var other string
+	cmd.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
+		if f.Name != "at" {
+			other = f.Name
+		}
+	})
+	if other != "" {
+		return fault.New(fault.Usage, "--%s is for a new session, and not for looking at a run", other)
+	}
+	ws, err := a.workspace("")
+	if err != nil {
+		return err
+	}
+	rt, err := a.runtime(ws, nil)
+	if err != nil {
+		return err
+	}
+	recording, err := rt.Recording(args[0])
+	if err != nil {
+		return err
+	}
+	goLive, failed, err := a.journey(recording, at)
+	switch {
+	case err != nil:
+		return err
+	case goLive:
+		return a.resume(recording.Run().ID, runtime.Resume{})
+	case failed:
+		return exitCode(1)
+	}
+	return nil
+}
+
+// journey talks about a run until the person leaves. goLive says to go on with it
+// for real; failed, that a command of a pipe has failed.
+func (a *app) journey(recording *runtime.Recording, at string) (goLive, failed bool, err error) {
+	j := travel.NewJourney(recording)
+	defer j.Leave()
+	n, err := j.Find(at)
+	if err != nil {
+		return false, false, err
+	}
+	a.interruptible(func(ctx context.Context) {
+		if err = j.GoTo(ctx, n); err == nil && n > j.Len() && at != "end" {
+			j.GoToFailure(ctx)
+		}
+	})
+	if err != nil {
+		return false, false, err
+	}
+	shell := &travel.Shell{
+		Journey: j, Print: a.result, Note: func(text string) { a.console.Note("%s", text) },
+		Report: a.report, Do: a.interruptible,
+		Person: term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd())),
+	}
+	done, err := a.travelLines(shell)
+	if err != nil {
+		return false, false, err
+	}
+	defer done()
+	shell.Live = func(confirmed bool) (bool, error) {
+		goLive, err = a.confirmLive(shell, recording.Run(), j, confirmed)
+		return goLive, err
+	}
+	if shell.Person {
+		shell.Note("nothing is done here: the run " + recording.Run().ID[:8] + " is executed from its journal; :help lists the commands")
+	}
+	err = shell.Loop()
+	return goLive, shell.Failed() && !shell.Person, err
+}
+
+// travelLines gives a shell its lines: those that a person edits, or those of a pipe.
+func (a *app) travelLines(s *travel.Shell) (done func(), err error) {
+	if !s.Person {
+		s.Lines = unprompted{repl.NewPipe(a.console.In)}
+		return func() {}, nil
+	}
+	file, err := workspace.HistoryFile()
+	if err != nil {
+		return nil, err
+	}
+	t := repl.NewTerminal(file + "-debugger")
+	t.Complete(func(before string) (int, []string) {
+		start, candidates, ok := s.Complete(before)
+		if !ok {
+			return repl.Complete(before, repl.Scope{Names: s.Names()})
+		}
+		return start, candidates
+	})
+	s.Lines, s.Interrupted = t, repl.ErrInterrupted
+	return func() { _ = t.Close() }, nil // the terminal may be gone
+}
+
+// breakpoint talks about a run that stands still at a breakpoint, until the person
+// leaves or the run has to stop.
+func (a *app) breakpoint(ctx context.Context, h *travel.Halt) (err error) {
+	say := func(text string) { fmt.Fprintln(a.console.Err, text) }
+	a.console.Asking(func() {
+		shell := &travel.Shell{
+			Halt: h, Person: true, Print: say, Note: say,
+			Report: func(err error) { say(strings.TrimRight(fault.Render(err), "\n")) },
+			Do:     func(do func(context.Context)) { do(ctx) },
+		}
+		var done func()
+		if done, err = a.travelLines(shell); err != nil {
+			return
+		}
+		defer done()
+		left := make(chan error, 1)
+		go func() { left <- shell.Loop() }() // stays behind when the run has to stop: nobody can interrupt the reading of a line
+		select {
+		case err = <-left:
+		case <-ctx.Done():
+			say("")
+			err = context.Cause(ctx)
+		}
+	})
+	return err
+}
+
+// unprompted are the lines of a pipe, which have no prompt.
+type unprompted struct{ repl.Lines }
+
+func (p unprompted) Prompt(string) (string, error) { return p.Line(false) }
+
+// interruptible lets Ctrl-C stop what only computes.
+func (a *app) interruptible(do func(context.Context)) {
+	in, done := a.interrupt()
+	defer done()
+	do(in.Stop)
+}
+
+// confirmLive asks whether to go on with a run for real, if that can be done at all.
+func (a *app) confirmLive(s *travel.Shell, run *journal.Run, j *travel.Journey, confirmed bool) (bool, error) {
+	id := run.ID[:8]
+	switch run.State {
+	case journal.Completed, journal.RolledBack:
+		return false, fault.New(fault.Usage, "the run %s is %s: there is nothing left to go on with", id, strings.ReplaceAll(string(run.State), "_", " ")).
+			WithHint("start it again with: provisioning run")
+	case journal.RollingBack:
+		return false, fault.New(fault.Usage, "the run %s is being rolled back, so it cannot go on", id).
+			WithHint("go on with: provisioning rollback %s", id)
+	}
+	if run.Options.Session {
+		return false, fault.New(fault.Usage, "the run %s is a session of the interactive shell, which cannot go on", id)
+	}
+	if pid := run.OwnerProcess(); pid != 0 {
+		return false, fault.New(fault.Usage, "the run %s is going on already, in the process %d", id, pid)
+	}
+	if n := j.Number(); n != 0 {
+		a.console.Note("what the journal has is not done again: the run goes on behind its effect %d", j.Len())
+	}
+	if confirmed {
+		return true, nil
+	}
+	if !s.Person {
+		return false, fault.New(fault.Usage, "going on for real has to be confirmed").WithHint("confirm with: :continue-live yes")
+	}
+	answer, err := s.Lines.Prompt("go on for real with the run " + id + "? [yes/no] ")
+	if err != nil || strings.TrimSpace(answer) != "yes" {
+		a.console.Note("nothing is done")
+		return false, nil
+	}
+	return true, nil
+}

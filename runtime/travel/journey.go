@@ -1,0 +1,475 @@
+// Package travel goes through a recorded run like a debugger: it executes the run
+// again from its journal, acting on nothing, and stops it before any of its
+// effects, so that a person can see the frames and the values as they were.
+//
+//	j := travel.NewJourney(recording)
+//	defer j.Leave()
+//	err := j.GoTo(ctx, 12)
+//	fmt.Println(j.Scene().Where())
+//
+// Going back is to execute it again, up to an earlier place. A what-if changes a
+// variable in the script, or the result of an effect, and executes that: effects
+// that the journal has are answered from it, and all others are not made but
+// listed, and what they would give is unknown.
+//
+// The same view is there in a run that is going on, where a script has called
+// breakpoint(); see [Shell].
+package travel
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+)
+
+// Recording is a run that can be executed again from its journal.
+type Recording interface {
+	Run() *journal.Run
+	Effects() []*journal.Effect // in the order in which they were begun
+	Play(Play) error            // executes it; the error is how it ended
+}
+
+// Play is an execution of a recording.
+type Play struct {
+	Stop   context.Context
+	Watch  door.Watcher
+	Events event.Sink
+	WhatIf *door.WhatIf         // not nil: the script is changed
+	Edit   func(f *syntax.File) // changes it; may be nil
+	Names  starlark.StringDict  // what the changes need
+	Ready  func(Stage)          // called before anything is executed
+}
+
+// Journey goes through a recording. One goroutine uses it.
+type Journey struct {
+	rec     Recording
+	effects []*journal.Effect
+	number  map[string]int // of an effect, by place; the first one has 1
+
+	edits   edits
+	answers map[string]starlark.Value
+	halts   edits // statements to stop at
+
+	play  *playing
+	path  string // of the branch that is looked at
+	scene *Scene
+}
+
+// playing is an execution that is under way.
+type playing struct {
+	hold   *hold
+	stage  Stage
+	whatIf *door.WhatIf
+	cancel context.CancelFunc
+	until  int // number of the effect that it stops at
+}
+
+// NewJourney begins a journey before the first effect of nothing: call GoTo next.
+func NewJourney(rec Recording) *Journey {
+	j := &Journey{rec: rec, number: map[string]int{}, answers: map[string]starlark.Value{}, path: "0"}
+	for i, e := range rec.Effects() {
+		j.number[e.Place] = i + 1
+		j.effects = append(j.effects, e)
+	}
+	return j
+}
+
+// Len is the number of effects of the run.
+func (j *Journey) Len() int { return len(j.effects) }
+
+// Effect returns the record of an effect by its number.
+func (j *Journey) Effect(n int) *journal.Effect {
+	if n < 1 || n > len(j.effects) {
+		return nil
+	}
+	return j.effects[n-1]
+}
+
+// Changed reports whether something of the run was supposed to be different.
+func (j *Journey) Changed() bool { return len(j.edits)+len(j.answers) > 0 }
+
+// Scene is what there is to see where the journey is.
+func (j *Journey) Scene() *Scene { return j.scene }
+
+// Sight is the effect that is about to be made; nil where the run is over.
+func (j *Journey) Sight() *door.Sight {
+	if j.play == nil {
+		return nil
+	}
+	return j.play.hold.at(j.path)
+}
+
+// Number is that of the effect that is about to be made; 0 when the journal does
+// not have it.
+func (j *Journey) Number() int {
+	if s := j.Sight(); s != nil && s.Record != nil {
+		return j.number[s.Record.Place]
+	}
+	return 0
+}
+
+// Find returns the number of the effect that a person means: a number, a place,
+// "failure" or "end", which is behind the last one. "" is where the run stopped.
+func (j *Journey) Find(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	switch {
+	case text == "":
+		return j.standard(), nil
+	case text == "failure":
+		return j.failure()
+	case text == "end":
+		return len(j.effects) + 1, nil
+	case err == nil:
+		if n < 1 || n > len(j.effects) {
+			return 0, fault.New(fault.NotFound, "there is no effect %d", n).WithHint("%s", j.extent())
+		}
+	case j.number[text] == 0:
+		return 0, fault.New(fault.NotFound, "there is no effect %q", text).
+			WithHint("give the number or the place of one, failure, or end\n%s", j.extent())
+	default:
+		n = j.number[text]
+	}
+	if e := j.effects[n-1]; e.Place[0] == 'r' {
+		return 0, fault.New(fault.Usage, "the effect %s belongs to the rollback of the run, and is not part of the script's way", e.Place)
+	}
+	return n, nil
+}
+
+func (j *Journey) extent() string {
+	id := j.rec.Run().ID[:8]
+	if len(j.effects) == 0 {
+		return "the run " + id + " has no effects"
+	}
+	return "it has the effects 1 to " + strconv.Itoa(len(j.effects)) + "; see: provisioning runs show " + id
+}
+
+// failure is the effect with which the run failed.
+func (j *Journey) failure() (int, error) {
+	f := j.rec.Run().Error
+	if f == nil {
+		return 0, fault.New(fault.Usage, "the run %s has not failed", j.rec.Run().ID[:8]).WithHint("%s", j.extent())
+	}
+	n := j.number[f.Place]
+	switch {
+	case n == 0 || f.Place[0] == 'r':
+		return len(j.effects) + 1, nil
+	case j.effects[n-1].Kind != forkKind:
+		return n, nil
+	}
+	for i, e := range j.effects { // the failure of a branch
+		if e.Status == journal.Erred && e.Kind != forkKind && within(branch.PathOf(e.Place), branch.PathOf(f.Place)) {
+			return i + 1, nil
+		}
+	}
+	return len(j.effects) + 1, nil
+}
+
+// forkKind is the kind of the records of forks.
+const forkKind = "parallel"
+
+// standard is where to look first: at the failure, else where the run stopped,
+// and for one that has completed at its first effect.
+func (j *Journey) standard() int {
+	if n, err := j.failure(); err == nil {
+		return n
+	}
+	if j.rec.Run().State == journal.Completed && len(j.effects) > 0 {
+		return 1
+	}
+	return len(j.effects) + 1
+}
+
+// GoTo goes to the moment before effect n of the run was made; behind the last
+// one to where its journal ends.
+func (j *Journey) GoTo(ctx context.Context, n int) error {
+	if j.Changed() {
+		e := j.Effect(n)
+		if e == nil {
+			return fault.New(fault.Usage, "what if goes from effect to effect").WithHint("go on with :next, or see all of it with :diff")
+		}
+		return j.suppose(ctx, e.Place)
+	}
+	if j.play == nil || j.play.until > n || j.halts != nil {
+		j.halts = nil
+		if err := j.begin(ctx, n, nil); err != nil {
+			return err
+		}
+	}
+	j.play.until = n
+	j.play.hold.goOn(j.from(n))
+	e := j.Effect(n)
+	if e == nil {
+		return j.toEnd(ctx)
+	}
+	before := 0
+	for _, e := range j.effects[:n-1] {
+		if e.Place[0] != 'r' {
+			before++
+		}
+	}
+	h, path := j.play.hold, branch.PathOf(e.Place)
+	err := h.wait(ctx, func() bool {
+		return len(h.passed) >= before && h.held[path] != nil && h.held[path].Place == e.Place
+	})
+	if err != nil {
+		return err
+	}
+	return j.arrive(path, e.Place)
+}
+
+// GoToFailure goes to the statement that a run has failed with, where that is no
+// effect. It reports false where there is none, or it cannot be found.
+func (j *Journey) GoToFailure(ctx context.Context) bool {
+	f := j.rec.Run().Error
+	if j.Changed() || f == nil || len(f.Stack) == 0 || j.play == nil {
+		return false
+	}
+	e, err := haltAt(j.play.stage.Loader, f.Stack[0].File, f.Stack[0].Line, f.Stack[0].Col)
+	if err != nil {
+		return false
+	}
+	// Once to see how often the statement comes around before the failure.
+	j.halts = edits{e}
+	e.path = "0"
+	never := func(*door.Sight) bool { return false }
+	if j.begin(ctx, 0, never) != nil || j.play.hold.wait(ctx, func() bool { return false }) != nil {
+		return false
+	}
+	for path, status := range j.play.hold.ended {
+		if status == "failed" && e.count[path] > 0 && (e.path == "0" || path < e.path) {
+			e.path = path
+		}
+	}
+	if e.nth = e.count[e.path]; e.nth == 0 {
+		return false
+	}
+	isHalt := func(s *door.Sight) bool { return s.Kind == lineKind }
+	if j.begin(ctx, 0, isHalt) != nil || j.play.hold.wait(ctx, func() bool { return j.play.hold.held[e.path] != nil }) != nil {
+		return false
+	}
+	return j.arrive(e.path, "") == nil && j.scene != nil
+}
+
+// from holds the effects that were begun with or after effect n. The view is of
+// the moment before it: what had happened by then has happened.
+func (j *Journey) from(n int) func(*door.Sight) bool {
+	return func(s *door.Sight) bool {
+		number := j.number[s.Place]
+		return number == 0 || number >= n
+	}
+}
+
+// toEnd goes to where the journal ends, in the branch that came last.
+func (j *Journey) toEnd(ctx context.Context) error {
+	h, path := j.play.hold, "0"
+	all := 0
+	for _, e := range j.effects {
+		if e.Place[0] != 'r' {
+			path = branch.PathOf(e.Place)
+			all++
+		}
+	}
+	var at string
+	err := h.wait(ctx, func() bool {
+		at = path
+		for len(h.passed) >= all && h.ended[at] != "" && parentOf(at) != "" {
+			at = parentOf(at)
+			// It waits for branches that are held, or goes on after them.
+			for other := range h.held {
+				if within(other, at) {
+					at = other
+					return true
+				}
+			}
+		}
+		return len(h.passed) >= all && h.held[at] != nil
+	})
+	if err != nil {
+		return err
+	}
+	return j.arrive(at, "")
+}
+
+// arrive makes the scene of the branch at path. place is where it has to stand.
+func (j *Journey) arrive(path, place string) error {
+	j.path, j.scene = path, nil
+	if s := j.play.hold.at(path); s != nil {
+		j.scene = NewScene(j.play.stage, s.Thread)
+		return nil
+	}
+	over, err := j.play.hold.isOver()
+	if !over || err == nil && place == "" {
+		return nil
+	}
+	if err != nil && (place != "" || fault.Is(err, fault.Mismatch, fault.Internal)) {
+		return fault.Wrap(fault.KindOf(err), err, "the replay does not come to %s", place)
+	}
+	return nil
+}
+
+// Over reports whether the script has ended, and how.
+func (j *Journey) Over() (bool, error) {
+	if j.play == nil {
+		return false, nil
+	}
+	return j.play.hold.isOver()
+}
+
+// begin starts an execution that stops at effect n, or where stops says.
+func (j *Journey) begin(ctx context.Context, n int, stops func(*door.Sight) bool) error {
+	j.Leave()
+	if stops == nil {
+		stops = j.from(n)
+	}
+	play, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &playing{hold: newHold(stops), cancel: cancel, until: n}
+	for place, v := range j.answers {
+		p.hold.answer(place, v)
+	}
+	setUp := Play{Stop: play, Watch: p.hold, Events: p.hold}
+	if j.Changed() {
+		p.whatIf = door.NewWhatIf(j.effects)
+		setUp.WhatIf = p.whatIf
+	}
+	if all := append(j.edits[:len(j.edits):len(j.edits)], j.halts...); len(all) > 0 {
+		all.reset()
+		setUp.Edit, setUp.Names = all.apply, all.names(p.hold)
+	}
+	ready := make(chan Stage, 1)
+	setUp.Ready = func(s Stage) { ready <- s }
+	done := make(chan struct{})
+	go func() {
+		p.hold.finish(j.rec.Play(setUp))
+		close(done)
+	}()
+	select {
+	case p.stage = <-ready:
+		j.play = p
+		return nil
+	case <-done:
+		cancel()
+		_, err := p.hold.isOver()
+		return err
+	}
+}
+
+// Leave ends the execution that is under way.
+func (j *Journey) Leave() {
+	if j.play != nil {
+		j.play.cancel()
+		j.play.hold.leave()
+		j.play, j.scene = nil, nil
+	}
+}
+
+// Next goes on by n effects of the branch, or of the one that it is a part of
+// when it has ended.
+func (j *Journey) Next(ctx context.Context, n int) error {
+	for range n {
+		s := j.Sight()
+		if s == nil {
+			return fault.New(fault.Usage, "there is nothing after this: the script has ended")
+		}
+		if j.Changed() {
+			if err := j.after(ctx, s); err != nil {
+				return err
+			}
+			continue
+		}
+		next, err := j.following(s)
+		if err != nil {
+			return err
+		}
+		if err := j.GoTo(ctx, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// following is the number of the effect that comes next in the branch of one.
+func (j *Journey) following(s *door.Sight) (int, error) {
+	at := j.number[s.Place]
+	if at == 0 {
+		return 0, fault.New(fault.Usage, "there is nothing after this: the journal ends here").
+			WithHint("what if it gave something: :answer VALUE")
+	}
+	for path := s.Path(); path != ""; path = parentOf(path) {
+		for n := at + 1; n <= len(j.effects); n++ {
+			if branch.PathOf(j.effects[n-1].Place) == path {
+				return n, nil
+			}
+		}
+	}
+	return len(j.effects) + 1, nil
+}
+
+// Back goes back by n effects of the branch; before its first one to the fork
+// that has made it.
+func (j *Journey) Back(ctx context.Context, n int) error {
+	at := j.Number()
+	if at == 0 {
+		at = len(j.effects) + 1
+	}
+	path := j.path
+	for range n {
+		before := 0
+		for p := path; p != "" && before == 0; p = parentOf(p) {
+			for i := at - 1; i >= 1 && before == 0; i-- {
+				if branch.PathOf(j.effects[i-1].Place) == p {
+					before, path = i, p
+				}
+			}
+		}
+		if before == 0 && n == 1 {
+			return fault.New(fault.Usage, "this is the first effect")
+		}
+		if before == 0 {
+			break
+		}
+		at = before
+	}
+	return j.GoTo(ctx, at)
+}
+
+// Look looks at another branch, as it is at this moment.
+func (j *Journey) Look(ctx context.Context, path string) error {
+	h := j.play.hold
+	if h.at(path) == nil {
+		var known []string
+		for p := range h.standing() {
+			known = append(known, p)
+		}
+		slices.Sort(known)
+		return fault.New(fault.NotFound, "no branch %q stands still here", path).
+			WithHint("those that do are %s", strings.Join(known, ", "))
+	}
+	return j.arrive(path, "")
+}
+
+// Branches are the effects that the branches are held at, by path.
+func (j *Journey) Branches() map[string]*door.Sight {
+	if j.play == nil {
+		return nil
+	}
+	return j.play.hold.standing()
+}
+
+// Printed returns what the script has printed since the last time, as far as the
+// run has not printed it.
+func (j *Journey) Printed() []string {
+	if j.play == nil {
+		return nil
+	}
+	return j.play.hold.lines()
+}
