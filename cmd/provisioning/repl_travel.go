@@ -24,8 +24,8 @@ func (a *app) travel(cmd *cobra.Command, args []string, at string) error {
 		return fault.New(fault.Usage, "--at needs a run").WithHint("usage: provisioning repl RUN --at EFFECT")
 	}
 	var other string
-	cmd.LocalNonPersistentFlags().Visit(func(f *pflag.Flag) {
-		if f.Name != "at" {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != "at" && cmd.InheritedFlags().Lookup(f.Name) == nil {
 			other = f.Name
 		}
 	})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Example: "  provisioning runs list\n  provisioning runs show last",
 		Args:    cobra.ArbitraryArgs,
 	}
-	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsEvents(), a.runsGraph(), a.runsAnswer(), a.runsExport(), a.runsPrune(), a.runsCapabilities())
+	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsEvents(), a.runsGraph(), a.runsExplain(), a.runsAnswer(), a.runsExport(), a.runsPrune(), a.runsCapabilities())
 	return cmd
 }
 
@@ -59,6 +60,7 @@ type runRecord struct {
 }
 
 type effectRecord struct {
+	Number      int       `json:"number"` // in the order in which they were begun
 	Place       string    `json:"place"`
 	Kind        string    `json:"kind"`
 	Write       bool      `json:"write"`
@@ -165,8 +167,9 @@ func (a *app) runsShow() *cobra.Command {
 			}
 			rec := recordOf(run)
 			rec.Questions = questions
-			for _, e := range effects {
+			for i, e := range effects {
 				rec.Effects = append(rec.Effects, effectOf(e))
+				rec.Effects[i].Number = i + 1
 			}
 			if a.console.Structured() {
 				return a.console.Result(rec)
@@ -199,9 +202,9 @@ func (a *app) printRun(r runRecord) {
 		if e.Undo != "" {
 			status += ", " + e.Undo
 		}
-		rows = append(rows, []string{e.Place, e.Kind, firstLine(e.Description), status, took, e.Position})
+		rows = append(rows, []string{strconv.Itoa(e.Number), e.Place, e.Kind, firstLine(e.Description), status, took, e.Position})
 	}
-	a.console.Table([]string{"place", "effect", "", "status", "took", "position"}, rows)
+	a.console.Table([]string{"n", "place", "effect", "", "status", "took", "position"}, rows)
 }
 
 func (a *app) runsLogs() *cobra.Command {

@@ -37,6 +37,7 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if b.Tree.Freeze != nil {
 		b.Tree.Freeze()
 	}
+	b.Width = limit
 	fork, err := b.Tree.Host.Fork(thread, fn.Name(), len(items))
 	if err != nil {
 		return nil, err
@@ -155,6 +156,8 @@ func (b *Branch) run(fn starlark.Callable, item starlark.Value, keepGoing bool) 
 	var undecided *value.Undecided
 	if b.Tree.Check && errors.As(err, &undecided) {
 		b.Tree.Host.Ended(b, b.Tree.Explain(err))
+		end.Status = "unknown"
+		b.Tree.Events.Emit(end)
 		return Outcome{Value: value.NewUnknown("the result of branch %s", b.Path)}
 	}
 	if err != nil {

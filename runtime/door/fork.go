@@ -41,7 +41,7 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 		Place: f.Place, Kind: forkKind, Key: sum[:16], Pos: caller.Position(),
 		Description: fmt.Sprintf("%s for %d items", fn, n), Args: noArgs, Begun: d.Now(),
 	}
-	if err := d.watchFork(caller, rec); err != nil {
+	if err := d.watchFork(caller, rec, n); err != nil {
 		return f, err
 	}
 	if d.WhatIf != nil {

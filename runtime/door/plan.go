@@ -171,6 +171,9 @@ func (d *Door) Ended(b *branch.Branch, err error) {
 	if d.Trace != nil {
 		d.Trace.Stop(b.Path, atPosition(err))
 	}
+	if d.WhatIf != nil {
+		d.WhatIf.stop(b.Path, atPosition(err))
+	}
 }
 
 // Failed notes how a plan, or an arm of it, ends in a failure.

@@ -29,6 +29,8 @@ type Sight struct {
 	Position    string
 	Call        *effect.Call    // nil for a fork
 	Record      *journal.Effect // what the journal answers it with; nil: nothing
+	Children    int             // of a fork: how many branches it makes
+	Width       int             // of a fork: how many of them run at a time; 0: all
 }
 
 // Path is that of the branch.
@@ -71,11 +73,12 @@ func (d *Door) watched(s *site) (starlark.Value, error) {
 }
 
 // watchFork lets the watcher see that branches are about to be made.
-func (d *Door) watchFork(caller Caller, rec *journal.Effect) error {
+func (d *Door) watchFork(caller Caller, rec *journal.Effect, n int) error {
 	if d.Watch == nil {
 		return nil
 	}
-	w := &Sight{Thread: threadOf(caller), Place: rec.Place, Kind: rec.Kind, Description: rec.Description, Position: rec.Pos}
+	w := &Sight{Thread: threadOf(caller), Place: rec.Place, Kind: rec.Kind, Description: rec.Description, Position: rec.Pos,
+		Children: n, Width: caller.Branch().Width}
 	if d.Past != nil {
 		w.Record = d.Past.byPlace[rec.Place]
 	}

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -21,6 +22,7 @@ type WhatIf struct {
 	touched  map[string]bool              // resources of writes that the journal does not have
 	differs  bool
 	steps    []Step
+	stops    map[string]string // by branch: why it is not known further
 }
 
 // Step is an effect that the script has come to.
@@ -37,7 +39,7 @@ type Step struct {
 
 // NewWhatIf prepares for the effects of a run.
 func NewWhatIf(effects []*journal.Effect) *WhatIf {
-	w := &WhatIf{branches: map[string][]*journal.Effect{}, touched: map[string]bool{}}
+	w := &WhatIf{branches: map[string][]*journal.Effect{}, touched: map[string]bool{}, stops: map[string]string{}}
 	for _, e := range effects {
 		path := branch.PathOf(e.Place)
 		w.branches[path] = append(w.branches[path], e)
@@ -54,6 +56,19 @@ func (w *WhatIf) Steps() []Step {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.steps)
+}
+
+// Stops says, by branch, where it is not known how the script goes on, and why.
+func (w *WhatIf) Stops() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.stops)
+}
+
+func (w *WhatIf) stop(path, why string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stops[path] = why
 }
 
 // take returns the next record of the branch with this kind and key, and gives

@@ -26,10 +26,11 @@ const (
 	ShadowedLoad          Code = "shadowed-load"
 	ShadowedBuiltin       Code = "shadowed-builtin"
 	UndocumentedParameter Code = "undocumented-parameter"
+	LeftBreakpoint        Code = "left-breakpoint"
 )
 
 // warnings are the codes of scripts that may be right all the same.
 var warnings = map[Code]bool{
 	UnusedLoad: true, UnusedVariable: true, Unreachable: true,
-	ShadowedLoad: true, ShadowedBuiltin: true, UndocumentedParameter: true,
+	ShadowedLoad: true, ShadowedBuiltin: true, UndocumentedParameter: true, LeftBreakpoint: true,
 }

@@ -161,3 +161,15 @@ func docOf(def *syntax.DefStmt) string {
 	}
 	return ""
 }
+
+// checkBreakpoints finds what was put in to look at one run.
+func (f *file) checkBreakpoints() {
+	walk(f.tree, func(n syntax.Node) bool {
+		if call, ok := n.(*syntax.CallExpr); ok {
+			if fn := f.builtin(call.Fn); fn != nil && fn.Name() == "breakpoint" {
+				f.report(syntax.Start(call), LeftBreakpoint, "take it out when the run has been looked at", "a breakpoint stops every run at a terminal")
+			}
+		}
+		return true
+	})
+}

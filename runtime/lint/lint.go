@@ -71,7 +71,7 @@ func Source(name string, src []byte, opts Options) []Finding {
 	f.names.collect(f.tree)
 	for _, check := range []func(){
 		f.checkNames, f.checkShadowing, f.checkCalls, f.checkEffects,
-		f.checkUnreachable, f.checkDuplicates, f.checkMain,
+		f.checkUnreachable, f.checkDuplicates, f.checkMain, f.checkBreakpoints,
 	} {
 		check()
 	}

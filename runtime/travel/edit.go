@@ -288,6 +288,7 @@ func enclosing(body []syntax.Stmt, pos syntax.Position) []syntax.Stmt {
 
 func spans(n syntax.Node, pos syntax.Position) bool {
 	start, end := n.Span()
-	after := func(a, b syntax.Position) bool { return a.Line > b.Line || a.Line == b.Line && a.Col > b.Col }
 	return !after(start, pos) && !after(pos, end)
 }
+
+func after(a, b syntax.Position) bool { return a.Line > b.Line || a.Line == b.Line && a.Col > b.Col }

@@ -7,12 +7,15 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
+
+	"github.com/provisioning-systems/provisioning/runtime/branch"
 )
 
 // Frame is a call of a function of the script, or a top level, whose branch
 // stands still.
 type Frame struct {
 	Func   string
+	Branch string          // path of the branch that it is in
 	Pos    syntax.Position // of the call that it waits for
 	Locals []Local         // those that have a value, in the order of their binding
 
@@ -35,7 +38,7 @@ func Stack(thread *starlark.Thread) []Frame {
 		if !ok || strings.HasPrefix(fn.Name(), "·") {
 			continue
 		}
-		frame := Frame{Func: fn.Name(), Pos: f.Position(), fn: fn}
+		frame := Frame{Func: fn.Name(), Branch: branch.Of(thread).Path, Pos: f.Position(), fn: fn}
 		for i := range f.NumLocals() {
 			b, v := f.Local(i)
 			if v = opened(v); v != nil && !strings.HasPrefix(b.Name, "·") {

@@ -23,7 +23,8 @@ type hold struct {
 	changed *sync.Cond
 	stops   func(*door.Sight) bool    // what to hold
 	held    map[string]*door.Sight    // by path of the branch
-	passed  map[string]bool           // places that were not held
+	forks   map[string]*fork          // the last fork of each branch, by path
+	running map[string]bool           // branches that have begun and not ended
 	ended   map[string]string         // paths of branches that are over, with their status
 	results map[string]result         // what effects gave, by place
 	answers map[string]starlark.Value // in place of what effects gave
@@ -31,6 +32,15 @@ type hold struct {
 	over    bool
 	err     error // how the execution ended
 	left    bool  // nobody looks any more
+}
+
+// fork is the making of branches.
+type fork struct {
+	thread  *starlark.Thread
+	n       int // how many are made
+	width   int // how many run at a time
+	started int
+	ended   int
 }
 
 type result struct {
@@ -46,7 +56,8 @@ var (
 
 func newHold(stops func(*door.Sight) bool) *hold {
 	h := &hold{
-		stops: stops, held: map[string]*door.Sight{}, passed: map[string]bool{}, ended: map[string]string{},
+		forks: map[string]*fork{}, running: map[string]bool{"0": true},
+		stops: stops, held: map[string]*door.Sight{}, ended: map[string]string{},
 		results: map[string]result{}, answers: map[string]starlark.Value{},
 	}
 	h.changed = sync.NewCond(&h.mu)
@@ -70,7 +81,14 @@ func (h *hold) Before(s *door.Sight) (starlark.Value, error) {
 	if h.left {
 		return nil, errLeft
 	}
-	h.passed[s.Place] = true
+	delete(h.forks, s.Path()) // it goes on after the last one
+	if s.Kind == forkKind && s.Children > 0 {
+		f := &fork{thread: s.Thread, n: s.Children, width: s.Width}
+		if f.width <= 0 {
+			f.width = f.n
+		}
+		h.forks[s.Path()] = f
+	}
 	h.changed.Broadcast()
 	return h.answers[s.Place], nil
 }
@@ -85,8 +103,18 @@ func (h *hold) After(s *door.Sight, v starlark.Value, err error) {
 func (h *hold) Emit(e event.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	f := h.forks[parentOf(e.Place)]
 	switch e.Type {
+	case event.BranchStarted:
+		h.running[e.Place] = true
+		if f != nil {
+			f.started++
+		}
 	case event.BranchEnded:
+		delete(h.running, e.Place)
+		if f != nil {
+			f.ended++
+		}
 		h.ended[e.Place] = e.Status
 		h.changed.Broadcast()
 	case event.Logged:
@@ -125,9 +153,29 @@ func (h *hold) goOn(stops func(*door.Sight) bool) {
 // nothing but compute.
 const patience = 5 * time.Minute
 
-// wait waits until reached, which is called with the lock, says so, or the
-// execution is over.
-func (h *hold) wait(ctx context.Context, reached func() bool) error {
+// quiet reports whether all branches stand still: each is held, or waits for others
+// that are.
+func (h *hold) quiet() bool {
+	for path := range h.running {
+		if h.held[path] != nil {
+			if h.stops(h.held[path]) {
+				continue
+			}
+			return false // it has not noticed yet that it may go on
+		}
+		f := h.forks[path]
+		if f == nil {
+			return false
+		}
+		if left := f.n - f.ended; left == 0 || f.started-f.ended != min(f.width, left) {
+			return false
+		}
+	}
+	return true
+}
+
+// wait waits until all branches stand still, or the execution is over.
+func (h *hold) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() {
@@ -137,7 +185,7 @@ func (h *hold) wait(ctx context.Context, reached func() bool) error {
 	})()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for !h.over && !reached() {
+	for !h.over && !h.quiet() {
 		if ctx.Err() != nil {
 			return fault.New(fault.Cancelled, "the replay was interrupted")
 		}
@@ -151,6 +199,20 @@ func (h *hold) at(path string) *door.Sight {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.held[path]
+}
+
+// waiting are the threads of the branches that wait for the one at path, innermost
+// first.
+func (h *hold) waiting(path string) []*starlark.Thread {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var threads []*starlark.Thread
+	for p := parentOf(path); p != ""; p = parentOf(p) {
+		if f := h.forks[p]; f != nil {
+			threads = append(threads, f.thread)
+		}
+	}
+	return threads
 }
 
 func (h *hold) isOver() (bool, error) {

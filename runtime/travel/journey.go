@@ -18,7 +18,6 @@ package travel
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -57,6 +56,7 @@ type Journey struct {
 	number  map[string]int // of an effect, by place; the first one has 1
 
 	edits   edits
+	origin  int // where it was before something was supposed
 	answers map[string]starlark.Value
 	halts   edits // statements to stop at
 
@@ -211,20 +211,10 @@ func (j *Journey) GoTo(ctx context.Context, n int) error {
 	if e == nil {
 		return j.toEnd(ctx)
 	}
-	before := 0
-	for _, e := range j.effects[:n-1] {
-		if e.Place[0] != 'r' {
-			before++
-		}
-	}
-	h, path := j.play.hold, branch.PathOf(e.Place)
-	err := h.wait(ctx, func() bool {
-		return len(h.passed) >= before && h.held[path] != nil && h.held[path].Place == e.Place
-	})
-	if err != nil {
+	if err := j.play.hold.wait(ctx); err != nil {
 		return err
 	}
-	return j.arrive(path, e.Place)
+	return j.arrive(branch.PathOf(e.Place), e.Place)
 }
 
 // GoToFailure goes to the statement that a run has failed with, where that is no
@@ -242,7 +232,7 @@ func (j *Journey) GoToFailure(ctx context.Context) bool {
 	j.halts = edits{e}
 	e.path = "0"
 	never := func(*door.Sight) bool { return false }
-	if j.begin(ctx, 0, never) != nil || j.play.hold.wait(ctx, func() bool { return false }) != nil {
+	if j.begin(ctx, 0, never) != nil || j.play.hold.wait(ctx) != nil {
 		return false
 	}
 	for path, status := range j.play.hold.ended {
@@ -254,7 +244,7 @@ func (j *Journey) GoToFailure(ctx context.Context) bool {
 		return false
 	}
 	isHalt := func(s *door.Sight) bool { return s.Kind == lineKind }
-	if j.begin(ctx, 0, isHalt) != nil || j.play.hold.wait(ctx, func() bool { return j.play.hold.held[e.path] != nil }) != nil {
+	if j.begin(ctx, 0, isHalt) != nil || j.play.hold.wait(ctx) != nil {
 		return false
 	}
 	return j.arrive(e.path, "") == nil && j.scene != nil
@@ -265,56 +255,67 @@ func (j *Journey) GoToFailure(ctx context.Context) bool {
 func (j *Journey) from(n int) func(*door.Sight) bool {
 	return func(s *door.Sight) bool {
 		number := j.number[s.Place]
-		return number == 0 || number >= n
+		return number == 0 || number >= n || isOpen(s.Record)
 	}
 }
 
-// toEnd goes to where the journal ends, in the branch that came last.
+// isOpen reports whether an effect was begun and never ended, so that nothing comes
+// after it.
+func isOpen(e *journal.Effect) bool {
+	return e != nil && e.Status == journal.Intended && e.Kind != forkKind
+}
+
+// toEnd goes to where the journal ends, in the branch that came last; where that has
+// ended, in one that the script waits for.
 func (j *Journey) toEnd(ctx context.Context) error {
-	h, path := j.play.hold, "0"
-	all := 0
+	if err := j.play.hold.wait(ctx); err != nil {
+		return err
+	}
+	path := "0"
 	for _, e := range j.effects {
 		if e.Place[0] != 'r' {
 			path = branch.PathOf(e.Place)
-			all++
 		}
 	}
-	var at string
-	err := h.wait(ctx, func() bool {
-		at = path
-		for len(h.passed) >= all && h.ended[at] != "" && parentOf(at) != "" {
-			at = parentOf(at)
-			// It waits for branches that are held, or goes on after them.
-			for other := range h.held {
-				if within(other, at) {
-					at = other
-					return true
-				}
-			}
+	standing := j.play.hold.standing()
+	for ; standing[path] == nil && path != ""; path = parentOf(path) {
+		if others := sortedPaths(standing, path); len(others) > 0 {
+			path = others[0]
+			break
 		}
-		return len(h.passed) >= all && h.held[at] != nil
-	})
-	if err != nil {
-		return err
 	}
-	return j.arrive(at, "")
+	return j.arrive(path, "")
 }
 
-// arrive makes the scene of the branch at path. place is where it has to stand.
+// sortedPaths are those of the branches within the one at path, in their order.
+func sortedPaths(standing map[string]*door.Sight, path string) []string {
+	var paths []string
+	for p := range standing {
+		if path == "" || within(p, path) {
+			paths = append(paths, p)
+		}
+	}
+	sortPaths(paths)
+	return paths
+}
+
+// arrive makes the scene of the branch at path. place is where it has to stand; ""
+// for anywhere.
 func (j *Journey) arrive(path, place string) error {
 	j.path, j.scene = path, nil
-	if s := j.play.hold.at(path); s != nil {
-		j.scene = NewScene(j.play.stage, s.Thread)
+	s := j.play.hold.at(path)
+	if s != nil && (place == "" || s.Place == place) {
+		j.scene = NewScene(j.play.stage, s.Thread, j.play.hold.waiting(path)...)
 		return nil
 	}
-	over, err := j.play.hold.isOver()
-	if !over || err == nil && place == "" {
+	if place == "" {
 		return nil
 	}
-	if err != nil && (place != "" || fault.Is(err, fault.Mismatch, fault.Internal)) {
-		return fault.Wrap(fault.KindOf(err), err, "the replay does not come to %s", place)
+	_, err := j.play.hold.isOver()
+	if err == nil {
+		return fault.New(fault.Mismatch, "the replay does not come to %s", place)
 	}
-	return nil
+	return fault.Wrap(fault.KindOf(err), err, "the replay does not come to %s", place)
 }
 
 // Over reports whether the script has ended, and how.
@@ -446,13 +447,8 @@ func (j *Journey) Back(ctx context.Context, n int) error {
 func (j *Journey) Look(ctx context.Context, path string) error {
 	h := j.play.hold
 	if h.at(path) == nil {
-		var known []string
-		for p := range h.standing() {
-			known = append(known, p)
-		}
-		slices.Sort(known)
 		return fault.New(fault.NotFound, "no branch %q stands still here", path).
-			WithHint("those that do are %s", strings.Join(known, ", "))
+			WithHint("those that do are %s", strings.Join(sortedPaths(h.standing(), ""), ", "))
 	}
 	return j.arrive(path, "")
 }

@@ -34,9 +34,13 @@ type Scene struct {
 	At     int     // the frame that is selected
 }
 
-// NewScene returns what there is to see of a thread.
-func NewScene(stage Stage, thread *starlark.Thread) *Scene {
-	return &Scene{Stage: stage, Frames: Stack(thread)}
+// NewScene returns what there is to see of a thread, and of those that wait for it.
+func NewScene(stage Stage, thread *starlark.Thread, waiting ...*starlark.Thread) *Scene {
+	s := &Scene{Stage: stage, Frames: Stack(thread)}
+	for _, t := range waiting {
+		s.Frames = append(s.Frames, Stack(t)...)
+	}
+	return s
 }
 
 // Frame is the frame that is selected; nil when there is none.
@@ -64,7 +68,11 @@ func (s *Scene) Where() string {
 		if i == s.At {
 			mark = ">"
 		}
-		fmt.Fprintf(&b, "%s %d  %s  %s\n       | %s\n", mark, i, f.Pos, f.Func,
+		in := ""
+		if i > 0 && f.Branch != s.Frames[i-1].Branch {
+			in = "   (branch " + f.Branch + ", which waits for " + s.Frames[i-1].Branch + ")"
+		}
+		fmt.Fprintf(&b, "%s %d  %s  %s%s\n       | %s\n", mark, i, f.Pos, f.Func, in,
 			s.redact(strings.TrimSpace(s.Stage.Loader.Line(f.Pos.Filename(), int(f.Pos.Line)))))
 	}
 	return strings.TrimRight(b.String(), "\n")

@@ -399,8 +399,10 @@ func (s *Shell) line() {
 func (s *Shell) over() string {
 	over, err := s.Journey.Over()
 	switch {
-	case over && err != nil && s.Journey.Changed():
-		return "what if ends here: " + err.Error()
+	case over && s.Journey.Changed() && err != nil:
+		return "what if: the script does not come to this place, and ends: " + err.Error()
+	case over && s.Journey.Changed():
+		return "what if: the script ends without coming to this place; :diff shows what it does"
 	case over && err != nil:
 		return "the script has ended: " + err.Error()
 	case s.Journey.rec.Run().Error != nil && !s.Journey.Changed():
@@ -416,6 +418,8 @@ func (s *Shell) describe(at *door.Sight) string {
 	switch n := j.Number(); {
 	case at.Kind == lineKind:
 		return fmt.Sprintf("before the failure in branch %s: %s", at.Path(), j.rec.Run().Error.Message)
+	case j.answers[at.Place] != nil:
+		return fmt.Sprintf("what if: %s %s gave %s", at.Place, what, s.scene().Show(j.answers[at.Place], maxShown))
 	case j.Changed() && at.Record == nil:
 		return fmt.Sprintf("what if: + %s %s   (the run did not do that)", at.Place, what)
 	case j.Changed():

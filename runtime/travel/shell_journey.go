@@ -79,11 +79,7 @@ func (s *Shell) goTo(ctx context.Context, arg string) error {
 
 func (s *Shell) branches(context.Context, string) error {
 	standing := s.Journey.Branches()
-	paths := make([]string, 0, len(standing))
-	for path := range standing {
-		paths = append(paths, path)
-	}
-	sortPaths(paths)
+	paths := sortedPaths(standing, "")
 	for _, path := range paths {
 		mark := " "
 		if path == s.Journey.path {
@@ -136,8 +132,14 @@ func (s *Shell) diff(ctx context.Context, _ string) error {
 		s.Print(line)
 	}
 	s.Print(fmt.Sprintf("what if: %d effects are the same, %d differ", d.Same, len(d.Lines)))
-	if d.Ends != "" {
+	for _, line := range d.Stops {
+		s.Print(line)
+	}
+	switch {
+	case d.Unknown:
 		s.Print("it is not known further: " + d.Ends)
+	case d.Ends != "":
+		s.Print("it would fail: " + d.Ends)
 	}
 	return nil
 }

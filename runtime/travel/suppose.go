@@ -2,6 +2,9 @@ package travel
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Set supposes that a variable of the selected frame had another value before the
@@ -31,7 +35,8 @@ func (j *Journey) Set(ctx context.Context, name, expr string) error {
 	if err != nil {
 		return err
 	}
-	e.path = s.Path()
+	e.path = j.scene.Frame().Branch
+	j.begun()
 	was, place, selected := j.edits, s.Place, j.scene.At
 	j.edits = append(was[:len(was):len(was)], e)
 	// Once to see how often the statement comes around before the place, and once
@@ -66,6 +71,7 @@ func (j *Journey) Answer(ctx context.Context, expr string) error {
 	if err != nil {
 		return err
 	}
+	j.begun()
 	v.Freeze() // every execution gets the same one
 	place := s.Place
 	j.answers[place] = v
@@ -77,65 +83,60 @@ func (j *Journey) Forget(ctx context.Context) error {
 	if !j.Changed() {
 		return nil
 	}
-	n := j.Number()
+	n := j.origin
 	j.edits, j.answers = nil, map[string]starlark.Value{}
 	j.Leave()
 	if n == 0 {
-		n = j.standard()
+		n = len(j.effects) + 1
 	}
 	return j.GoTo(ctx, n)
+}
+
+// begun remembers where to go back to, before something is supposed first.
+func (j *Journey) begun() {
+	if !j.Changed() {
+		j.origin = j.Number()
+	}
 }
 
 // suppose executes the changed script up to a place, or to where its branch ends
 // before that.
 func (j *Journey) suppose(ctx context.Context, place string) error {
 	path, ordinal := branch.PathOf(place), ordinalOf(place)
-	return j.supposeUntil(ctx, func(h *hold) func(*door.Sight) bool {
-		return func(s *door.Sight) bool {
-			if s.Path() == path {
-				return ordinalOf(s.Place) >= ordinal
-			}
-			return h.ended[path] != "" && within(path, s.Path())
+	return j.supposeUntil(ctx, func(s *door.Sight) bool {
+		if s.Path() == path {
+			return ordinalOf(s.Place) >= ordinal
 		}
+		return j.play.hold.ended[path] != "" && within(path, s.Path())
 	}, true)
 }
 
 // after goes on to the next effect of the branch of s, in the same execution.
 func (j *Journey) after(ctx context.Context, s *door.Sight) error {
 	path, ordinal := s.Path(), ordinalOf(s.Place)
-	return j.supposeUntil(ctx, func(h *hold) func(*door.Sight) bool {
-		return func(s *door.Sight) bool {
-			if s.Path() == path {
-				return ordinalOf(s.Place) > ordinal
-			}
-			return h.ended[path] != "" && within(path, s.Path())
+	return j.supposeUntil(ctx, func(s *door.Sight) bool {
+		if s.Path() == path {
+			return ordinalOf(s.Place) > ordinal
 		}
+		return j.play.hold.ended[path] != "" && within(path, s.Path())
 	}, false)
 }
 
-func (j *Journey) supposeUntil(ctx context.Context, stops func(*hold) func(*door.Sight) bool, again bool) error {
+func (j *Journey) supposeUntil(ctx context.Context, when func(*door.Sight) bool, again bool) error {
 	if again {
 		if err := j.begin(ctx, 0, func(*door.Sight) bool { return true }); err != nil {
 			return err
 		}
 	}
 	h := j.play.hold
-	when := stops(h)
 	h.goOn(when)
-	at := ""
-	err := h.wait(ctx, func() bool {
-		for path, s := range h.held {
-			if when(s) {
-				at = path
-				return true
-			}
-		}
-		return false
-	})
-	if err != nil {
+	if err := h.wait(ctx); err != nil {
 		return err
 	}
-	return j.arrive(at, "")
+	for _, path := range sortedPaths(h.standing(), "") {
+		return j.arrive(path, "")
+	}
+	return j.arrive("", "")
 }
 
 func ordinalOf(place string) int {
@@ -146,9 +147,11 @@ func ordinalOf(place string) int {
 
 // Difference is what the changed script does differently.
 type Difference struct {
-	Lines []string // "= kind description", "+ …" for what the run did not do, "- …" for what it did
-	Same  int      // effects that are the same
-	Ends  string   // why it is not known further; "" where it is
+	Lines   []string // "= kind description", "+ …" for what the run did not do, "- …" for what it did
+	Same    int      // effects that are the same
+	Stops   []string // branches whose way is not known to their end
+	Ends    string   // the error with which it ends; "" for none
+	Unknown bool     // it is that a decision depends on what only a run would know
 }
 
 // Diff executes the changed script to its end, and compares what it does with
@@ -164,12 +167,17 @@ func (j *Journey) Diff(ctx context.Context) (*Difference, error) {
 		return nil, err
 	}
 	h := whole.play.hold
-	if err := h.wait(ctx, func() bool { return false }); err != nil {
+	if err := h.wait(ctx); err != nil {
 		return nil, err
 	}
 	d := compare(j.effects, whole.play.whatIf.Steps(), j.rec.Run().State != journal.Completed)
+	stops := whole.play.whatIf.Stops()
+	for _, path := range slices.Sorted(maps.Keys(stops)) {
+		d.Stops = append(d.Stops, "branch "+path+" is not known further: "+stops[path])
+	}
 	if _, err := h.isOver(); err != nil {
-		d.Ends = err.Error()
+		var unknown *value.Undecided
+		d.Ends, d.Unknown = err.Error(), errors.As(err, &unknown)
 	}
 	return d, nil
 }
