@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -113,7 +115,10 @@ func (a *app) travelLines(s *travel.Shell) (done func(), err error) {
 		return start, candidates
 	})
 	s.Lines, s.Interrupted = t, repl.ErrInterrupted
-	return func() { _ = t.Close() }, nil // the terminal may be gone
+	if s.Halt != nil { // a run is going on, which is told to end by itself
+		return func() { _ = t.Close() }, nil
+	}
+	return giveBack(t), nil
 }
 
 // breakpoint talks about a run that stands still at a breakpoint, until the person
@@ -150,9 +155,27 @@ func (p unprompted) Prompt(string) (string, error) { return p.Line(false) }
 
 // interruptible lets Ctrl-C stop what only computes.
 func (a *app) interruptible(do func(context.Context)) {
-	in, done := a.interrupt()
-	defer done()
-	do(in.Stop)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	do(ctx)
+}
+
+// giveBack gives the terminal back when the program is told to end at a prompt:
+// nobody can interrupt the reading of a line.
+func giveBack(t *repl.Terminal) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		if _, told := <-signals; told {
+			_ = t.Close() // the terminal may be gone
+			os.Exit(130)  // nothing was done that could be lost
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		_ = t.Close()
+	}
 }
 
 // confirmLive asks whether to go on with a run for real, if that can be done at all.
