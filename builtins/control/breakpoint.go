@@ -31,9 +31,12 @@ type breakpoint struct {
 }
 
 func (p *breakpoint) Control(thread *starlark.Thread) (any, error) {
-	tree := branch.Of(thread).Tree
-	if tree.Check || tree.Break == nil || !bool(p.When.Truth()) {
+	b := branch.Of(thread)
+	switch {
+	case b.Tree.Check || b.Tree.Replay || !bool(p.When.Truth()):
 		return nil, nil
+	case b.Tree.Break == nil:
+		return nil, b.Tree.Host.Log(b, "warn", "the breakpoint at "+branch.Position(thread)+" is passed: the script is executed away from the terminal")
 	}
-	return nil, tree.Break(thread)
+	return nil, b.Tree.Break(thread)
 }
