@@ -87,7 +87,7 @@ func (t *tree) add(rel string, d fs.DirEntry) error {
 		}
 		return nil
 	}
-	if !d.Type().IsRegular() {
+	if !d.Type().IsRegular() || rel == ".git" { // a file, in a worktree
 		return nil
 	}
 	t.files = append(t.files, rel)
