@@ -20,6 +20,7 @@ import (
 
 // Past is what the journal of a run holds when it is resumed or replayed.
 type Past struct {
+	Parked   []*journal.Effect // those that an edit of the script has removed
 	byPlace  map[string]*journal.Effect
 	lastDone int64
 	used     sync.Map // places that a replay has asked for
@@ -29,7 +30,11 @@ type Past struct {
 func NewPast(effects []*journal.Effect) *Past {
 	p := &Past{byPlace: make(map[string]*journal.Effect, len(effects))}
 	for _, e := range effects {
-		p.byPlace[e.Place] = e
+		if e.Parked() {
+			p.Parked = append(p.Parked, e)
+		} else {
+			p.byPlace[e.Place] = e
+		}
 		p.lastDone = max(p.lastDone, e.Done)
 	}
 	return p
@@ -351,7 +356,7 @@ func (d *Door) Expanded(do effect.Performer) (effect.Performer, error) { return 
 // its kind, or the one with its arguments.
 func (d *Door) Undo(ctx context.Context, do effect.Undoer, rec *journal.Effect) error {
 	env := &effect.Env{
-		Run: d.Run, Place: rec.Place, Options: effect.NoOptions, Begun: rec.Begun,
+		Run: d.Run, Place: rec.Place, Options: effect.NoOptions, Begun: rec.Begun, Origin: rec.Origin,
 		Output: func(stream, line string) { d.output(rec.Place, stream, line) },
 	}
 	return do.Undo(ctx, env, past{d, rec})
