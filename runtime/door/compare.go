@@ -412,7 +412,11 @@ func (d *Door) resources(do effect.Performer, env *effect.Env) []string {
 
 // affected says which resource of s an edit changes before it; "" for none.
 func (d *Door) affected(s *site) string {
-	for _, mine := range d.resources(s.call.Do, d.planEnv(s)) {
+	return d.changedBefore(d.resources(s.call.Do, d.planEnv(s)))
+}
+
+func (d *Door) changedBefore(resources []string) string {
+	for _, mine := range resources {
 		for theirs := range d.Compare.passed {
 			if overlap(mine, theirs) {
 				return d.resourceName(theirs) + " is another one by then"
@@ -449,16 +453,18 @@ func overlap(a, b string) bool {
 // without asking for them: they may be gone.
 func (c *Comparison) pass(d *Door, l *line, i int) {
 	for k := l.cursor; k < i; k++ {
-		rec := l.old.recs[k]
-		if l.used[k] || !rec.Write {
-			continue
+		if rec := l.old.recs[k]; !l.used[k] && rec.Write {
+			c.passBy(d, rec)
 		}
-		for _, r := range c.touches(d, rec) {
-			if c.passed[r] == nil {
-				c.passed[r] = map[int64]bool{}
-			}
-			c.passed[r][rec.Seq] = true
+	}
+}
+
+func (c *Comparison) passBy(d *Door, rec *journal.Effect) {
+	for _, r := range c.touches(d, rec) {
+		if c.passed[r] == nil {
+			c.passed[r] = map[int64]bool{}
 		}
+		c.passed[r][rec.Seq] = true
 	}
 }
 

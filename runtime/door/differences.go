@@ -70,14 +70,17 @@ type Result struct {
 	Differences []Difference
 	Revision    journal.Revision
 	undoable    []int64
+	failed      []int64 // what failed attempts may have left
 }
 
 // Settle gives the revision of the journal; with undo, what was removed is to be
-// taken back.
+// taken back. What a failed attempt has left is always taken back, as long as
+// nothing else has come after it.
 func (r *Result) Settle(undo bool) journal.Revision {
 	rev := r.Revision
+	rev.Undo = slices.Clone(r.failed)
 	if undo {
-		rev.Undo = r.undoable
+		rev.Undo = append(rev.Undo, r.undoable...)
 	}
 	return rev
 }
@@ -275,6 +278,11 @@ func (e *ending) gone(l *line, i int) {
 		Kind: rec.Kind, Write: rec.Write, OldPlace: rec.Place, OldDescription: rec.Description, OldPosition: rec.Pos,
 		Description: rec.Description, branch: l.path,
 	}
+	if why := e.overtaken(l, rec); why != "" {
+		diff.Change, diff.Why, diff.Undo = Removed, why, e.remove(rec)
+		e.result.Differences = append(e.result.Differences, diff)
+		return
+	}
 	if l.stopped {
 		diff.Change, diff.Why = Open, l.why
 		diff.Place = e.later(l, rec)
@@ -288,6 +296,19 @@ func (e *ending) gone(l *line, i int) {
 	for _, child := range l.old.children[rec] {
 		e.removeBranch(l.path, child)
 	}
+}
+
+// overtaken says why an effect cannot stay that was not compared: what it looks
+// at, or changes, is another thing before the run comes to it.
+func (e *ending) overtaken(l *line, rec *journal.Effect) string {
+	if !l.stopped || rec.Kind == forkKind {
+		return ""
+	}
+	why := e.d.changedBefore(e.c.touches(e.d, rec))
+	if why != "" {
+		e.c.passBy(e.d, rec)
+	}
+	return why
 }
 
 func left(rec *journal.Effect, undo bool) string {
@@ -384,7 +405,11 @@ func (e *ending) remove(rec *journal.Effect) (undo bool) {
 		return false
 	}
 	rev.Park = append(rev.Park, rec.Seq)
-	if undoer && !failed && rec.UndoStatus != journal.Undone {
+	if failed {
+		e.result.failed = append(e.result.failed, rec.Seq)
+		return false
+	}
+	if undoer && rec.UndoStatus != journal.Undone {
 		e.result.undoable = append(e.result.undoable, rec.Seq)
 		return true
 	}
