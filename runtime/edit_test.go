@@ -285,7 +285,7 @@ func editedEndsAsNew(t *testing.T, seed uint64) {
 	looked := false // an inserted read looks at the world as it is by then
 	out, err := rt.ResumeEdited(never, "last", runtime.Resume{}, runtime.Edit{Decide: func(c *runtime.Compared) (bool, error) {
 		for _, d := range c.Differences {
-			looked = looked || d.Change == "inserted" && !d.Write
+			looked = looked || (d.Change == "inserted" || d.Change == "changed") && !d.Write
 			seen = append(seen, fmt.Sprintf("%s %s %s->%s %s (%s)", d.Change, d.Kind, d.OldPlace, d.Place, d.Description, d.Why))
 		}
 		seen = append(seen, "--")

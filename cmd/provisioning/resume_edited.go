@@ -83,8 +83,7 @@ func (a *app) resumeEdited(id string, with runtime.Resume, f *editFlags) error {
 		if rerr := a.console.Result(map[string]any{"comparison": compared, "error": journal.FaultOf(err)}); rerr != nil {
 			return rerr
 		}
-		code, _ := a.codeOf(err)
-		return exitCode(code)
+		return exitCode(fault.ExitCode(err))
 	}
 	return a.outcome(out, err)
 }
@@ -195,7 +194,11 @@ func (a *app) showDifference(d door.Difference) {
 	if d.OldDescription != "" && d.OldDescription != d.Description {
 		text = d.OldDescription + " -> " + d.Description
 	}
-	line := fmt.Sprintf("%s %-8s %s %s", signs[d.Change], d.Change, d.Kind, firstLine(text))
+	place := d.Place
+	if place == "" {
+		place = d.OldPlace
+	}
+	line := fmt.Sprintf("%s %-8s %-6s %s %s", signs[d.Change], d.Change, place, d.Kind, firstLine(text))
 	var notes []string
 	if d.Why != "" {
 		notes = append(notes, d.Why)

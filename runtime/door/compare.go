@@ -31,8 +31,14 @@ type Comparison struct {
 	loose    map[*journal.Effect]string
 	passed   map[string]map[int64]bool // resources of writes that were passed over, by those
 	moves    []journal.Move
-	reads    []*journal.Effect
+	reads    []madeRead
 	dropped  []int64 // reads that are made again
+}
+
+// madeRead is a read that the comparison has made.
+type madeRead struct {
+	rec       *journal.Effect
+	resources []string
 }
 
 // StartComparison begins a comparison. ended says that the run had come to its end;
@@ -214,7 +220,7 @@ func (d *Door) keepRead(s *site, v starlark.Value) (starlark.Value, error) {
 		return nil, err
 	}
 	rec.Ended, rec.Attempts, rec.Result, rec.Status, rec.Done = d.Now(), 1, result, journal.Done, d.done.Add(1)
-	d.Compare.reads = append(d.Compare.reads, rec)
+	d.Compare.reads = append(d.Compare.reads, madeRead{rec, d.resources(s.call.Do, d.planEnv(s))})
 	return d.Codec.Decode(result)
 }
 

@@ -91,6 +91,8 @@ type ending struct {
 	c      *Comparison
 	result Result
 	reopen map[int64]bool
+
+	takenBack []string // resources of what was removed
 }
 
 // EndComparison returns what the comparison has found. root says that the main
@@ -113,13 +115,31 @@ func (d *Door) EndComparison(root string) *Result {
 	}
 	slices.SortStableFunc(e.result.Differences, func(a, b Difference) int { return comparePaths(a.branch, b.branch) })
 	rev := &e.result.Revision
-	rev.Moved, rev.Reads = c.moves, c.reads
+	rev.Moved = c.moves
+	for _, read := range c.reads {
+		if !e.takesBack(read.resources) { // else it is made again when that has been done
+			rev.Reads = append(rev.Reads, read.rec)
+		}
+	}
 	rev.Drop = append(rev.Drop, c.dropped...)
 	for seq := range e.reopen {
 		rev.Reopen = append(rev.Reopen, seq)
 	}
 	slices.Sort(rev.Reopen)
 	return &e.result
+}
+
+// takesBack reports whether something that was removed has changed one of the
+// resources.
+func (e *ending) takesBack(resources []string) bool {
+	for _, mine := range resources {
+		for _, theirs := range e.takenBack {
+			if overlap(mine, theirs) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // comparePaths orders branches by their numbers.
@@ -197,6 +217,9 @@ func (e *ending) rest(l *line) []int {
 // run does next, whether it was edited or not.
 func (e *ending) next(l *line, pairs map[int]int) int {
 	next := len(l.steps)
+	if l.stopped && !l.atEdge {
+		return next // it may come to the rest of the journal later
+	}
 	for !l.ended && next > 0 && l.steps[next-1].old < 0 {
 		for _, step := range pairs {
 			if step == next-1 {
@@ -405,6 +428,7 @@ func (e *ending) remove(rec *journal.Effect) (undo bool) {
 		return false
 	}
 	rev.Park = append(rev.Park, rec.Seq)
+	e.takenBack = append(e.takenBack, e.c.touches(e.d, rec)...)
 	if failed {
 		e.result.failed = append(e.result.failed, rec.Seq)
 		return false

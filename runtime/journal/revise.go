@@ -135,7 +135,7 @@ func (r *Run) Revisions() ([]Revised, error) {
 		if err := rows.Scan(&rev.Number, &at, &rev.Note); err != nil {
 			return nil, err
 		}
-		rev.At = time.Unix(0, at)
+		rev.At = time.Unix(0, at).UTC()
 		revisions = append(revisions, rev)
 	}
 	return revisions, rows.Err()
