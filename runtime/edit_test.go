@@ -283,14 +283,23 @@ func editedEndsAsNew(t *testing.T, seed uint64) {
 	}
 	var seen []string
 	looked := false // an inserted read looks at the world as it is by then
-	out, err := rt.ResumeEdited(never, "last", runtime.Resume{}, runtime.Edit{Decide: func(c *runtime.Compared) (bool, error) {
+	yes := runtime.Edit{Decide: func(c *runtime.Compared) (bool, error) {
 		for _, d := range c.Differences {
 			looked = looked || (d.Change == "inserted" || d.Change == "changed") && !d.Write
 			seen = append(seen, fmt.Sprintf("%s %s %s->%s %s (%s)", d.Change, d.Kind, d.OldPlace, d.Place, d.Description, d.Why))
 		}
 		seen = append(seen, "--")
 		return true, nil
-	}})
+	}}
+	shelves.failAt = []int{0, shelves.writes + 1 + r.IntN(4)}[r.IntN(2)]
+	out, err := rt.ResumeEdited(never, "last", runtime.Resume{}, yes)
+	if shelves.failAt > 0 && err != nil && strings.Contains(err.Error(), "fell down") {
+		seen = append(seen, "-- failed again, and resumed")
+		shelves.failAt = 0
+		if out, err = rt.Resume(never, "last", runtime.Resume{}); fault.Is(err, fault.Mismatch) { // not all was compared
+			out, err = rt.ResumeEdited(never, "last", runtime.Resume{}, yes)
+		}
+	}
 	story := fmt.Sprintf("seed %d\n%s\nis edited to\n%s\ncompared\n%s\nafter the crash %v", seed, before, after, strings.Join(seen, "\n"), crashed)
 	if err != nil {
 		t.Fatal(err, fault.Render(err), story)
