@@ -129,7 +129,7 @@ func (r *Runtime) revise(in Interrupt, run *journal.Run, with *Resume, edit Edit
 		if err != nil {
 			return nil, err
 		}
-		if more := x.door.Compare.Unlike(); more != nil && n < maxComparisons {
+		if more := x.door.Unlike(); more != nil && n < maxComparisons {
 			forced = more
 			x.end()
 			continue

@@ -241,7 +241,7 @@ func editOf(r *rand.Rand, x text) text {
 // After an edit, with a yes to everything, the world is what the edited script
 // alone makes of it; the run replays; and its rollback leaves nothing.
 func TestEditedRunsEndAsNewOnes(t *testing.T) {
-	cases := 150
+	cases := 80
 	if n, err := strconv.Atoi(os.Getenv("EDITS")); err == nil {
 		cases = n
 	}

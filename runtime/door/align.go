@@ -1,10 +1,12 @@
 package door
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
 
@@ -112,6 +114,9 @@ type step struct {
 	gap     int // what the cursor was
 	moved   bool
 	renamed bool
+	key     []byte // content key of a step that the journal does not have
+	call    *effect.Call
+	args    []byte
 	diff    Difference
 }
 
@@ -188,30 +193,40 @@ func (l *line) find(same func(*journal.Effect) bool, passed func(i int) bool) in
 	return -1
 }
 
-// unlike pairs the branches of a fork that begin like none of the others: by
-// their number, then in their order. It returns nil when there are none.
-func (f *family) unlike() map[string]int {
+// candidates reports whether there are old branches that nobody has taken.
+func (f *family) candidates() bool {
+	return f != nil && slices.Contains(f.taken, false)
+}
+
+// unlike pairs the branches of a fork that begin like none of the others: by how
+// many effects they have in common, then, where there are as many as there were,
+// by their number. It returns nil when there are none. Two that have nothing in
+// common are better not taken for the same: what the old one did is then removed,
+// which is shown.
+func (f *family) unlike(d *Door) map[string]int {
 	var lines []*line
 	for _, l := range f.lines {
 		if l.assigned && l.old == nil {
 			lines = append(lines, l)
 		}
 	}
-	free := func(i int) bool { return i < len(f.olds) && !f.taken[i] && f.olds[i].first() != nil }
 	pairs := map[string]int{}
-	for _, l := range lines {
-		if free(l.index) {
-			pairs[l.path] = l.index
-			f.taken[l.index] = true
-		}
-	}
-	for _, l := range lines {
-		if _, ok := pairs[l.path]; ok {
-			continue
-		}
-		if i := slices.IndexFunc(f.olds, func(o *oldBranch) bool { return free(slices.Index(f.olds, o)) }); i >= 0 {
+	take := func(l *line, i int) {
+		if _, ok := pairs[l.path]; !ok && i < len(f.olds) && !f.taken[i] && f.olds[i].first() != nil {
 			pairs[l.path] = i
 			f.taken[i] = true
+		}
+	}
+	if len(lines) > 0 && f.candidates() {
+		for _, loose := range []bool{false, true} {
+			for _, p := range f.common(d, lines, loose) {
+				take(p.line, p.old)
+			}
+		}
+		if len(f.lines) == len(f.olds) {
+			for _, l := range lines {
+				take(l, l.index)
+			}
 		}
 	}
 	if len(pairs) == 0 {
@@ -223,6 +238,69 @@ func (f *family) unlike() map[string]int {
 		}
 	}
 	return pairs
+}
+
+// kinship is how much a branch has in common with an old one.
+type kinship struct {
+	line  *line
+	old   int
+	score int
+}
+
+// common finds the branches that have effects in common, closest first; loose
+// leaves out the names of functions. What many branches have tells nothing.
+func (f *family) common(d *Door, lines []*line, loose bool) []kinship {
+	const many = 16
+	decls := map[string]*effect.Decl{}
+	wanted := map[*line]map[string]int{}
+	for _, l := range lines {
+		wanted[l] = map[string]int{}
+		for _, st := range l.steps {
+			if st.key == nil {
+				continue
+			}
+			decls[st.diff.Kind] = st.call.Decl
+			if !loose {
+				wanted[l][st.diff.Kind+string(st.key)]++
+			} else if args, err := d.stored(st.args); err == nil {
+				wanted[l][st.diff.Kind+d.arguments(st.call.Decl, args)]++
+			}
+		}
+	}
+	having := map[string][]int{}
+	for i, o := range f.olds {
+		if f.taken[i] {
+			continue
+		}
+		for _, rec := range o.all() {
+			switch decl := decls[rec.Kind]; {
+			case decl == nil:
+			case !loose:
+				having[rec.Kind+string(rec.Key)] = append(having[rec.Kind+string(rec.Key)], i)
+			case d.Record.Details(rec) == nil:
+				key := rec.Kind + d.arguments(decl, rec.Args)
+				having[key] = append(having[key], i)
+			}
+		}
+	}
+	var all []kinship
+	for _, l := range lines {
+		scores := map[int]int{}
+		for key := range wanted[l] {
+			if olds := having[key]; len(olds) <= many {
+				for _, i := range olds {
+					scores[i]++
+				}
+			}
+		}
+		for i, n := range scores {
+			all = append(all, kinship{l, i, n})
+		}
+	}
+	slices.SortFunc(all, func(a, b kinship) int {
+		return cmp.Or(b.score-a.score, a.line.index-b.line.index, a.old-b.old)
+	})
+	return all
 }
 
 // forkAt reports whether the recorded effect i is a fork that nothing has asked for.

@@ -54,7 +54,8 @@ func (d *Door) StartComparison(ended bool, forced map[string]int, restore func(*
 
 // Unlike returns what to force in another comparison, because branches were left
 // over on both sides; nil for nothing.
-func (c *Comparison) Unlike() map[string]int {
+func (d *Door) Unlike() map[string]int {
+	c := d.Compare
 	found := false
 	forced := map[string]int{}
 	for path, i := range c.forced {
@@ -66,7 +67,7 @@ func (c *Comparison) Unlike() map[string]int {
 		}
 	}
 	for _, f := range c.families {
-		for path, i := range f.unlike() {
+		for path, i := range f.unlike(d) {
 			forced[path], found = i, true
 		}
 	}
@@ -159,14 +160,19 @@ func (d *Door) unrecorded(l *line, s *site) (starlark.Value, error) {
 		l.next--
 		return nil, branch.ErrSibling
 	}
-	if !l.ended && !l.remains() {
+	// A branch that may turn out to be one of the old ones is followed a little.
+	if !l.ended && !l.remains() && !(l.old == nil && l.fam.candidates() && len(l.steps) < lookahead) {
 		return nil, d.edge(l, s)
 	}
 	if s.call.Decl.Kind == effect.KindPause {
 		return nil, c.stop(l, s, "what comes next depends on what is found after a pause")
 	}
-	return d.insert(l, s, step{old: -1, gap: l.cursor, diff: d.difference(Inserted, s, nil)})
+	return d.insert(l, s, step{old: -1, gap: l.cursor, key: s.key, call: s.call, args: s.args, diff: d.difference(Inserted, s, nil)})
 }
+
+// lookahead is how many effects of a branch that begins like none of the old ones
+// are looked at, to find the one that it is.
+const lookahead = 32
 
 // again goes on after an effect that the journal has, and that has to be made
 // again because what it looks at, or changes, is going to be another thing.
