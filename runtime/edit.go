@@ -15,9 +15,9 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
-	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/interpreter"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
@@ -179,7 +179,7 @@ func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][
 	if err != nil {
 		return nil, inputs, fault.Wrap(fault.Failed, err, "cannot read the parameters of run %s", run.ID)
 	}
-	box, err := r.openKey(run)
+	box, err := r.openKey(run.Key, "the run "+run.ID)
 	if err != nil {
 		return nil, inputs, err
 	}
@@ -199,17 +199,14 @@ func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][
 	for _, name := range []string{"wall", "effects", "branches", "output"} { // it is not the run that goes on
 		bounds[name] = "none"
 	}
-	cfg := r.cfg
-	cfg.Events, cfg.Person = event.Discard, nil
-	quiet := &Runtime{cfg: cfg, program: r.program, journal: r.journal}
-	e.execution, err = quiet.prepare(in, request{
+	e.execution, err = r.prepare(in, request{
 		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: bounds,
-		check: true, box: box, sources: sources,
+		trace: plan.NewTrace(), quiet: true, box: box, sources: sources,
 	})
 	if err != nil {
 		return nil, inputs, err
 	}
-	e.star.Tree.Compares, e.door.Plan = true, nil
+	e.star.Tree.Compares, e.door.Trace, e.door.Person = true, nil, nil
 	e.star.Loader.OnSource = func(name string, content []byte) error {
 		e.read[name] = content
 		return nil

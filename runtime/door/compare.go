@@ -193,6 +193,9 @@ func (d *Door) insert(l *line, s *site, st step) (v starlark.Value, err error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
+	if err := d.guarded(s); err != nil {
+		return nil, named(err, s.call, s.place)
+	}
 	item := plan.Item{}
 	if s.call.Decl.Mode == effect.Write {
 		s.branch.Planned++
