@@ -18,6 +18,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
@@ -36,9 +37,16 @@ var (
 		sync.Mutex
 		texts  map[string]string
 		writes int
-		failAt int // the write that fails; 0 for none
+		failAt int    // the write that fails; 0 for none
+		acting func() // called before and after everything that changes the world
 	}
 )
+
+func acting() {
+	if shelves.acting != nil {
+		shelves.acting()
+	}
+}
 
 func shelved(env *effect.Env, name string) string {
 	if env.Run.Check {
@@ -105,7 +113,31 @@ func (a *shelfAdd) Predict(_ context.Context, env *effect.Env) (effect.Predictio
 	return effect.Prediction{Result: u, Change: effect.Update}, nil
 }
 
+// What a crash left open is found out by looking.
+func (p *shelfPut) Happened(_ context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {
+	return onShelf(env, p.Name, past)
+}
+func (a *shelfAdd) Happened(_ context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {
+	return onShelf(env, a.Name, past)
+}
+
+func onShelf(env *effect.Env, name string, past effect.Past) (effect.Answer, error) {
+	var m shelfMemory
+	if err := past.Remembered(&m); err != nil {
+		return effect.Answer{}, err
+	}
+	switch shelved(env, name) {
+	case m.After:
+		return effect.Answer{Happened: effect.Yes, Result: m.After}, nil
+	case m.Before:
+		return effect.Answer{Happened: effect.No}, nil
+	}
+	return effect.Answer{Why: "it is neither"}, nil
+}
+
 func shelve(name, text string) (string, error) {
+	acting()
+	defer acting()
 	shelves.Lock()
 	defer shelves.Unlock()
 	shelves.writes++
@@ -123,6 +155,8 @@ func unshelve(name string, past effect.Past) error {
 	if err := past.Remembered(&m); err != nil {
 		return err
 	}
+	acting()
+	defer acting()
 	shelves.Lock()
 	defer shelves.Unlock()
 	switch shelves.texts[name] {
@@ -331,4 +365,89 @@ func fromScratch(t *testing.T, x text) (map[string]string, string) {
 		t.Fatal(err, x)
 	}
 	return shelves.texts, out.Value.String()
+}
+
+// Whenever the process of an edited resume dies, a plain resume goes on with the
+// edited script: every moment before and after an effect, or an undo, is tried.
+func TestEditedResumeSurvives(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 8
+	}
+	crashes := 0
+	for seed := range seeds {
+		crashes += crashEdited(t, uint64(seed))
+	}
+	t.Logf("%d crashes", crashes)
+	if crashes < seeds {
+		t.Errorf("only %d crashes were tried", crashes)
+	}
+}
+
+// moment is what a crash leaves: the disk and the world.
+type moment struct {
+	dir   string
+	texts map[string]string
+}
+
+func crashEdited(t *testing.T, seed uint64) int {
+	r := rand.New(rand.NewPCG(seed, 11))
+	before := someText(r)
+	after := editOf(r, editOf(r, before))
+	want, _ := fromScratch(t, after)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "x.star")
+	check(t, os.WriteFile(file, []byte(before.String()), 0o644))
+	rt := shelfRuntime(t, dir)
+	shelves.texts, shelves.writes, shelves.failAt = map[string]string{}, 0, 1+r.IntN(9)
+	_, _ = rt.Start(never, runtime.Start{Script: file}) // it may fail, and it may not
+	shelves.failAt = 0
+	check(t, os.WriteFile(file, []byte(after.String()), 0o644))
+
+	looked := false
+	yes := runtime.Edit{Decide: func(c *runtime.Compared) (bool, error) {
+		looked = looked || c.Count(func(d door.Difference) bool { return d.Change != door.Same && !d.Write }) > 0
+		return true, nil
+	}}
+	var moments []moment
+	var mu sync.Mutex
+	shelves.acting = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(moments) < 12 {
+			moments = append(moments, freeze(t, dir))
+		}
+	}
+	_, err := rt.ResumeEdited(never, "last", runtime.Resume{}, yes)
+	shelves.acting = nil
+	check(t, err)
+	check(t, rt.Close())
+	for i, m := range moments {
+		shelves.texts = m.texts
+		rt := shelfRuntime(t, m.dir)
+		_, err := rt.Resume(never, "last", runtime.Resume{})
+		if fault.Is(err, fault.Mismatch) { // not all was compared
+			_, err = rt.ResumeEdited(never, "last", runtime.Resume{}, yes)
+		}
+		if err != nil || !looked && !maps.Equal(want, shelves.texts) {
+			t.Errorf("seed %d, moment %d: %v, the world is\n%v, not\n%v\n%s\nis edited to\n%s", seed, i, err, shelves.texts, want, before, after)
+		}
+		if _, err := rt.Replay(never, "last", ""); err != nil {
+			t.Errorf("seed %d, moment %d: the replay fails: %v", seed, i, err)
+		}
+		check(t, rt.Close())
+	}
+	return len(moments)
+}
+
+// freeze copies what is on the disk by now.
+func freeze(t *testing.T, dir string) moment {
+	m := moment{t.TempDir(), nil}
+	for _, name := range []string{"x.star", "age.key", filepath.Join(workspace.StateDir, "journal.db-wal"), filepath.Join(workspace.StateDir, "journal.db")} {
+		copyFile(t, filepath.Join(dir, name), filepath.Join(m.dir, name))
+	}
+	shelves.Lock()
+	defer shelves.Unlock()
+	m.texts = maps.Clone(shelves.texts)
+	return m
 }
