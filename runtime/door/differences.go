@@ -168,7 +168,11 @@ func (e *ending) line(l *line) {
 			rest = rest[1:]
 		}
 	}
-	next := e.next(l, pairs)
+	paired := map[int]int{}
+	for old, step := range pairs {
+		paired[step] = old
+	}
+	next := e.next(l, paired)
 	e.retried(l, next)
 	for i := range l.steps {
 		st := &l.steps[i]
@@ -181,10 +185,8 @@ func (e *ending) line(l *line) {
 		if st.diff.Change != Same && st.diff.Change != Retried {
 			e.reopenAbove(l)
 		}
-		for old, step := range pairs {
-			if step == i {
-				e.pair(l, st, old)
-			}
+		if old, ok := paired[i]; ok {
+			e.pair(l, st, old)
 		}
 		if st.diff.Change == Again && st.diff.Write {
 			st.diff.Undo = e.remove(l.old.recs[st.old])
@@ -215,16 +217,14 @@ func (e *ending) rest(l *line) []int {
 
 // next is the first step of a branch that the journal has nothing after: what the
 // run does next, whether it was edited or not.
-func (e *ending) next(l *line, pairs map[int]int) int {
+func (e *ending) next(l *line, paired map[int]int) int {
 	next := len(l.steps)
 	if l.stopped && !l.atEdge {
 		return next // it may come to the rest of the journal later
 	}
 	for !l.ended && next > 0 && l.steps[next-1].old < 0 {
-		for _, step := range pairs {
-			if step == next-1 {
-				return next
-			}
+		if _, ok := paired[next-1]; ok {
+			return next
 		}
 		next--
 	}
@@ -258,10 +258,18 @@ func (e *ending) retried(l *line, next int) {
 func (e *ending) pairs(l *line, rest []int) map[int]int {
 	pairs := map[int]int{}
 	taken := map[int]bool{}
+	byGap := map[int][]int{}
+	for k, st := range l.steps {
+		if st.diff.Change == Inserted && st.diff.Kind != forkKind {
+			byGap[st.gap] = append(byGap[st.gap], k)
+		}
+	}
+	gaps := gaps(l)
 	for _, i := range rest {
 		rec := l.old.recs[i]
-		for k, st := range l.steps {
-			if st.diff.Change != Inserted || taken[k] || st.diff.Kind != rec.Kind || rec.Kind == forkKind || e.gap(l, i) != st.gap {
+		for _, k := range byGap[gaps[i]] {
+			st := l.steps[k]
+			if taken[k] || st.diff.Kind != rec.Kind {
 				continue
 			}
 			if l.stopped && !e.d.sameSubject(rec, []byte(st.diff.Arguments)) {
@@ -274,15 +282,19 @@ func (e *ending) pairs(l *line, rest []int) map[int]int {
 	return pairs
 }
 
-// gap is where the cursor was when the script came by the recorded effect i.
-func (e *ending) gap(l *line, i int) int {
-	gap := 0
+// gaps says, for every recorded effect, where the cursor was when the script came
+// by it.
+func gaps(l *line) []int {
+	gaps := make([]int, len(l.used))
 	for _, st := range l.steps {
-		if st.old >= 0 && !st.moved && st.old < i {
-			gap = max(gap, st.old+1)
+		if st.old >= 0 && !st.moved && st.old+1 < len(gaps) {
+			gaps[st.old+1] = st.old + 1
 		}
 	}
-	return gap
+	for i := 1; i < len(gaps); i++ {
+		gaps[i] = max(gaps[i], gaps[i-1])
+	}
+	return gaps
 }
 
 func (e *ending) pair(l *line, st *step, old int) {
