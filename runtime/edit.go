@@ -169,7 +169,6 @@ type edited struct {
 	old     map[string][]byte
 	secrets []journal.Secret
 	dropped []*journal.Effect
-	restore func(*journal.Effect) (effect.Performer, error)
 }
 
 // openEdited prepares the comparison of a run with its script: with the text on
