@@ -119,6 +119,11 @@ func (x *execution) add(name string, inputs interpreter.Inputs, options journal.
 type Resume struct {
 	Answers []Answer
 	Limits  map[string]string // by name; in place of those that the run had
+	// KeepRemoved keeps what an edit of the script has removed, and what was to be
+	// taken back.
+	KeepRemoved bool
+
+	revised bool // the script has just been edited
 }
 
 // Answer settles an effect that waits for a person.
@@ -174,6 +179,11 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 			}
 		}
 	}
+	if with.KeepRemoved {
+		if err := x.keepRemoved(); err != nil {
+			return nil, err
+		}
+	}
 	for _, a := range with.Answers {
 		if err := x.answer(a); err != nil {
 			return nil, err
@@ -188,14 +198,18 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return nil, err
 	}
 	r.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(run.Script), Status: "resumed", Done: int64(x.door.Past.Len())})
+	if out, err := x.takeBackRemoved(); err != nil {
+		return out, err
+	}
 	for _, name := range r.changed(x.star.Loader) {
 		r.cfg.Events.Emit(event.Event{Type: event.Logged, Time: time.Now(), Run: run.ID, Place: "0", Level: "warn",
-			Text: script.FileName(name) + " has changed since; the run goes on with the script that it was started with"})
+			Text: script.FileName(name) + " has changed since; the run goes on with the script that it has (--edited takes the new one)"})
 	}
 	v, err := x.execute(run.Script, inputs)
 	out, err := x.conclude(v, err)
 	out.Replayed = x.door.Past.Len()
-	if out.State == journal.Failed && run.Options.RollbackOnFailure {
+	again := with.revised && fault.Is(err, fault.Mismatch) // it is compared once more
+	if out.State == journal.Failed && run.Options.RollbackOnFailure && !again {
 		return x.rollBackAfter(out, err)
 	}
 	return out, err

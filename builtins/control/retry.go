@@ -63,7 +63,7 @@ func (r *retry) Control(thread *starlark.Thread) (any, error) {
 	defer func(n int) { b.Attempt = n }(b.Attempt)
 	// The last error is nobody's: a resumed run tries again what failed.
 	again := func(err error) bool {
-		return b.Attempt < r.Attempts && !b.Tree.Check && r.worthwhile(fault.KindOf(b.Tree.Explain(err)))
+		return b.Attempt < r.Attempts && !b.Tree.Plans() && r.worthwhile(fault.KindOf(b.Tree.Explain(err)))
 	}
 	for b.Attempt = 1; ; b.Attempt++ {
 		v, err := call(thread, again, r.Fn, nil, nil)
@@ -117,7 +117,7 @@ func (r *retry) pause(attempt int) time.Duration {
 	return time.Duration(min(d, float64(r.Max)))
 }
 
-var pauseDecl = &effect.Decl{Kind: "pause", Mode: effect.Read, Quality: effect.Exact, Params: []string{"duration"}, Tuning: []bool{false}}
+var pauseDecl = &effect.Decl{Kind: effect.KindPause, Mode: effect.Read, Quality: effect.Exact, Params: []string{"duration"}, Tuning: []bool{false}}
 
 // pause is the wait between two tries. It is a read: a resumed run begins the
 // pause that it was in anew, and does not repeat those that are over.
@@ -201,7 +201,7 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 		} else {
 			last = "the last answer was " + v.String()
 		}
-		if b.Tree.Check {
+		if _, unknown := v.(*value.Unknown); unknown || b.Tree.Plans() {
 			return value.NewUnknown("wait_until(%s)", w.Fn.Name()), nil
 		}
 		if waited+w.Interval > w.Timeout {
@@ -217,7 +217,7 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 	}
 }
 
-var giveUpDecl = &effect.Decl{Kind: "wait_until", Mode: effect.Write, Quality: effect.Exact, Params: []string{"timeout"}, Tuning: []bool{false}}
+var giveUpDecl = &effect.Decl{Kind: effect.KindWaitUntil, Mode: effect.Write, Quality: effect.Exact, Params: []string{"timeout"}, Tuning: []bool{false}}
 
 // expiry is the end of a wait that was in vain. It is in the journal so that a
 // resumed run does not fail by what it read the last time: there it succeeds, and

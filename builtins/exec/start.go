@@ -114,7 +114,7 @@ func (s *start) process(env *effect.Env) Process {
 	if argv, err := argvOf(s.Command, s.Shell); err == nil {
 		name = env.Run.Secrets.Redact(filepath.Base(argv[0]))
 	}
-	return Process{Handle: handlePrefix + env.Place, Name: name}
+	return Process{Handle: handlePrefix + env.Identity(), Name: name}
 }
 
 func (s *start) Predict(_ context.Context, env *effect.Env) (effect.Prediction, error) {

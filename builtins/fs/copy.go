@@ -64,6 +64,7 @@ func (c *copyTo) Validate() error {
 
 func (c *copyTo) Describe() string                 { return c.Source + " -> " + c.Target }
 func (c *copyTo) Touches(env *effect.Env) []string { return touched(env, c.Target) }
+func (c *copyTo) Looks(env *effect.Env) []string   { return touched(env, c.Source) }
 func (c *copyTo) Repeatable() bool                 { return true }
 
 // ends looks at both ends and refuses what cannot be copied.

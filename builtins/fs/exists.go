@@ -37,6 +37,8 @@ var (
 func (e *exists) Validate() error  { return validPath("path", e.Path) }
 func (e *exists) Describe() string { return e.Path }
 
+func (e *exists) Looks(env *effect.Env) []string { return touched(env, e.Path) }
+
 func (e *exists) Perform(_ context.Context, env *effect.Env) (any, error) {
 	p, err := env.Run.Files.Resolve(e.Path)
 	if err != nil {

@@ -82,6 +82,11 @@ func (g *glob) split() (base string, parts []string) {
 	return base, parts
 }
 
+func (g *glob) Looks(env *effect.Env) []string {
+	base, _ := g.split()
+	return touched(env, base)
+}
+
 func (g *glob) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	base, parts := g.split()
 	p, err := env.Run.Files.Resolve(base)

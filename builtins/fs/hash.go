@@ -64,6 +64,8 @@ func (h *hashOf) Validate() error {
 
 func (h *hashOf) Describe() string { return h.Path }
 
+func (h *hashOf) Looks(env *effect.Env) []string { return touched(env, h.Path) }
+
 func (h *hashOf) Perform(_ context.Context, env *effect.Env) (any, error) {
 	p, err := env.Run.Files.Resolve(h.Path)
 	if err != nil {

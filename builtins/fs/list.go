@@ -48,6 +48,8 @@ var (
 func (l *list) Validate() error  { return validPath("path", l.Path) }
 func (l *list) Describe() string { return l.Path }
 
+func (l *list) Looks(env *effect.Env) []string { return touched(env, l.Path) }
+
 func (l *list) Perform(_ context.Context, env *effect.Env) (any, error) {
 	p, err := env.Run.Files.Resolve(l.Path)
 	if err != nil {

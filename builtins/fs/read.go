@@ -52,6 +52,8 @@ func (r *read) Validate() error {
 
 func (r *read) Describe() string { return r.Path }
 
+func (r *read) Looks(env *effect.Env) []string { return touched(env, r.Path) }
+
 func (r *read) Perform(_ context.Context, env *effect.Env) (any, error) {
 	p, err := env.Run.Files.Resolve(r.Path)
 	if err != nil {

@@ -55,6 +55,8 @@ var (
 func (s *stat) Validate() error  { return validPath("path", s.Path) }
 func (s *stat) Describe() string { return s.Path }
 
+func (s *stat) Looks(env *effect.Env) []string { return touched(env, s.Path) }
+
 func (s *stat) Perform(_ context.Context, env *effect.Env) (any, error) {
 	p, err := env.Run.Files.Resolve(s.Path)
 	if err != nil {

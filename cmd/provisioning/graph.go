@@ -65,7 +65,7 @@ func graphOf(effects []*journal.Effect) []*graphNode {
 		}
 		n := &graphNode{Path: path}
 		nodes[path] = n
-		if i := strings.LastIndexByte(path, '.'); i > 0 && path[0] != 'r' {
+		if i := strings.LastIndexByte(path, '.'); i > 0 && path[0] == '0' {
 			parent := node(path[:i])
 			parent.Branches = append(parent.Branches, n)
 		} else {

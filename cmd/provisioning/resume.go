@@ -17,6 +17,7 @@ import (
 
 func (a *app) resumeCommand() *cobra.Command {
 	var done, redo, skip, limits []string
+	var edit editFlags
 	cmd := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a run that failed, was interrupted, or waits",
@@ -26,14 +27,20 @@ What the journal knows to have happened is not done again. An effect that may or
 may not have happened is looked for in the world; where that cannot tell, the run
 waits until you say what happened, with --done, --redo or --skip.
 
+The run goes on with the script that it was started with. With --edited it goes on
+with the text that the script has now: that is compared with what was done, and
+writes which it has inserted before that, or removed, are done or taken back only
+when you say so.
+
 RUN is an id, the beginning of one, or "last".`,
-		Example: "  provisioning resume last\n  provisioning resume 3f2a --redo 0.2#4",
+		Example: "  provisioning resume last\n  provisioning resume 3f2a --redo 0.2#4\n  provisioning resume last --edited --check",
 		Args:    exactly(1, "a run"),
 	}
 	cmd.Flags().StringArrayVar(&done, "done", nil, "the effect at this place happened")
 	cmd.Flags().StringArrayVar(&redo, "redo", nil, "the effect at this place did not happen: do it")
 	cmd.Flags().StringArrayVar(&limits, "limit", nil, "limit of the run in place of the one that it had, NAME=VALUE")
 	cmd.Flags().StringArrayVar(&skip, "skip", nil, "go on without the effect at this place")
+	edit.define(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		answers := map[string]string{}
 		for choice, places := range map[string][]string{door.AnswerDone: done, door.AnswerRedo: redo, door.AnswerSkip: skip} {
@@ -50,6 +57,13 @@ RUN is an id, the beginning of one, or "last".`,
 		}
 		if err := readLimits(limits, with.Limits); err != nil {
 			return err
+		}
+		with.KeepRemoved = edit.keep
+		if err := edit.checkFlags(len(answers)); err != nil {
+			return err
+		}
+		if edit.edited {
+			return a.resumeEdited(args[0], with, &edit)
 		}
 		return a.resume(args[0], with)
 	}

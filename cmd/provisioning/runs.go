@@ -57,6 +57,7 @@ type runRecord struct {
 	Error      *journal.Fault     `json:"error,omitempty"`
 	Effects    []effectRecord     `json:"effects,omitempty"`
 	Questions  []journal.Question `json:"questions,omitempty"`
+	Revisions  []journal.Revised  `json:"edits,omitempty"`
 }
 
 type effectRecord struct {
@@ -167,6 +168,9 @@ func (a *app) runsShow() *cobra.Command {
 			}
 			rec := recordOf(run)
 			rec.Questions = questions
+			if rec.Revisions, err = run.Revisions(); err != nil {
+				return err
+			}
 			for i, e := range effects {
 				rec.Effects = append(rec.Effects, effectOf(e))
 				rec.Effects[i].Number = i + 1
@@ -185,6 +189,9 @@ func (a *app) printRun(r runRecord) {
 	if r.Error != nil {
 		a.console.Print("why %s", strings.TrimSpace(fault.Render(r.Error.Err())))
 	}
+	for _, rev := range r.Revisions {
+		a.console.Print("edited %s: %s", rev.At.Format(time.RFC3339), rev.Note)
+	}
 	for _, q := range r.Questions {
 		answer := "not answered"
 		if q.Answer != "" {
@@ -199,6 +206,9 @@ func (a *app) printRun(r runRecord) {
 			took = duration.Short(e.Ended.Sub(e.Begun))
 		}
 		status := e.Status
+		if strings.HasPrefix(e.Place, journal.ParkedPrefix) {
+			status += ", removed by an edit"
+		}
 		if e.Undo != "" {
 			status += ", " + e.Undo
 		}

@@ -80,6 +80,9 @@ type Tree struct {
 	RunID  string
 	Check  bool
 	Replay bool // nothing is done, so a failure need not stop the other branches
+	// Compares says that an edited script is followed along a journal: one branch
+	// after the other, none stopping the others, with the answers of the journal.
+	Compares bool
 	// NewThread makes a thread for b whose builtins act for the run.
 	NewThread func(b *Branch) *starlark.Thread
 	// Explain turns the error of an interpreter thread into a fault with the
@@ -92,6 +95,10 @@ type Tree struct {
 	// where that goes on at once.
 	Break func(thread *starlark.Thread) error
 }
+
+// Plans reports whether what effects give is made up: trying again, or waiting
+// for something, then leads nowhere.
+func (t *Tree) Plans() bool { return t.Check && !t.Compares }
 
 // Host is what the builtins that call back into the script need of the run.
 type Host interface {

@@ -53,9 +53,12 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 		c.Settled = b.Settled || fork.Err != nil
 		children[i] = c
 	}
+	if b.Tree.Compares {
+		limit = 1
+	}
 	outcomes := each(children, limit, func(i int) Outcome {
 		out := children[i].run(fn, items[i], keepGoing)
-		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !children[i].Settled {
+		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !b.Tree.Compares && !children[i].Settled {
 			cancel(ErrSibling)
 		}
 		return out
@@ -162,6 +165,9 @@ func (b *Branch) run(fn starlark.Callable, item starlark.Value, keepGoing bool) 
 	}
 	if err != nil {
 		err = b.stopped(b.Tree.Explain(err))
+		if b.Tree.Compares && !b.Settled && !errors.Is(err, ErrSuspended) {
+			b.Tree.Host.Ended(b, err)
+		}
 		end.Status, end.Error = "failed", err.Error()
 	}
 	b.Tree.Events.Emit(end)

@@ -17,7 +17,7 @@ func (d *Door) Decide(thread *starlark.Thread, u *value.Undecided) (int, error) 
 
 // DecideOf is Decide for a caller that may be in another process.
 func (d *Door) DecideOf(caller Caller, u *value.Undecided) (int, error) {
-	if !d.Trace.Explores() {
+	if d.Trace == nil || !d.Trace.Explores() {
 		return 0, u
 	}
 	unknown, negated := u.Unknown.Positive()

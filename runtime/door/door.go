@@ -60,6 +60,8 @@ type Door struct {
 	Reads  *Reads      // of a plan, also of one that is applied; may be nil
 	// Allowed are the writes of the plan that is applied; nil allows all.
 	Allowed *plan.Allowance
+	// Compare, when not nil, follows an edited script; see [Door.StartComparison].
+	Compare *Comparison
 	Record  Recorder // nil in check mode
 	Past    *Past    // what the journal holds already, see SetPast; may be nil
 	Replay  bool     // act on nothing: whatever is not in the journal is a mismatch
@@ -104,7 +106,7 @@ func New(d *Door) *Door {
 func (d *Door) Env() *effect.Env { return d.pureEnv }
 
 // Check reports whether unknown values may occur.
-func (d *Door) Check() bool { return d.Trace != nil }
+func (d *Door) Check() bool { return d.Trace != nil || d.Compare != nil }
 
 // site is one effect at its place in the script.
 type site struct {
@@ -154,6 +156,9 @@ func (d *Door) effect(s *site) (starlark.Value, error) {
 	call := s.call
 	if d.WhatIf != nil {
 		return d.whatIf(s)
+	}
+	if d.Compare != nil {
+		return d.compare(s)
 	}
 	if d.Trace != nil {
 		return d.plan(s)
@@ -251,7 +256,7 @@ func (d *Door) newRecord(s *site) (*journal.Effect, error) {
 	}
 	if old := s.rec; old != nil {
 		if old.Status == journal.Intended { // it may have happened: what it found before is what counts
-			rec.Seq, rec.Undo, rec.Begun = old.Seq, old.Undo, old.Begun
+			rec.Seq, rec.Undo, rec.Begun, rec.Origin = old.Seq, old.Undo, old.Begun, old.Origin
 		} else {
 			_ = d.Record.SetStatus(old, journal.Dropped) // the intent that follows reports a broken journal
 			_ = d.Record.Forget(s.place)                 // an answer was to the question of the time before
@@ -262,7 +267,7 @@ func (d *Door) newRecord(s *site) (*journal.Effect, error) {
 
 func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
 	return &effect.Env{
-		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: rec.Begun,
+		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: rec.Begun, Origin: rec.Origin,
 		Again:  s.rec != nil && s.rec.Status == journal.Erred,
 		Output: func(stream, line string) { d.output(s.place, stream, line) },
 		Ask: func(ctx context.Context, kind, text string, choices []string) (string, string, error) {

@@ -47,6 +47,9 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 	if d.WhatIf != nil {
 		return d.whatIfFork(b, f, rec), nil
 	}
+	if d.Compare != nil {
+		return d.compareFork(b, f, rec, fn, n)
+	}
 	if d.Past.Has(f.Place) {
 		return d.forkAgain(b, f, rec)
 	}

@@ -14,7 +14,7 @@ func (d *Door) Log(b *branch.Branch, level, text string) error {
 		b.Pure.Hold(level, text)
 		return nil
 	}
-	if b.Closed || d.Past.Has(b.PeekPlace()) {
+	if b.Closed || d.Compare != nil || d.Past.Has(b.PeekPlace()) {
 		return nil
 	}
 	return d.line(b.Path, level, text)
@@ -48,7 +48,7 @@ func (d *Door) output(place, stream, line string) { _ = d.line(place, stream, li
 
 // Progress reports how far a branch is.
 func (d *Door) Progress(b *branch.Branch, done, total int64, note string) {
-	if d.Trace != nil || b.Pure != nil || b.Closed || d.Past.Has(b.PeekPlace()) {
+	if d.Trace != nil || d.Compare != nil || b.Pure != nil || b.Closed || d.Past.Has(b.PeekPlace()) {
 		return
 	}
 	d.emit(event.Event{Type: event.Progressed, Place: b.Path, Done: done, Total: total, Text: d.Run.Secrets.Redact(note)})

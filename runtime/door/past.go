@@ -20,6 +20,7 @@ import (
 
 // Past is what the journal of a run holds when it is resumed or replayed.
 type Past struct {
+	Parked   []*journal.Effect // those that an edit of the script has removed
 	byPlace  map[string]*journal.Effect
 	lastDone int64
 	used     sync.Map // places that a replay has asked for
@@ -29,7 +30,11 @@ type Past struct {
 func NewPast(effects []*journal.Effect) *Past {
 	p := &Past{byPlace: make(map[string]*journal.Effect, len(effects))}
 	for _, e := range effects {
-		p.byPlace[e.Place] = e
+		if e.Parked() {
+			p.Parked = append(p.Parked, e)
+		} else {
+			p.byPlace[e.Place] = e
+		}
 		p.lastDone = max(p.lastDone, e.Done)
 	}
 	return p
@@ -96,9 +101,11 @@ func (p *Past) DropTrailing() []*journal.Effect {
 		branches[path] = append(branches[path], e)
 	}
 	var dropped []*journal.Effect
-	for path, effects := range branches {
+	for _, effects := range branches {
 		slices.SortFunc(effects, func(a, b *journal.Effect) int { return ordinal(a.Place) - ordinal(b.Place) })
-		if path[0] == 'r' || p.ended(path, effects[0], branches) {
+	}
+	for path, effects := range branches {
+		if path[0] == 'r' || p.ended(path, branches) {
 			continue
 		}
 		for i := len(effects) - 1; i >= 0 && !effects[i].Write && effects[i].Kind != forkKind; i-- {
@@ -110,22 +117,34 @@ func (p *Past) DropTrailing() []*journal.Effect {
 }
 
 // ended reports whether the journal knows a branch to its end: then its fork, or
-// that of a branch that it is part of, has an outcome. first is its first effect.
-func (p *Past) ended(path string, first *journal.Effect, branches map[string][]*journal.Effect) bool {
+// that of a branch that it is part of, has an outcome.
+func (p *Past) ended(path string, branches map[string][]*journal.Effect) bool {
 	i := strings.LastIndexByte(path, '.')
 	if i < 0 {
 		return false
 	}
-	var fork *journal.Effect // the last one of the parent before first
-	for _, e := range branches[path[:i]] {
-		if e.Kind == forkKind && e.Seq < first.Seq && (fork == nil || e.Seq > fork.Seq) {
-			fork = e
-		}
-	}
+	fork := forkOf(path[i+1:], branches[path[:i]])
 	if fork == nil {
 		return true // made by a top level, or by a damaged journal: leave it alone
 	}
-	return fork.Status == journal.Done || fork.Status == journal.Caught || p.ended(path[:i], fork, branches)
+	return fork.Status == journal.Done || fork.Status == journal.Caught || p.ended(path[:i], branches)
+}
+
+// forkOf finds, among the effects of a branch, the fork that made the branch with
+// a number: they are numbered through.
+func forkOf(number string, effects []*journal.Effect) *journal.Effect {
+	n, _ := strconv.Atoi(number)
+	for _, e := range effects {
+		if e.Kind != forkKind {
+			continue
+		}
+		made := forkItems(e)
+		if n < made {
+			return e
+		}
+		n -= made
+	}
+	return nil
 }
 
 func ordinal(place string) int {
@@ -351,7 +370,7 @@ func (d *Door) Expanded(do effect.Performer) (effect.Performer, error) { return 
 // its kind, or the one with its arguments.
 func (d *Door) Undo(ctx context.Context, do effect.Undoer, rec *journal.Effect) error {
 	env := &effect.Env{
-		Run: d.Run, Place: rec.Place, Options: effect.NoOptions, Begun: rec.Begun,
+		Run: d.Run, Place: rec.Place, Options: effect.NoOptions, Begun: rec.Begun, Origin: rec.Origin,
 		Output: func(stream, line string) { d.output(rec.Place, stream, line) },
 	}
 	return do.Undo(ctx, env, past{d, rec})

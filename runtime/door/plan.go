@@ -168,8 +168,11 @@ func (d *Door) unknownResult(s *site) starlark.Value {
 
 // Ended notes that the plan does not follow a branch to its end.
 func (d *Door) Ended(b *branch.Branch, err error) {
-	if d.Trace != nil {
+	switch {
+	case d.Trace != nil:
 		d.Trace.Stop(b.Path, atPosition(err))
+	case d.Compare != nil && d.planned.Load(): // else it is an end like any other
+		d.Compare.endedEarly(b.Path, atPosition(err))
 	}
 	if d.WhatIf != nil {
 		d.WhatIf.stop(b.Path, atPosition(err))

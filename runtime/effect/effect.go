@@ -9,6 +9,7 @@
 //	Describer   one line for people
 //	Predictor   what check mode says would happen
 //	Toucher     which resources it reads or changes
+//	Looker      which resources it only looks at
 //	Undoer      how rollback takes it back
 //	Asker       whether it happened, when a crash left that open
 //	Repeatable  doing it twice is as good as once
@@ -115,6 +116,12 @@ type Prediction struct {
 // read of something that a planned write touches is not performed.
 type Toucher interface {
 	Touches(env *Env) []string
+}
+
+// Looker names the resources, as a Toucher does, that an effect looks at without
+// changing them: it may have to be made again when one of them has changed.
+type Looker interface {
+	Looks(env *Env) []string
 }
 
 // Undoer takes an effect back. Remember is called before Perform; what it

@@ -25,6 +25,9 @@ type Env struct {
 	Ask func(ctx context.Context, kind, text string, choices []string) (answer, reason string, err error)
 	// Begun is when the effect was begun first; a resumed run goes on from there.
 	Begun time.Time
+	// Origin is the identity that the effect began with, where it has another one
+	// by now; else "".
+	Origin string
 	// Again says that the effect failed in an earlier execution of the run.
 	Again bool
 }
@@ -41,7 +44,7 @@ type Run struct {
 	Seal    func(plain string) (string, error) // encrypts for the owner of this machine's key
 	Unseal  func(sealed string) (string, error)
 	// Generation counts how often effects of the run were taken back, so that a
-	// resumed run does them again.
+	// resumed run does them again, and how often its script was edited.
 	Generation int
 	Program    string  // path of this program, for scripts that call it again
 	Live       Live    // handles that live with this process
@@ -50,12 +53,19 @@ type Run struct {
 
 // IdempotencyKey is the same in every attempt of the effect, in this process
 // and in one that resumes the run.
-func (e *Env) IdempotencyKey() string {
-	key := e.Run.ID + "/" + e.Place
-	if e.Run.Generation > 0 {
-		key += "/" + strconv.Itoa(e.Run.Generation)
+func (e *Env) IdempotencyKey() string { return e.Run.ID + "/" + e.Identity() }
+
+// Identity is the same as long as the effect is the same one, and no other effect
+// of the run ever has it: its place, and how often effects of the run had been
+// taken back, or its script edited, when the effect was begun.
+func (e *Env) Identity() string {
+	switch {
+	case e.Origin != "":
+		return e.Origin
+	case e.Run.Generation > 0:
+		return e.Place + "/" + strconv.Itoa(e.Run.Generation)
 	}
-	return key
+	return e.Place
 }
 
 // Live holds things by handle that live with this process: background

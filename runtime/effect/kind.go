@@ -6,4 +6,6 @@ const (
 	KindCheckpoint = "checkpoint"  // its description is the name of the checkpoint
 	KindOnRollback = "on_rollback" // rollback calls what was registered for its place
 	KindApproval   = "approval"    // waits for a person, and is never in doubt
+	KindWaitUntil  = "wait_until"  // the end of a wait that was in vain
+	KindPause      = "pause"       // between two tries
 )

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -69,7 +70,20 @@ type Effect struct {
 	Done        int64 // order of completion within the run
 	UndoStatus  UndoStatus
 	UndoError   string
+
+	// Origin is the identity under which it was begun, see [effect.Env.Identity],
+	// where that is another one by now: its place changes with an edit of the
+	// script. "" for one that has the place and the generation that it began with.
+	Origin string
 }
+
+// Parked reports whether the script does not have the effect any more: an edit
+// has removed it. Its place is then its last one after [ParkedPrefix], the number
+// of the revision, and a slash, so that no script asks for it.
+func (e *Effect) Parked() bool { return strings.HasPrefix(e.Place, ParkedPrefix) }
+
+// ParkedPrefix begins the places of effects that an edit has removed.
+const ParkedPrefix = "e"
 
 // Intend records e as begun and returns when that is on disk.
 func (r *Run) Intend(e *Effect) error { return r.j.now(r.insert(e)) }
@@ -84,9 +98,9 @@ func (r *Run) insert(e *Effect) func(*sql.Conn) error {
 		ctx := context.Background()
 		if row.Seq != 0 { // performed again, at the same place
 			_, err := tx.ExecContext(ctx,
-				`UPDATE effects SET kind=?, mode=?, key=?, pos=?, description=?, args=?, undo=?, status=?, result=?, begun=?, ended=?, attempts=?, done=?, undo_status=0, undo_error='' WHERE seq=?`,
+				`UPDATE effects SET kind=?, mode=?, key=?, pos=?, description=?, args=?, undo=?, status=?, result=?, begun=?, ended=?, attempts=?, done=?, undo_status=0, undo_error='', origin=? WHERE seq=?`,
 				row.Kind, row.Write, row.Key, row.Pos, row.Description, row.Args, row.Undo, row.Status,
-				row.Result, nanos(row.Begun), nanos(row.Ended), row.Attempts, row.Done, row.Seq)
+				row.Result, nanos(row.Begun), nanos(row.Ended), row.Attempts, row.Done, row.Origin, row.Seq)
 			return err
 		}
 		res, err := tx.ExecContext(ctx,
@@ -143,6 +157,7 @@ func (r *Run) DropAfter(checkpoint *Effect) error {
 			{`UPDATE effects SET status=? WHERE run=? AND (done>? OR done=0 AND (seq>? OR place LIKE 'r%'))`,
 				[]any{Dropped, r.n, checkpoint.Done, checkpoint.Seq}},
 			{`DELETE FROM questions WHERE run=?`, []any{r.n}},
+			{keepOrigins, []any{r.n}},
 			{`UPDATE runs SET generation=generation+1 WHERE n=?`, []any{r.n}},
 		} {
 			if _, err := tx.ExecContext(context.Background(), change.stmt, change.args...); err != nil {
@@ -153,12 +168,17 @@ func (r *Run) DropAfter(checkpoint *Effect) error {
 	})
 }
 
+// keepOrigins notes the identity of the effects that there are, before their
+// places or the generation change.
+const keepOrigins = `UPDATE effects SET origin = place || (SELECT CASE generation WHEN 0 THEN '' ELSE '/' || generation END FROM runs WHERE n = run)
+	WHERE run = ? AND origin = ''`
+
 // Effects returns the effects of the run in the order in which they were begun.
 // Args and Undo are left out, but for the Undo of effects in doubt: a replay does
 // not need them, and they may be large; see [Run.Details].
 func (r *Run) Effects() ([]*Effect, error) {
 	rows, err := r.j.db.Query(
-		`SELECT seq, place, kind, mode, key, pos, description, CASE status WHEN 0 THEN undo END, status, result, begun, ended, attempts, done, undo_status, undo_error
+		`SELECT seq, place, kind, mode, key, pos, description, CASE status WHEN 0 THEN undo END, status, result, begun, ended, attempts, done, undo_status, undo_error, origin
 		 FROM effects WHERE run = ? AND status <> ? ORDER BY seq`, r.n, Dropped)
 	if err != nil {
 		return nil, err
@@ -169,7 +189,7 @@ func (r *Run) Effects() ([]*Effect, error) {
 		e := &Effect{}
 		var begun, ended int64
 		if err := rows.Scan(&e.Seq, &e.Place, &e.Kind, &e.Write, &e.Key, &e.Pos, &e.Description, &e.Undo, &e.Status,
-			&e.Result, &begun, &ended, &e.Attempts, &e.Done, &e.UndoStatus, &e.UndoError); err != nil {
+			&e.Result, &begun, &ended, &e.Attempts, &e.Done, &e.UndoStatus, &e.UndoError, &e.Origin); err != nil {
 			return nil, err
 		}
 		e.Begun = time.Unix(0, begun)

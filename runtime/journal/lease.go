@@ -29,7 +29,12 @@ const HeartbeatInterval = 5 * time.Second
 
 // Acquire takes the run for this process and counts an execution. A run that
 // another process has is a fault that names it.
-func (r *Run) Acquire() (*Lease, error) {
+func (r *Run) Acquire() (*Lease, error) { return r.take(1) }
+
+// Hold takes the run for this process, which is not going to execute it.
+func (r *Run) Hold() (*Lease, error) { return r.take(0) }
+
+func (r *Run) take(executions int) (*Lease, error) {
 	f, err := r.lock()
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "cannot open the lease of run %s", r.ID)
@@ -45,10 +50,10 @@ func (r *Run) Acquire() (*Lease, error) {
 	l := &Lease{run: r, file: f, stop: make(chan struct{})}
 	host, _ := os.Hostname() // for people; an empty name is no error
 	r.Owner, r.Heartbeat = fmt.Sprintf("process %d on %s", os.Getpid(), host), time.Now()
-	r.Executions++
+	r.Executions += executions
 	err = errors.Join(
 		l.writeOwner(),
-		r.exec(`UPDATE runs SET owner=?, heartbeat=?, executions=executions+1 WHERE n=?`, r.Owner, r.Heartbeat.UnixNano(), r.n))
+		r.exec(`UPDATE runs SET owner=?, heartbeat=?, executions=executions+? WHERE n=?`, r.Owner, r.Heartbeat.UnixNano(), executions, r.n))
 	if err != nil {
 		f.Close()
 		return nil, err

@@ -320,7 +320,7 @@ func (r *Run) Delete() error {
 	return r.j.now(func(tx *sql.Conn) error {
 		for _, stmt := range []string{
 			`DELETE FROM runs WHERE n = ?`,
-			`DELETE FROM sources WHERE hash NOT IN (SELECT hash FROM run_sources) AND ? >= 0`,
+			`DELETE FROM sources WHERE hash NOT IN (SELECT hash FROM run_sources UNION SELECT hash FROM revision_sources) AND ? >= 0`,
 		} {
 			if _, err := tx.ExecContext(context.Background(), stmt, r.n); err != nil {
 				return err

@@ -88,6 +88,25 @@ CREATE TABLE questions (
 	answered INTEGER NOT NULL DEFAULT 0,
 	PRIMARY KEY (run, place)
 );
+`, 2: `
+ALTER TABLE effects ADD COLUMN origin TEXT NOT NULL DEFAULT ''; -- see Effect.Origin
+UPDATE effects SET origin = place || CASE status WHEN 0 THEN '/' || (SELECT generation FROM runs WHERE n = run) ELSE '' END
+	WHERE run IN (SELECT n FROM runs WHERE generation > 0);
+CREATE TABLE revisions (
+	run    INTEGER NOT NULL REFERENCES runs(n) ON DELETE CASCADE,
+	number INTEGER NOT NULL,           -- from 1
+	at     INTEGER NOT NULL,
+	params BLOB NOT NULL,              -- of the run until then
+	note   TEXT NOT NULL,              -- what became of the effects
+	PRIMARY KEY (run, number)
+);
+CREATE TABLE revision_sources (        -- those of the run until then
+	run    INTEGER NOT NULL REFERENCES runs(n) ON DELETE CASCADE,
+	number INTEGER NOT NULL,
+	name   TEXT NOT NULL,
+	hash   TEXT NOT NULL REFERENCES sources(hash),
+	PRIMARY KEY (run, number, name)
+);
 `}
 
 // Version is the format that this program writes.

@@ -138,3 +138,15 @@ func signatureOf(def *syntax.DefStmt) Signature {
 	}
 	return sig
 }
+
+// Superfluous returns the names of arguments that the function does not take.
+func (s Signature) Superfluous(file map[string]starlark.Value, flags map[string][]string) []string {
+	if s.open {
+		return nil
+	}
+	var names []string
+	for _, p := range s.Params {
+		names = append(names, p.Name)
+	}
+	return superfluous(names, file, flags)
+}
