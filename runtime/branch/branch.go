@@ -15,6 +15,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/runtime/clock"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -79,7 +80,8 @@ type Tree struct {
 	Events event.Sink
 	RunID  string
 	Check  bool
-	Replay bool // nothing is done, so a failure need not stop the other branches
+	Replay bool        // nothing is done, so a failure need not stop the other branches
+	Clock  clock.Clock // nil: that of the machine
 	// NewThread makes a thread for b whose builtins act for the run.
 	NewThread func(b *Branch) *starlark.Thread
 	// Explain turns the error of an interpreter thread into a fault with the
