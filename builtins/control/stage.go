@@ -8,6 +8,37 @@ import (
 )
 
 var _ = Module.Pure(`
+def cassette(file):
+    """In a test: answers effects from a recorded run.
+
+    From here on reads and writes are answered from the file, and nothing is
+    performed. An effect that is not in the file fails the test. Write the file with
+    "provisioning runs export RUN --cassette FILE".
+
+    Args:
+      file: of the workspace; "./x" is beside the file of the test.
+    Returns:
+      None
+    Errors:
+      usage: this is not a test.
+      not_found: there is no such file.
+      config: it is no cassette.
+    Example:
+      cassette("./deploy.cassette")
+    """`, &cassette{})
+
+type cassette struct {
+	File string `star:"file"`
+}
+
+func (c *cassette) Compute(env *effect.Env) (any, error) {
+	if env.Run.Stage == nil {
+		return nil, onlyInTests("cassette")
+	}
+	return nil, env.Run.Stage.Cassette(c.File)
+}
+
+var _ = Module.Pure(`
 def answers(by_question):
     """In a test: gives the answers to what approval asks.
 

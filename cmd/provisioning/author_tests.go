@@ -214,6 +214,11 @@ func (a *app) printTest(r tester.Result) {
 		a.console.Print("%s %s (%s, %s)", a.console.Good("ok  "), r, took, count(r.Effects, "effect"))
 		a.printOutput(r)
 	}
+	if a.console.Verbose {
+		for _, line := range r.Unused {
+			a.console.Print("    unused: %s", firstLine(line))
+		}
+	}
 	if r.Kept != "" {
 		a.console.Note("kept %s in %s", r, r.Kept)
 	}

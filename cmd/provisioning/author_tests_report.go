@@ -19,6 +19,7 @@ type testRecord struct {
 	Effects int            `json:"effects,omitempty"`
 	Error   map[string]any `json:"error,omitempty"`
 	Output  []outputRecord `json:"output,omitempty"`
+	Unused  []string       `json:"unused_cassette_entries,omitempty"`
 	Kept    string         `json:"kept,omitempty"`
 }
 
@@ -34,7 +35,7 @@ type testReport struct {
 }
 
 func recordOfTest(r tester.Result) testRecord {
-	rec := testRecord{File: r.File, Name: r.Name, Line: r.Line, Status: r.Status, Seconds: r.Took.Seconds(), Effects: r.Effects, Kept: r.Kept}
+	rec := testRecord{File: r.File, Name: r.Name, Line: r.Line, Status: r.Status, Seconds: r.Took.Seconds(), Effects: r.Effects, Unused: r.Unused, Kept: r.Kept}
 	if r.Status == tester.Failed {
 		rec.Error = errorRecord(r.Err)
 	}

@@ -61,6 +61,8 @@ func (r *Run) Time() clock.Clock {
 
 // Stage is what a test can set up about the run that it is.
 type Stage interface {
+	// Cassette makes the effects that a file has recorded answer from it.
+	Cassette(file string) error
 	// Answer gives the answer to questions that a regular expression matches.
 	Answer(question, answer string) error
 }

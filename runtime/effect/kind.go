@@ -7,3 +7,12 @@ const (
 	KindOnRollback = "on_rollback" // rollback calls what was registered for its place
 	KindApproval   = "approval"    // waits for a person, and is never in doubt
 )
+
+// ofTheRun are kinds that are about the run itself, and nothing in the world.
+var ofTheRun = map[string]bool{
+	KindCheckpoint: true, KindOnRollback: true, "sleep": true, "pause": true, "wait_until": true,
+}
+
+// OfTheRun reports whether effects of a kind are about the run alone: waits and
+// marks. They happen in every run, whoever answers its other effects.
+func OfTheRun(kind string) bool { return ofTheRun[kind] }

@@ -34,7 +34,8 @@ type Result struct {
 	Took    time.Duration
 	Output  []Line
 	Effects int
-	Kept    string // directory of its world; "" when that is gone
+	Unused  []string // effects of its cassettes that it never asked for
+	Kept    string   // directory of its world; "" when that is gone
 }
 
 // Line is one that a test has printed, or that an effect of it has.
@@ -83,7 +84,7 @@ func (s *Suite) runIn(ctx context.Context, w *World, r *Result) {
 		err = errors.Join(err, s.look(out.Run, r))
 	}
 	err = errors.Join(err, rt.Close())
-	r.Output = sink.lines()
+	r.Output, r.Unused = sink.lines(), stage.deck.Unused()
 	r.Err = verdict(cut, stage, err)
 	switch {
 	case r.Err == nil:
@@ -97,7 +98,7 @@ func (s *Suite) runIn(ctx context.Context, w *World, r *Result) {
 func (s *Suite) config(w *World, stage *stage, sink event.Sink) runtime.Config {
 	cfg := s.Runtime
 	cfg.Workspace, cfg.Key, cfg.Events, cfg.Person = w.Workspace, w.Key, sink, stage
-	cfg.Test = &runtime.Test{Stage: stage}
+	cfg.Test = &runtime.Test{Stage: stage, Answers: &stage.deck}
 	if !s.RealTime {
 		cfg.Test.Clock = clock.NewVirtual()
 	}

@@ -2,11 +2,15 @@ package tester
 
 import (
 	"context"
+	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/cassette"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
@@ -18,6 +22,7 @@ type stage struct {
 	test Test
 	root string // of its workspace
 
+	deck    cassette.Deck
 	mu      sync.Mutex
 	answers []answer
 	wrong   error // an answer that is none
@@ -32,6 +37,19 @@ var (
 	_ effect.Stage = (*stage)(nil)
 	_ door.Person  = (*stage)(nil)
 )
+
+// Cassette makes a recorded run answer effects. "./x" is beside the file of the
+// test, everything else below the workspace.
+func (s *stage) Cassette(file string) error {
+	rel := strings.TrimPrefix(file, "//")
+	if strings.HasPrefix(file, "./") || strings.HasPrefix(file, "../") {
+		rel = path.Join(path.Dir(s.test.File), file)
+	}
+	if rel = path.Clean(rel); !filepath.IsLocal(rel) {
+		return fault.New(fault.Permission, "the cassette %q is outside of the workspace", file)
+	}
+	return s.deck.Load(filepath.Join(s.root, filepath.FromSlash(rel)), rel)
+}
 
 // Answer keeps an answer.
 func (s *stage) Answer(question, text string) error {
