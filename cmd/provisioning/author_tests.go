@@ -17,6 +17,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/tester"
 	"github.com/provisioning-systems/provisioning/stdlib"
 )
@@ -33,6 +34,8 @@ type testFlags struct {
 	failFast bool
 	keep     bool
 	realTime bool
+	cover    bool
+	coverOut string
 }
 
 func (f *testFlags) define(fs *pflag.FlagSet) {
@@ -45,6 +48,8 @@ func (f *testFlags) define(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.realTime, "real-time", false, "waits take the time that they say")
 	fs.StringArrayVar(&f.limits, "limit", nil, "limit of each test, NAME=VALUE, as of run")
 	fs.StringVar(&f.junit, "junit", "", "file to write the results to, in the form of JUnit")
+	fs.BoolVar(&f.cover, "cover", false, "say which lines were executed, and which effects performed")
+	fs.StringVar(&f.coverOut, "cover-out", "", "file to write the coverage of lines to, in the form of LCOV")
 	fs.BoolVar(&f.json, "json", false, "the same as --out json")
 }
 
@@ -72,7 +77,7 @@ prints is shown when it fails, or with --verbose.
 The exit code is 1 when a test fails, and 5 when there are none.`,
 		Example: `  provisioning test
   provisioning test lib deploy_test.star --run rollback
-  provisioning test --junit results.xml --fail-fast`,
+  provisioning test --cover --junit results.xml`,
 	}
 	f.define(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.test(args, &f) }
@@ -99,7 +104,7 @@ func (a *app) test(paths []string, f *testFlags) error {
 	if err != nil {
 		return err
 	}
-	return a.reportTests(f, results)
+	return a.reportTests(f, suite, results)
 }
 
 // suite makes a suite of the flags. It is for the workspace that the first path
@@ -130,7 +135,17 @@ func (a *app) suite(paths []string, f *testFlags) (*tester.Suite, error) {
 	if err := readLimits(f.limits, limits); err != nil {
 		return nil, err
 	}
+	for _, name := range sortedKeys(limits) {
+		if err := new(sandbox.Limits).Set(name, limits[name]); err != nil {
+			return nil, err
+		}
+	}
+	var cover *tester.Cover
+	if f.cover || f.coverOut != "" {
+		cover = tester.NewCover()
+	}
 	return &tester.Suite{
+		Cover:     cover,
 		Workspace: ws, Jobs: f.jobs, Timeout: timeout, FailFast: f.failFast, Keep: f.keep, RealTime: f.realTime, Limits: limits,
 		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS, CacheDir: workspace.CacheDir()},
 	}, nil
@@ -191,7 +206,7 @@ func (a *app) runTests(suite *tester.Suite, tests []tester.Test) ([]tester.Resul
 		tasks.End(r.String())
 		a.printTest(r)
 	}
-	in, done := a.interrupt()
+	in, done := a.interruptWith("stopping: what is under way is cut off, and removed")
 	defer done()
 	ctx, cancel := context.WithCancel(in.Stop)
 	defer cancel()
@@ -214,7 +229,7 @@ func (a *app) printTest(r tester.Result) {
 		a.console.Print("%s %s (%s, %s)", a.console.Good("ok  "), r, took, count(r.Effects, "effect"))
 		a.printOutput(r)
 	}
-	if a.console.Verbose {
+	if a.console.Verbose && r.Status == tester.Passed {
 		for _, line := range r.Unused {
 			a.console.Print("    unused: %s", firstLine(line))
 		}

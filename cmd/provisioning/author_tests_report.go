@@ -30,8 +30,9 @@ type outputRecord struct {
 
 // testReport is what programs see of all of them.
 type testReport struct {
-	Summary map[tester.Status]int `json:"summary"`
-	Tests   []testRecord          `json:"tests"`
+	Summary  map[tester.Status]int `json:"summary"`
+	Tests    []testRecord          `json:"tests"`
+	Coverage []tester.FileCoverage `json:"coverage,omitempty"`
 }
 
 func recordOfTest(r tester.Result) testRecord {
@@ -46,13 +47,17 @@ func recordOfTest(r tester.Result) testRecord {
 }
 
 // reportTests says how the tests have ended, in all forms that were asked for.
-func (a *app) reportTests(f *testFlags, results []tester.Result) error {
+func (a *app) reportTests(f *testFlags, suite *tester.Suite, results []tester.Result) error {
 	if f.junit != "" {
 		if err := writeTo(f.junit, func(w *os.File) error { return tester.WriteJUnit(w, results) }); err != nil {
 			return err
 		}
 	}
-	report := testReport{Summary: map[tester.Status]int{}, Tests: []testRecord{}}
+	files, err := a.coverage(f, suite)
+	if err != nil {
+		return err
+	}
+	report := testReport{Coverage: files, Summary: map[tester.Status]int{}, Tests: []testRecord{}}
 	for _, r := range results {
 		report.Summary[r.Status]++
 		report.Tests = append(report.Tests, recordOfTest(r))
@@ -61,6 +66,9 @@ func (a *app) reportTests(f *testFlags, results []tester.Result) error {
 		if err := a.console.Result(report); err != nil {
 			return err
 		}
+	}
+	if f.cover {
+		a.printCoverage(files)
 	}
 	failed := report.Summary[tester.Failed]
 	a.console.Print("%s", testSummary(report.Summary, len(results)))

@@ -44,11 +44,11 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	}
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	defer cancel(nil)
-	held := Modules(thread)
+	held, at := Modules(thread), Position(thread)
 	children := make([]*Branch, len(items))
 	for i := range items {
 		c := b.child(ctx) // paths are given out before anything runs
-		c.stop, c.Held = b.stop, held
+		c.stop, c.Held, c.calledAt = b.stop, held, at
 		c.Closed = b.Closed || fork.Closed
 		c.Settled = b.Settled || fork.Err != nil
 		children[i] = c

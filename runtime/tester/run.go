@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"sync"
@@ -102,6 +103,11 @@ func (s *Suite) config(w *World, stage *stage, sink event.Sink) runtime.Config {
 	if !s.RealTime {
 		cfg.Test.Clock = clock.NewVirtual()
 	}
+	if s.Cover != nil {
+		cfg.Test.Instrument = s.Cover.Instrument
+		cfg.Globals = maps.Clone(cfg.Globals)
+		maps.Copy(cfg.Globals, s.Cover.Globals())
+	}
 	return cfg
 }
 
@@ -109,6 +115,9 @@ func (s *Suite) config(w *World, stage *stage, sink event.Sink) runtime.Config {
 func (s *Suite) look(run *journal.Run, r *Result) error {
 	effects, err := run.Effects()
 	r.Effects = len(effects)
+	if s.Cover != nil {
+		s.Cover.Performed(effects)
+	}
 	return err
 }
 

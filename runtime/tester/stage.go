@@ -77,7 +77,7 @@ func (s *stage) Ask(_ context.Context, q journal.Question) (text, reason string,
 			continue
 		}
 		if !slices.Contains(q.Choices, a.text) {
-			s.wrong = fault.New(fault.Invalid, "the test answers %q with %q, which is none of %q", q.Text, a.text, q.Choices)
+			s.wrong = fault.New(fault.Invalid, "the test answers %q with %q, which is none of %s", q.Text, a.text, strings.Join(q.Choices, ", "))
 			return "", "", false
 		}
 		return a.text, "", true

@@ -32,6 +32,7 @@ type Suite struct {
 	FailFast  bool           // after a failure, begin no more tests
 	Keep      bool           // the worlds of the tests
 	RealTime  bool           // waits take the time that they say
+	Cover     *Cover         // nil: nothing is counted
 	Limits    map[string]string
 
 	Begin func(Test)              // called before a test; may be nil

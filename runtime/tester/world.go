@@ -21,13 +21,17 @@ type World struct {
 	Key       *seal.Key
 }
 
+// worldPrefix begins the names of the directories of worlds. They are not copied,
+// either: the directory for temporary files may be in the workspace.
+const worldPrefix = "provisioning-test-"
+
 // notCopied are directories with the history and the state of a workspace.
 var notCopied = map[string]bool{workspace.StateDir: true, ".git": true, ".hg": true, ".svn": true, ".jj": true}
 
-// NewWorld copies a workspace, without its state, into a new directory. ctx ends
+// NewWorld copies a workspace, without its state, into a new directory. stop ends
 // the copying of a large one.
 func NewWorld(ws workspace.Workspace, stop <-chan struct{}) (*World, error) {
-	dir, err := os.MkdirTemp("", "provisioning-test-")
+	dir, err := os.MkdirTemp("", worldPrefix+"*")
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "cannot make a directory for the test")
 	}
@@ -73,7 +77,7 @@ func copyTree(from, to string, stop <-chan struct{}) error {
 			return errStopped
 		default:
 		}
-		if d.IsDir() && name != from && notCopied[d.Name()] {
+		if d.IsDir() && name != from && (notCopied[d.Name()] || strings.HasPrefix(d.Name(), worldPrefix)) {
 			return filepath.SkipDir
 		}
 		rel, err := filepath.Rel(from, name)
