@@ -30,7 +30,7 @@ func diff(got, want starlark.Value) string {
 	x, isText := starlark.AsString(got)
 	y, bothText := starlark.AsString(want)
 	switch {
-	case isText && bothText && strings.Contains(strings.TrimSuffix(x+y, "\n"), "\n"):
+	case isText && bothText && (manyLines(x) || manyLines(y)):
 	case isContainer(got) && isContainer(want) && max(len(got.String()), len(want.String())) > shortText:
 		x, y = outline(got), outline(want)
 	default:
@@ -44,6 +44,8 @@ func diff(got, want starlark.Value) string {
 	}
 	return text
 }
+
+func manyLines(text string) bool { return strings.Contains(strings.TrimSuffix(text, "\n"), "\n") }
 
 func isContainer(v starlark.Value) bool {
 	switch v.(type) {

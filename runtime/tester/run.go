@@ -105,8 +105,9 @@ func (s *Suite) config(w *World, stage *stage, sink event.Sink) runtime.Config {
 	}
 	if s.Cover != nil {
 		cfg.Test.Instrument = s.Cover.Instrument
-		cfg.Globals = maps.Clone(cfg.Globals)
-		maps.Copy(cfg.Globals, s.Cover.Globals())
+		globals := s.Cover.Globals()
+		maps.Copy(globals, cfg.Globals)
+		cfg.Globals = globals
 	}
 	return cfg
 }
