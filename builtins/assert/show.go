@@ -63,9 +63,12 @@ func outline(v starlark.Value) string {
 	return b.String()
 }
 
+// writeOutline opens what does not fit on a line, and the outermost one always, so
+// that two of them can be compared.
 func writeOutline(b *strings.Builder, v starlark.Value, indent, prefix string) {
 	b.WriteString(indent + prefix)
-	if !isContainer(v) || len(v.String()) <= shortText-len(indent) || len(indent) > 40 {
+	short := indent != "" && len(v.String()) <= shortText-len(indent)
+	if !isContainer(v) || short || len(indent) > 40 {
 		b.WriteString(v.String() + "\n")
 		return
 	}

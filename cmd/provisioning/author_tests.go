@@ -17,6 +17,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
+	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/tester"
 	"github.com/provisioning-systems/provisioning/stdlib"
@@ -206,6 +207,14 @@ func (a *app) runTests(suite *tester.Suite, tests []tester.Test) ([]tester.Resul
 		tasks.End(r.String())
 		a.printTest(r)
 	}
+	suite.Watch = func(t tester.Test, e event.Event) {
+		switch e.Type {
+		case event.EffectStarted:
+			tasks.Note(t.String(), e.Kind+" "+e.Text)
+		case event.EffectEnded:
+			tasks.Note(t.String(), "")
+		}
+	}
 	in, done := a.interruptWith("stopping: what is under way is cut off, and removed")
 	defer done()
 	ctx, cancel := context.WithCancel(in.Stop)
@@ -235,7 +244,7 @@ func (a *app) printTest(r tester.Result) {
 		}
 	}
 	if r.Kept != "" {
-		a.console.Note("kept %s in %s", r, r.Kept)
+		a.console.Note("kept %[1]s in %[2]s; see what it did with:\n  PROVISIONING_HOME=%[2]s/key provisioning -W %[2]s/workspace runs show last", r, r.Kept)
 	}
 }
 

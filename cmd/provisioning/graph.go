@@ -144,6 +144,9 @@ func (a *app) runsExport() *cobra.Command {
 	cmd.Flags().StringVar(&tape, "cassette", "", "file to write what the effects came to, for tests to play")
 	asScript.add(cmd.Flags())
 	cmd.RunE = a.withRun(func(j *journal.Journal, run *journal.Run) error {
+		if tape != "" && (outfile != "" || asScript.wanted) {
+			return fault.New(fault.Usage, "--cassette is given without --outfile and --script")
+		}
 		if err := asScript.check(); err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 // concurrent use; the zero value has no cassette and answers nothing.
 type Deck struct {
 	mu      sync.Mutex
+	files   []string
 	name    string // of the cassettes, for errors
 	entries []*track
 }
@@ -57,6 +58,10 @@ func (d *Deck) Load(file, name string) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if slices.Contains(d.files, file) {
+		return nil // the top level of a script may be evaluated twice
+	}
+	d.files = append(d.files, file)
 	if d.name != "" {
 		name = d.name + ", " + name
 	}
