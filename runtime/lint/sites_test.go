@@ -1,33 +1,64 @@
 package lint_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/provisioning-systems/provisioning/builtins"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 )
+
+// disk and the functions without prefix are what the script below may call.
+var (
+	disk    = module.New("disk", "")
+	_       = disk.Read("def read(x): pass", &act{})
+	_       = disk.Write("def write(x): pass", &act{}, effect.Exact)
+	_       = disk.Pure("def join(x): pass", &compute{})
+	control = module.New("", "")
+	_       = control.Write("def sleep(x): pass", &act{}, effect.Exact)
+	_       = control.Control("def attempt(x): pass", &call{})
+	_       = control.Control("def on_rollback(x): pass", &call{})
+)
+
+type (
+	act     struct{ arg }
+	compute struct{ arg }
+	call    struct{ arg }
+	arg     struct {
+		X starlark.Value `star:"x"`
+	}
+)
+
+func (*act) Perform(context.Context, *effect.Env) (any, error) { return nil, nil }
+func (*compute) Compute(*effect.Env) (any, error)              { return nil, nil }
+func (*call) Control(*starlark.Thread) (any, error)            { return nil, nil }
 
 func TestEffectSites(t *testing.T) {
 	src := `load("./x.star", "deploy")
-fs = struct()
+other = struct()
 def f(x):
-    exec.run(["a"]); exec.query(["b"])
-    attempt(exec.run, ["c"])
-    defer(exec.stop, x)
-    on_rollback(exec.run, ["d"])
-    parallel(lambda i: sleep("1s"), [1])
-    deploy(exec.run)
-    path.join(random.text(3), env.get("A", time.now()))
-    fs.write("not the module")
-    retry(fn = exec.which)
+    disk.write("a"); disk.read("b")
+    attempt(disk.write)
+    on_rollback(disk.read)
+    attempt(lambda: sleep("1s"))
+    deploy(disk.write)
+    disk.join(disk.read(disk.join(1)))
+    other.write("not the module")
+    attempt(x = disk.read)
+    def disk_write(): pass
+    disk_write()
 `
 	var got []string
-	for _, s := range lint.EffectSites("a.star", []byte(src), lint.Options{Main: true, Modules: builtins.All, Predeclared: builtins.Globals.Keys()}) {
+	opts := lint.Options{Main: true, Modules: []*module.Module{control, disk}, Predeclared: []string{"struct"}}
+	for _, s := range lint.EffectSites("a.star", []byte(src), opts) {
 		got = append(got, fmt.Sprintf("%d:%d %s", s.Line, s.Col, s.Kind))
 	}
-	want := "4:13 exec.run, 4:32 exec.query, 5:12 exec.run, 6:10 exec.stop, 7:16 on_rollback, 8:29 sleep, 10:26 random.text, 10:38 env.get, 10:52 time.now, 12:10 exec.which"
+	want := "4:15 disk.write, 4:31 disk.read, 5:12 disk.write, 6:16 on_rollback, 7:26 sleep, 9:24 disk.read, 11:12 disk.read"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), want)
 	}
