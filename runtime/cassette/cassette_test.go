@@ -172,6 +172,15 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s comes back as %s (%v)", text, again, err)
 		}
 	}
+	// In a form that something has quoted it in, and cut in two.
+	if _, isNew := f.secrets.Add("quoted", `a "long" one`); !isNew {
+		t.Fatal("the secret is known")
+	}
+	for _, text := range []string{`the answer is a \"long\" one`, "half of " + secret.String()[:12]} {
+		if got, err := f.encode(starlark.String(text)); err != nil || strings.Contains(string(got), "long") {
+			t.Errorf("%s, %v", got, err)
+		}
+	}
 	if _, err := f.encode(starlark.String("\xff correct horse battery")); err == nil {
 		t.Error("a secret in a text that is not UTF-8 is written")
 	}

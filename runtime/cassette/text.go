@@ -192,7 +192,7 @@ func (f *format) writeCodec(b *bytes.Buffer, v starlark.Value) error {
 // isPlain reports whether a text is nothing but what it says.
 func (f *format) isPlain(text string) bool {
 	pieces := f.pieces(text)
-	return len(pieces) == 0 || len(pieces) == 1 && pieces[0].Secret == nil && !pieces[0].path
+	return len(pieces) == 0 || len(pieces) == 1 && pieces[0].Secret == nil && !pieces[0].path && pieces[0].Text == text
 }
 
 // piece is a part of a text; path says that it is a path below the workspace.

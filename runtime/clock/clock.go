@@ -28,6 +28,8 @@ type Clock interface {
 	Split(n int) (end func())
 	// Idle runs f, which waits for another line of execution to do something.
 	Idle(f func())
+	// World runs f, which is busy with the world, for as long as that takes.
+	World(f func())
 }
 
 // Real is the clock of the machine.
@@ -61,3 +63,4 @@ func (machine) Jitter(d time.Duration) time.Duration {
 
 func (machine) Split(int) func() { return func() {} }
 func (machine) Idle(f func())    { f() }
+func (machine) World(f func())   { f() }

@@ -123,12 +123,24 @@ func TestIdleLineDoesNotHoldTheTime(t *testing.T) {
 	}
 }
 
+// TestSlowLine: a line that computes for long holds the time, however long.
+func TestSlowLine(t *testing.T) {
+	c := clock.NewVirtual()
+	var at time.Duration
+	fan(c,
+		func() { time.Sleep(1500 * time.Millisecond); at = passed(c) },
+		func() { c.Wait(context.Background(), 10*time.Millisecond) })
+	if at != 0 {
+		t.Errorf("%s have passed meanwhile", at)
+	}
+}
+
 // TestWorld: a line that is busy with the world, and what goes on beside the
 // lines, make the waits real.
 func TestWorld(t *testing.T) {
 	c, done := clock.NewVirtual(), make(chan struct{})
 	fan(c,
-		func() { <-done }, // a command that waits for what the other one does
+		func() { c.World(func() { <-done }) }, // a command that waits for what the other one does
 		func() { c.Wait(context.Background(), 10*time.Millisecond); close(done) })
 	if passed(c) != 10*time.Millisecond {
 		t.Errorf("%s have passed", passed(c))

@@ -10,16 +10,17 @@ import (
 // script makes of the time is.
 var Epoch = time.Date(2030, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// patience is how long in real time a wait lasts at least when it is not ended by
-// all others waiting, too: the others are then busy with the world, and may wait
-// there for what comes after this one.
+// patience is for how long in real time nothing has to move before a wait ends
+// although not all others wait: the others are then busy with the world, and may
+// wait there for what comes after this one.
 const patience = time.Second
 
 // Virtual is a clock that jumps. It begins with one line of execution.
 //
-// While the world goes on by itself, see Paced, and while lines of execution are
-// kept up by the world, waits take the time that they say, or a second if that
-// is longer: a clock that jumped would give up before the world had a chance.
+// While the world goes on by itself, see Paced, waits take the time that they say:
+// a clock that jumped would give up before the world had a chance. And when those
+// that do not wait are kept up by the world, waits take the time that they say,
+// but a second at least.
 type Virtual struct {
 	// Paced reports whether something of the run goes on beside its lines of
 	// execution, such as a server that it has started; then time does not jump.
@@ -28,7 +29,9 @@ type Virtual struct {
 
 	mu    sync.Mutex
 	now   time.Time
-	busy  int // lines of execution that do not wait
+	busy  int       // lines of execution that do not wait
+	away  int       // those of them that are busy with the world
+	moved time.Time // real time of the last change
 	waits map[*wait]struct{}
 }
 
@@ -80,6 +83,7 @@ func (v *Virtual) Wait(ctx context.Context, d time.Duration) error {
 	rest := w.until.Sub(v.now)
 	v.waits[w] = struct{}{}
 	v.busy--
+	v.moved = time.Now()
 	v.advance()
 	paced := v.paced()
 	v.mu.Unlock()
@@ -89,18 +93,18 @@ func (v *Virtual) Wait(ctx context.Context, d time.Duration) error {
 	}
 	timer := time.NewTimer(rest)
 	defer timer.Stop()
-	select {
-	case <-w.woken:
-	case <-ctx.Done():
-		v.mu.Lock()
-		v.wake(w)
-		v.mu.Unlock()
-	case <-timer.C:
-		v.mu.Lock()
-		if _, waiting := v.waits[w]; waiting {
-			v.moveTo(w.until)
+	for woken := false; !woken; {
+		select {
+		case <-w.woken:
+			woken = true
+		case <-ctx.Done():
+			v.mu.Lock()
+			v.wake(w)
+			v.mu.Unlock()
+			woken = true
+		case <-timer.C:
+			timer.Reset(v.overdue(w, paced))
 		}
-		v.mu.Unlock()
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -109,6 +113,21 @@ func (v *Virtual) Wait(ctx context.Context, d time.Duration) error {
 		return limit.cause
 	}
 	return nil
+}
+
+// overdue ends a wait that has taken its time, unless the others may still come to
+// theirs. It returns how long to wait before it is called again.
+func (v *Virtual) overdue(w *wait, paced bool) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	still := patience - time.Since(v.moved)
+	if !paced && (v.away < v.busy || still > 0) {
+		return max(still, patience/10)
+	}
+	if _, waiting := v.waits[w]; waiting {
+		v.moveTo(w.until)
+	}
+	return patience
 }
 
 func (v *Virtual) paced() bool { return v.Paced != nil && v.Paced() }
@@ -168,6 +187,20 @@ func (v *Virtual) Split(n int) (end func()) {
 			v.advance()
 		}
 	}
+}
+
+// World runs f, which is busy with the world.
+func (v *Virtual) World(f func()) {
+	v.leave(1)
+	defer v.leave(-1)
+	f()
+}
+
+func (v *Virtual) leave(n int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.away += n
+	v.moved = time.Now()
 }
 
 // Idle runs f, during which the line of execution does not count.

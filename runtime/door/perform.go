@@ -114,10 +114,17 @@ func (d *Door) once(s *site, do effect.Performer, env *effect.Env) (result any, 
 		}
 	}()
 	breaker := d.breakers.of(do)
+	perform := func() (result any, err error) {
+		if _, waits := do.(effect.Patient); waits {
+			return do.Perform(ctx, env)
+		}
+		d.Run.Time().World(func() { result, err = do.Perform(ctx, env) })
+		return result, err
+	}
 	if breaker == nil {
-		result, err = do.Perform(ctx, env)
+		result, err = perform()
 	} else {
-		result, err = breaker.Execute(func() (any, error) { return do.Perform(ctx, env) })
+		result, err = breaker.Execute(perform)
 		if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests {
 			e := fault.New(fault.Unavailable, "the circuit breaker of %s is open after %d failures in a row", breaker.Name(), breakerFailures)
 			e.Unsent, e.RetryAfter = true, breakerPause.Seconds()
