@@ -13,6 +13,7 @@ import (
 	"go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
@@ -27,7 +28,7 @@ func newFormat() *format {
 
 func eval(t *testing.T, expr string) starlark.Value {
 	t.Helper()
-	v, err := starlark.Eval(new(starlark.Thread), "x", expr, starlark.StringDict{"struct": starlark.NewBuiltin("struct", starlarkstruct.Make)})
+	v, err := starlark.EvalOptions(&syntax.FileOptions{Set: true}, new(starlark.Thread), "x", expr, starlark.StringDict{"struct": starlark.NewBuiltin("struct", starlarkstruct.Make)})
 	if err != nil {
 		t.Fatal(err)
 	}

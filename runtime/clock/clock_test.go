@@ -3,6 +3,7 @@ package clock_test
 import (
 	"context"
 	"errors"
+	goruntime "runtime"
 	"sync"
 	"testing"
 	"time"
@@ -113,7 +114,6 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestIdleLineDoesNotHoldTheTime(t *testing.T) {
-	quick(t)
 	c, slot := clock.NewVirtual(), make(chan struct{})
 	fan(c,
 		func() { c.Wait(context.Background(), time.Hour); close(slot) },
@@ -132,6 +132,22 @@ func TestSlowLine(t *testing.T) {
 		func() { c.Wait(context.Background(), 10*time.Millisecond) })
 	if at != 0 {
 		t.Errorf("%s have passed meanwhile", at)
+	}
+}
+
+// TestIdleLineGoesOnFirst: one that gets what it has waited for does what comes
+// next at that time, however long the scheduler takes.
+func TestIdleLineGoesOnFirst(t *testing.T) {
+	quick(t)
+	for range 200 {
+		c, slot := clock.NewVirtual(), make(chan struct{})
+		var at time.Duration
+		fan(c,
+			func() { close(slot); c.Wait(context.Background(), time.Hour) },
+			func() { c.Idle(func() { <-slot; goruntime.Gosched() }); at = passed(c) })
+		if at != 0 {
+			t.Fatalf("it went on after %s", at)
+		}
 	}
 }
 

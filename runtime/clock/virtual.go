@@ -31,6 +31,7 @@ type Virtual struct {
 	now   time.Time
 	busy  int       // lines of execution that do not wait
 	away  int       // those of them that are busy with the world
+	idle  int       // lines that wait for another one to do something, see Idle
 	moved time.Time // real time of the last change
 	waits map[*wait]struct{}
 }
@@ -147,6 +148,18 @@ func (v *Virtual) advance() {
 	if v.busy > 0 || len(v.waits) == 0 {
 		return
 	}
+	if v.idle > 0 {
+		// What the idle ones wait for may have been done already, so that they are
+		// about to go on.
+		if still := patience - time.Since(v.moved); still > 0 {
+			time.AfterFunc(still, func() {
+				v.mu.Lock()
+				defer v.mu.Unlock()
+				v.advance()
+			})
+			return
+		}
+	}
 	var next time.Time
 	for w := range v.waits {
 		if w.ctx.Err() != nil {
@@ -203,16 +216,19 @@ func (v *Virtual) leave(n int) {
 	v.moved = time.Now()
 }
 
-// Idle runs f, during which the line of execution does not count.
-func (v *Virtual) Idle(f func()) {
+func (v *Virtual) turn(idle int) {
 	v.mu.Lock()
-	v.busy--
+	defer v.mu.Unlock()
+	v.idle += idle
+	v.busy -= idle
+	v.moved = time.Now()
 	v.advance()
-	v.mu.Unlock()
-	defer func() {
-		v.mu.Lock()
-		v.busy++
-		v.mu.Unlock()
-	}()
+}
+
+// Idle runs f, which waits for another line of execution. When nothing has moved
+// for a while, the time does: what f waits for may come after another wait.
+func (v *Virtual) Idle(f func()) {
+	v.turn(1)
+	defer v.turn(-1)
 	f()
 }
