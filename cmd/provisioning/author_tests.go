@@ -148,7 +148,7 @@ func (a *app) suite(paths []string, f *testFlags) (*tester.Suite, error) {
 	return &tester.Suite{
 		Cover:     cover,
 		Workspace: ws, Jobs: f.jobs, Timeout: timeout, FailFast: f.failFast, Keep: f.keep, RealTime: f.realTime, Limits: limits,
-		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS, CacheDir: workspace.CacheDir()},
+		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS, CacheDir: workspace.CacheDir(), Guard: newGuard},
 	}, nil
 }
 

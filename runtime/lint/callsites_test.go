@@ -38,7 +38,7 @@ func (*act) Perform(context.Context, *effect.Env) (any, error) { return nil, nil
 func (*compute) Compute(*effect.Env) (any, error)              { return nil, nil }
 func (*call) Control(*starlark.Thread) (any, error)            { return nil, nil }
 
-func TestEffectSites(t *testing.T) {
+func TestCallSites(t *testing.T) {
 	src := `load("./x.star", "deploy")
 other = struct()
 def f(x):
@@ -55,14 +55,14 @@ def f(x):
 `
 	var got []string
 	opts := lint.Options{Main: true, Modules: []*module.Module{control, disk}, Predeclared: []string{"struct"}}
-	for _, s := range lint.EffectSites("a.star", []byte(src), opts) {
+	for _, s := range lint.CallSites("a.star", []byte(src), opts) {
 		got = append(got, fmt.Sprintf("%d:%d %s", s.Line, s.Col, s.Kind))
 	}
 	want := "4:15 disk.write, 4:31 disk.read, 5:12 disk.write, 6:16 on_rollback, 7:26 sleep, 9:24 disk.read, 11:12 disk.read"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), want)
 	}
-	if sites := lint.EffectSites("a.star", []byte("def ("), lint.Options{}); sites != nil {
+	if sites := lint.CallSites("a.star", []byte("def ("), lint.Options{}); sites != nil {
 		t.Errorf("a file that is not Starlark has %v", sites)
 	}
 }
