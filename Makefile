@@ -10,7 +10,7 @@ export GOFLAGS ?= -buildvcs=false
 
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run test short race fuzz torture bench golden docs lint fmt clean
+.PHONY: help build run test samples short race fuzz torture bench golden docs lint fmt clean
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,8 +21,11 @@ build: ## build bin/provisioning
 run: build ## plan, run, crash, resume and roll back the sample workflow
 	@scripts/tour.sh $(BIN)
 
-test: lint docs-check ## all checks and all tests
+test: lint docs-check samples ## all checks and all tests
 	$(GO) test -race -timeout 20m ./...
+
+samples: build ## the tests of the sample workflows
+	$(BIN) test scripts
 
 short: ## the quick tests only
 	$(GO) test -short ./...

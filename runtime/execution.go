@@ -11,6 +11,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/clock"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
@@ -83,18 +84,26 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		ID: req.id, Infra: req.infra, Check: req.trace != nil, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
 		Secrets: req.secrets, Program: r.program,
 	}
+	test := r.cfg.Test
+	if test == nil {
+		test = &Test{}
+	}
+	x.shared.Stage, x.shared.Clock = test.Stage, test.Clock
+	if v, ok := test.Clock.(*clock.Virtual); ok {
+		v.Paced = x.shared.Live.Any
+	}
 	if r.cfg.Key != nil {
 		x.shared.Seal, x.shared.Unseal = r.cfg.Key.Seal, r.cfg.Key.Unseal
 	}
 	x.door = door.New(&door.Door{
 		Run: x.shared, Box: req.box, Events: events, Budget: x.budget,
 		Codec:  &codec.Codec{Secrets: x.shared.Secrets},
-		Replay: req.replay, Person: r.cfg.Person, Cut: cut, Trace: req.trace, Reads: req.reads,
+		Replay: req.replay, Person: r.cfg.Person, Cut: cut, Trace: req.trace, Reads: req.reads, Answers: test.Answers,
 	})
 	x.star = interpreter.New(interpreter.Config{
 		Run: x.shared, Host: x.door, Modules: r.cfg.Modules, Globals: r.cfg.Globals, Events: events,
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
-		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir,
+		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir, Instrument: test.Instrument,
 	})
 	if r.cfg.Guard != nil && !req.replay { // a replay acts on nothing
 		guard := r.cfg.Guard(files)

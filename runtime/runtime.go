@@ -19,10 +19,13 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime/clock"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/module"
@@ -46,12 +49,24 @@ type Config struct {
 	// Breakpoint lets a person look at a run that stands still; ErrAbort of package
 	// travel stops the run. nil: it goes on.
 	Breakpoint func(ctx context.Context, h *travel.Halt) error
+	Test       *Test // nil: runs are in earnest
 }
 
 // Guard says what code that is not the user's own may do, and may load.
 type Guard interface {
 	door.Guard
 	MayLoad(module, from string) error // by their names in the loader
+}
+
+// Test is what is different about the run of a test. A runtime with one executes
+// one run.
+type Test struct {
+	Stage   effect.Stage // what scripts can set up
+	Clock   clock.Clock  // nil: that of the machine
+	Answers door.Answers // answers effects in place of the world; nil: nothing does
+	// Instrument changes the parsed text of a module, so that what is executed can
+	// be counted; nil: nothing is.
+	Instrument func(name string, tree *syntax.File)
 }
 
 // Runtime executes runs of one workspace.

@@ -44,7 +44,7 @@ func (a *attempt) Control(thread *starlark.Thread) (any, error) {
 	b := branch.Of(thread)
 	planned := b.Planned
 	v, err := call(thread, branch.Always, a.Fn, a.Args, a.Kwargs)
-	failure, err := failed(b, err)
+	failure, err := b.Failed(err)
 	switch {
 	case err != nil:
 		return nil, err

@@ -3,15 +3,11 @@
 package control
 
 import (
-	"errors"
-
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/module"
-	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Module holds the functions of this package. Scripts use them without a prefix.
@@ -20,49 +16,6 @@ var Module = module.New("", `Functions that steer a run.
 They need no prefix. Those that call a function of yours call it in the same
 branch, except parallel, which makes a branch for every item.
 `)
-
-// Failure is what a script sees of an error.
-type Failure struct {
-	Kind     string         `star:"kind"`
-	Message  string         `star:"message"`
-	Hint     string         `star:"hint"`
-	Details  starlark.Value `star:"details"`
-	Effect   string         `star:"effect"`
-	Position string         `star:"position"`
-}
-
-func failureOf(err error) *Failure {
-	e := fault.As(err)
-	if e == nil {
-		return &Failure{Kind: string(fault.Failed), Message: err.Error(), Details: starlark.NewDict(0)}
-	}
-	f := &Failure{Kind: string(e.Kind), Message: e.Msg, Hint: e.Hint, Effect: e.Effect, Details: details(e.Details)}
-	if len(e.Stack) > 0 {
-		f.Position = e.Stack[0].String()
-	}
-	return f
-}
-
-// details converts what a fault carries; it is Starlark values or plain Go.
-func details(m map[string]any) starlark.Value {
-	if m == nil {
-		return starlark.NewDict(0)
-	}
-	return value.Of(m)
-}
-
-// failed makes sense of what a call of a script's function returned: an error
-// that may be caught comes back as a failure, any other as an error.
-func failed(b *branch.Branch, err error) (*Failure, error) {
-	var undecided *value.Undecided
-	if err == nil {
-		return nil, nil
-	}
-	if !branch.Catchable(err) || errors.As(err, &undecided) || b.Stopping() {
-		return nil, err
-	}
-	return failureOf(b.Tree.Explain(err)), nil
-}
 
 // call calls a script's function in a scope of its own. catches decides whether
 // the script goes on after an error.

@@ -71,7 +71,7 @@ func asOutcome(o branch.Outcome, planned bool) outcome {
 		return outcome{value.NewUnknown("the branch's ok"), o.Value, value.NewUnknown("the branch's error")}
 	}
 	if o.Err != nil {
-		return outcome{starlark.False, starlark.None, value.Of(failureOf(o.Err))}
+		return outcome{starlark.False, starlark.None, value.Of(branch.FailureOf(o.Err))}
 	}
 	return outcome{starlark.True, o.Value, starlark.None}
 }

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -70,7 +69,7 @@ func (r *retry) Control(thread *starlark.Thread) (any, error) {
 		if err == nil {
 			return v, nil
 		}
-		failure, ferr := failed(b, err)
+		failure, ferr := b.Failed(err)
 		if ferr != nil {
 			return nil, ferr
 		}
@@ -131,26 +130,17 @@ func pauseFor(thread *starlark.Thread, d time.Duration, jitter bool) error {
 	return err
 }
 
+var _ effect.Patient = (*pause)(nil)
+
 func (p *pause) Describe() string { return duration.Short(p.d) }
+func (p *pause) Waits()           {}
 
-func (p *pause) Perform(ctx context.Context, _ *effect.Env) (any, error) {
+func (p *pause) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	d := p.d
-	if p.jitter && d > 0 {
-		d = rand.N(d)
+	if p.jitter {
+		d = env.Run.Time().Jitter(d)
 	}
-	return nil, wait(ctx, d)
-}
-
-// wait returns after d, or when ctx ends, with its cause.
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return nil, env.Run.Time().Wait(ctx, d)
 }
 
 var _ = Module.Control(`
@@ -187,7 +177,7 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 	// Time is counted in intervals, not by a clock, so that a replay counts alike.
 	for waited := time.Duration(0); ; waited += w.Interval {
 		v, err := call(thread, branch.Always, w.Fn, nil, nil)
-		failure, err := failed(b, err)
+		failure, err := b.Failed(err)
 		if err != nil {
 			return nil, err
 		}

@@ -55,7 +55,8 @@ func (s *sleep) Predict(context.Context, *effect.Env) (effect.Prediction, error)
 }
 
 func (s *sleep) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	return nil, wait(ctx, time.Until(env.Begun.Add(s.Duration)))
+	clock := env.Run.Time()
+	return nil, clock.Wait(ctx, env.Begun.Add(s.Duration).Sub(clock.Now()))
 }
 
 var _ = Module.Write(`

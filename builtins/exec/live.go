@@ -18,7 +18,13 @@ type live struct {
 	grace   time.Duration
 }
 
-var _ effect.Closer = (*live)(nil)
+var (
+	_ effect.Closer = (*live)(nil)
+	_ effect.Alive  = (*live)(nil)
+)
+
+// Alive reports whether the process is there.
+func (l *live) Alive() bool { return !l.process.ended() }
 
 func (l *live) stop() { l.process.stop(l.signal, l.grace) }
 

@@ -25,8 +25,8 @@ type now struct{}
 
 func (*now) Volatile() {}
 
-func (*now) Perform(context.Context, *effect.Env) (any, error) { return clock(), nil }
+func (*now) Perform(_ context.Context, env *effect.Env) (any, error) { return clock(env), nil }
 
 // clock is the time without the reading of the monotonic clock, which means
 // nothing in another process.
-func clock() gotime.Time { return gotime.Now().UTC().Round(0) }
+func clock(env *effect.Env) gotime.Time { return env.Run.Time().Now().UTC().Round(0) }

@@ -29,4 +29,6 @@ type since struct {
 
 func (*since) Volatile() {}
 
-func (s *since) Perform(context.Context, *effect.Env) (any, error) { return clock().Sub(s.T), nil }
+func (s *since) Perform(_ context.Context, env *effect.Env) (any, error) {
+	return clock(env).Sub(s.T), nil
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"time"
 
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
@@ -28,13 +27,13 @@ type v7 struct{}
 
 func (*v7) Volatile() {}
 
-func (*v7) Perform(context.Context, *effect.Env) (any, error) {
+func (*v7) Perform(_ context.Context, env *effect.Env) (any, error) {
 	var u id
 	if _, err := rand.Read(u[6:]); err != nil {
 		return nil, err
 	}
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(time.Now().UnixMilli()))
+	binary.BigEndian.PutUint64(ms[:], uint64(env.Run.Time().Now().UnixMilli()))
 	copy(u[:6], ms[2:])
 	return u.mark(7), nil
 }

@@ -135,6 +135,11 @@ func (a *app) close() error {
 // interrupt makes Ctrl-C and SIGTERM stop a run: the first one cleanly, the
 // second one at once.
 func (a *app) interrupt() (runtime.Interrupt, func()) {
+	return a.interruptWith("stopping: what is under way may end, nothing new is started (once more: stop at once)")
+}
+
+// interruptWith says note at the first one.
+func (a *app) interruptWith(note string) (runtime.Interrupt, func()) {
 	stop, stopNow := context.WithCancel(context.Background())
 	cut, cutNow := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -142,7 +147,7 @@ func (a *app) interrupt() (runtime.Interrupt, func()) {
 	go func() {
 		for range signals {
 			if stop.Err() == nil {
-				a.console.Note("stopping: what is under way may end, nothing new is started (once more: stop at once)")
+				a.console.Note("%s", note)
 				stopNow()
 				continue
 			}

@@ -133,18 +133,25 @@ type exportedEffect struct {
 }
 
 func (a *app) runsExport() *cobra.Command {
-	var outfile string
+	var outfile, tape string
 	var asScript scriptFlags
 	cmd := &cobra.Command{
 		Use: "export RUN", Short: "Write all that is known of a run as JSON, or what it did as a script", Args: exactly(1, "a run"),
 		Long:    exportHelp,
-		Example: "  provisioning runs export last --outfile run.json\n  provisioning runs export last --script --outfile deploy.star",
+		Example: "  provisioning runs export last --outfile run.json\n  provisioning runs export last --script --outfile deploy.star\n  provisioning runs export last --cassette deploy.cassette",
 	}
 	cmd.Flags().StringVar(&outfile, "outfile", "", "file to write (default: standard output)")
+	cmd.Flags().StringVar(&tape, "cassette", "", "file to write what the effects came to, for tests to play")
 	asScript.add(cmd.Flags())
 	cmd.RunE = a.withRun(func(j *journal.Journal, run *journal.Run) error {
+		if tape != "" && (outfile != "" || asScript.wanted) {
+			return fault.New(fault.Usage, "--cassette is given without --outfile and --script")
+		}
 		if err := asScript.check(); err != nil {
 			return err
+		}
+		if tape != "" {
+			return a.exportCassette(j, run, tape)
 		}
 		if asScript.wanted {
 			return a.exportScript(j, run, asScript, outfile)

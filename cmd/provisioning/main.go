@@ -81,7 +81,7 @@ rolled back and replayed.
 	root.AddCommand(
 		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
 		a.runsCommand(), a.replCommand(), a.extensionCommand(),
-		a.fmtCommand(), a.lintCommand(), a.docsCommand(), a.lspCommand(),
+		a.fmtCommand(), a.lintCommand(), a.testCommand(), a.docsCommand(), a.lspCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)
 	root.SetHelpCommand(a.helpCommand())

@@ -13,8 +13,11 @@ import (
 // the lines that the tutorial shows in what they print.
 func TestTutorial(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", "tutorial.md")) }
 
+// TestTestingGuide does the same with the guide to tests.
+func TestTestingGuide(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", "testing.md")) }
+
 var (
-	scriptBlock  = regexp.MustCompile("(?s)`([a-z]+\\.star)`:\n\n```python\n(.*?)```")
+	scriptBlock  = regexp.MustCompile("(?s)`([a-z_]+\\.star)`:\n\n```python\n(.*?)```")
 	commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 )
 

@@ -24,6 +24,7 @@ const (
 	Exists      Kind = "exists"      // the thing named exists already
 	Invalid     Kind = "invalid"     // a value that can never work; never retried
 	Script      Kind = "script"      // an error of the Starlark program itself
+	Assertion   Kind = "assertion"   // a script found something other than it asserts
 	Timeout     Kind = "timeout"     // it took longer than allowed
 	Network     Kind = "network"     // the other side could not be reached
 	Unavailable Kind = "unavailable" // the other side asks to come back later

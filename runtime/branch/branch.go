@@ -15,6 +15,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/runtime/clock"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -44,7 +45,7 @@ type Branch struct {
 	scopes   []*scope
 	left     []deferred // deferred calls of scopes that have not ended
 
-	deferredAt string // while a deferred call runs: where it was deferred
+	calledAt string // where the script calls a builtin that has no caller on the stack: one that was deferred, or given to parallel
 }
 
 // Pure is the evaluation of a top level that has no effects.
@@ -83,6 +84,7 @@ type Tree struct {
 	// Compares says that an edited script is followed along a journal: one branch
 	// after the other, none stopping the others, with the answers of the journal.
 	Compares bool
+	Clock    clock.Clock // nil: that of the machine
 	// NewThread makes a thread for b whose builtins act for the run.
 	NewThread func(b *Branch) *starlark.Thread
 	// Explain turns the error of an interpreter thread into a fault with the
@@ -185,7 +187,8 @@ func (b *Branch) PeekPlace() string { return b.place(b.ordinal + 1) }
 func (b *Branch) place(ordinal int) string { return b.Path + "#" + strconv.Itoa(ordinal) }
 
 // Position is where in the script the builtin that runs on thread was called:
-// "file:line:col". For a deferred call that is where it was deferred.
+// "file:line:col". For a deferred call that is where it was deferred, and for a
+// builtin that parallel calls where parallel was.
 func Position(thread *starlark.Thread) string {
 	for depth := 1; depth < thread.CallStackDepth(); depth++ {
 		f := thread.CallFrame(depth)
@@ -194,7 +197,7 @@ func Position(thread *starlark.Thread) string {
 		}
 		return f.Pos.Filename() + ":" + strconv.Itoa(int(f.Pos.Line)) + ":" + strconv.Itoa(int(f.Pos.Col))
 	}
-	return Of(thread).deferredAt
+	return Of(thread).calledAt
 }
 
 // PathOf returns the path of the branch that place belongs to.

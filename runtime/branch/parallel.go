@@ -44,11 +44,11 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	}
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	defer cancel(nil)
-	held := Modules(thread)
+	held, at := Modules(thread), Position(thread)
 	children := make([]*Branch, len(items))
 	for i := range items {
 		c := b.child(ctx) // paths are given out before anything runs
-		c.stop, c.Held = b.stop, held
+		c.stop, c.Held, c.calledAt = b.stop, held, at
 		c.Closed = b.Closed || fork.Closed
 		c.Settled = b.Settled || fork.Err != nil
 		children[i] = c
@@ -56,7 +56,7 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if b.Tree.Compares {
 		limit = 1
 	}
-	outcomes := each(children, limit, func(i int) Outcome {
+	outcomes := b.Tree.each(children, limit, func(i int) Outcome {
 		out := children[i].run(fn, items[i], keepGoing)
 		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !b.Tree.Compares && !children[i].Settled {
 			cancel(ErrSibling)
@@ -74,15 +74,23 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 }
 
 // each runs the branches, at most limit at a time.
-func each(children []*Branch, limit int, run func(i int) Outcome) []Outcome {
+func (t *Tree) each(children []*Branch, limit int, run func(i int) Outcome) []Outcome {
 	outcomes := make([]Outcome, len(children))
 	if limit <= 0 || limit > len(children) {
 		limit = len(children)
+	}
+	if limit == 0 {
+		return outcomes
+	}
+	end := func() {}
+	if t.Clock != nil {
+		end = t.Clock.Split(limit)
 	}
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range limit {
 		workers.Go(func() {
+			defer end()
 			for i := range next {
 				outcomes[i] = run(i)
 			}

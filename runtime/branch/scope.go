@@ -75,9 +75,10 @@ func (b *Branch) unwind(s *scope, catches Catcher, thread *starlark.Thread, v st
 		// Taken off first: one that was begun is never begun again by an outer
 		// scope. A resumed run comes to it by way of its journal.
 		s.deferred = s.deferred[:len(s.deferred)-1]
-		b.deferredAt = last.at
+		before := b.calledAt
+		b.calledAt = last.at
 		derr := last.call(thread)
-		b.deferredAt = ""
+		b.calledAt = before
 		if derr == nil {
 			continue
 		}

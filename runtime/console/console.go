@@ -171,6 +171,12 @@ const (
 	faint  = "2"
 )
 
+// Good and Bad mark words that say how something ended.
+func (c *Console) Good(word string) string { return c.paint(green, word) }
+
+// Bad see Good.
+func (c *Console) Bad(word string) string { return c.paint(red, word) }
+
 func (c *Console) paint(code, text string) string {
 	if !c.Color {
 		return text

@@ -27,6 +27,7 @@ type liveView struct {
 	frame    int
 	drawn    int // lines on the screen
 	asking   bool
+	render   func(now time.Time) []string // in place of the tree; nil: the tree
 }
 
 type liveBranch struct {
@@ -95,7 +96,11 @@ func (v *liveView) draw(w io.Writer) {
 	if err != nil || width < 20 {
 		width = 80
 	}
-	lines := v.lines(time.Now())
+	render := v.render
+	if render == nil {
+		render = v.lines
+	}
+	lines := render(time.Now())
 	var out strings.Builder
 	for _, line := range lines {
 		out.WriteString(runewidth.Truncate(line, width-1, "…"))

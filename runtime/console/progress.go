@@ -30,36 +30,40 @@ func (c *Console) NewProgress() *Progress {
 		c.mu.Lock()
 		c.view = p.view
 		c.mu.Unlock()
-		go p.animate()
+		go c.animate(p.stop)
 	}
 	return p
 }
 
 // Close ends the showing.
 func (p *Progress) Close() {
-	p.once.Do(func() {
-		close(p.stop)
-		p.c.mu.Lock()
-		defer p.c.mu.Unlock()
-		p.c.view.erase(p.c.Err)
-		p.c.view = nil
-	})
+	p.once.Do(func() { p.c.endView(p.stop) })
+}
+
+// endView removes the live view.
+func (c *Console) endView(stop chan struct{}) {
+	close(stop)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view.erase(c.Err)
+	c.view = nil
 }
 
 const frameInterval = 100 * time.Millisecond
 
-func (p *Progress) animate() {
+// animate draws the live view again and again.
+func (c *Console) animate(stop chan struct{}) {
 	tick := time.NewTicker(frameInterval)
 	defer tick.Stop()
 	for {
 		select {
-		case <-p.stop:
+		case <-stop:
 			return
 		case <-tick.C:
-			p.c.mu.Lock()
-			p.c.view.erase(p.c.Err)
-			p.c.view.draw(p.c.Err)
-			p.c.mu.Unlock()
+			c.mu.Lock()
+			c.view.erase(c.Err)
+			c.view.draw(c.Err)
+			c.mu.Unlock()
 		}
 	}
 }

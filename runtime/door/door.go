@@ -69,6 +69,7 @@ type Door struct {
 	Guard   Guard    // nil: everything is allowed
 	Watch   Watcher  // may be nil
 	WhatIf  *WhatIf  // not nil: the script is not the one that the past is of
+	Answers Answers  // of a test; may be nil
 	Now     func() time.Time
 	// Guess returns what an earlier run got from the effect with a content key in
 	// a branch, for check mode; nil, and a Guess that is nil, for not known.
@@ -97,7 +98,7 @@ type Door struct {
 func New(d *Door) *Door {
 	d.pureEnv = &effect.Env{Run: d.Run, Options: effect.NoOptions}
 	if d.Now == nil {
-		d.Now = time.Now
+		d.Now = d.Run.Time().Now
 	}
 	return d
 }
@@ -169,6 +170,8 @@ func (d *Door) effect(s *site) (starlark.Value, error) {
 	v, err := d.recorded(s)
 	if v == nil && err == nil {
 		v, err = d.live(s)
+	} else if d.Answers != nil {
+		_, _ = d.Answers.Answer(d.request(s)) // the answer that it had is used up
 	}
 	return v, named(err, call, s.place)
 }
@@ -210,6 +213,11 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	if err := d.guarded(s); err != nil {
 		return nil, d.fail(s, rec, err)
 	}
+	if d.Answers != nil {
+		if v, err := d.Answers.Answer(d.request(s)); v != nil || err != nil {
+			return d.finish(s, rec, journal.Done, v, err)
+		}
+	}
 	do, err := d.expanded(s.call.Do)
 	if err != nil {
 		return nil, d.fail(s, rec, err)
@@ -219,7 +227,8 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 		return nil, d.fail(s, rec, err)
 	}
 	if q, ok := do.(effect.Queued); ok {
-		release, err := q.Enter(s.branch.Context(), env)
+		var release func()
+		d.Run.Time().Idle(func() { release, err = q.Enter(s.branch.Context(), env) })
 		if err != nil {
 			return nil, err // it was not begun, and leaves no record
 		}

@@ -25,7 +25,7 @@ type storedFault struct {
 func (d *Door) recordable(e *fault.Error) *fault.Error {
 	copied := *e
 	copied.Msg, copied.Hint = d.Run.Secrets.Redact(e.Msg), d.Run.Secrets.Redact(e.Hint)
-	copied.Details = d.decodeDetails(d.encodeDetails(e.Details))
+	copied.Details = decodeDetails(d.Run.Secrets, d.encodeDetails(e.Details))
 	return &copied
 }
 
@@ -42,16 +42,25 @@ func (d *Door) encodeFault(e *fault.Error) []byte {
 // decodeFault returns a recorded failure; withStack, with the positions in the
 // branch that it happened in.
 func (d *Door) decodeFault(data []byte, withStack bool) error {
-	var stored storedFault
-	if err := json.Unmarshal(data, &stored); err != nil {
-		return fault.Wrap(fault.Internal, err, "the record of a failure is damaged")
+	e, err := Failure(d.Run.Secrets, data)
+	if err != nil {
+		return err
 	}
-	e := stored.Fault.Err()
-	e.Details = d.decodeDetails(stored.Details)
 	if !withStack {
 		e.Stack = nil // that of the replay is the same
 	}
 	return e
+}
+
+// Failure reads the failure that the journal keeps as the result of an effect.
+func Failure(secrets *value.Secrets, data []byte) (*fault.Error, error) {
+	var stored storedFault
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the record of a failure is damaged")
+	}
+	e := stored.Fault.Err()
+	e.Details = decodeDetails(secrets, stored.Details)
+	return e, nil
 }
 
 // encodeDetails leaves out details that cannot be kept.
@@ -72,11 +81,11 @@ func (d *Door) encodeDetails(details map[string]any) (data []byte) {
 	return data
 }
 
-func (d *Door) decodeDetails(data []byte) map[string]any {
+func decodeDetails(secrets *value.Secrets, data []byte) map[string]any {
 	if data == nil {
 		return nil
 	}
-	c := codec.Codec{Secrets: d.Run.Secrets}
+	c := codec.Codec{Secrets: secrets}
 	v, err := c.Decode(data)
 	dict, ok := v.(*starlark.Dict)
 	if err != nil || !ok {

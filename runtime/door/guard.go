@@ -89,5 +89,5 @@ func Refused(rec *journal.Effect) bool {
 	if json.Unmarshal(rec.Result, &stored) != nil || stored.Kind != fault.Permission {
 		return false
 	}
-	return (&Door{Run: &effect.Run{}}).decodeDetails(stored.Details)[RefusedBy] != nil
+	return decodeDetails(nil, stored.Details)[RefusedBy] != nil
 }

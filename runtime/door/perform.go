@@ -3,7 +3,6 @@ package door
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -56,7 +55,7 @@ func (d *Door) perform(s *site, do effect.Performer, env *effect.Env, rec *journ
 		}
 		d.emit(event.Event{Type: event.EffectRetried, Place: s.place, Kind: rec.Kind, Write: rec.Write,
 			Text: rec.Description, Error: d.Run.Secrets.Redact(e.Msg), Attempt: rec.Attempts})
-		if err := pause(s.branch.Context(), rec.Attempts, e.RetryAfter); err != nil {
+		if err := d.pause(s.branch.Context(), rec.Attempts, e.RetryAfter); err != nil {
 			return nil, journal.Intended, settled(e)
 		}
 	}
@@ -82,20 +81,14 @@ func (d *Door) repeatable(s *site, do effect.Performer) bool {
 
 // pause waits before the next attempt: exponentially longer, with full jitter,
 // or as long as the other side asked.
-func pause(ctx context.Context, attempt int, retryAfter float64) error {
-	d := min(firstPause<<min(attempt-1, 10), longestPause)
-	d = rand.N(d) + time.Millisecond
+func (d *Door) pause(ctx context.Context, attempt int, retryAfter float64) error {
+	clock := d.Run.Time()
+	p := min(firstPause<<min(attempt-1, 10), longestPause)
+	p = clock.Jitter(p) + time.Millisecond
 	if asked := time.Duration(retryAfter * float64(time.Second)); asked > 0 {
-		d = min(asked, 10*longestPause)
+		p = min(asked, 10*longestPause)
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
+	return clock.Wait(ctx, p)
 }
 
 // once makes one attempt. A read stops with its branch; a write that has begun
@@ -107,7 +100,12 @@ func (d *Door) once(s *site, do effect.Performer, env *effect.Env) (result any, 
 	}
 	if t := s.call.Options.Timeout; t > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, t, fault.New(fault.Timeout, "it took longer than _timeout = %s", t))
+		late := fault.New(fault.Timeout, "it took longer than _timeout = %s", t)
+		if _, waits := do.(effect.Patient); waits { // in the time that it waits in
+			ctx, cancel = d.Run.Time().Timeout(ctx, t, late)
+		} else {
+			ctx, cancel = context.WithTimeoutCause(ctx, t, late)
+		}
 		defer cancel()
 	}
 	defer func() {
@@ -116,10 +114,17 @@ func (d *Door) once(s *site, do effect.Performer, env *effect.Env) (result any, 
 		}
 	}()
 	breaker := d.breakers.of(do)
+	perform := func() (result any, err error) {
+		if _, waits := do.(effect.Patient); waits {
+			return do.Perform(ctx, env)
+		}
+		d.Run.Time().World(func() { result, err = do.Perform(ctx, env) })
+		return result, err
+	}
 	if breaker == nil {
-		result, err = do.Perform(ctx, env)
+		result, err = perform()
 	} else {
-		result, err = breaker.Execute(func() (any, error) { return do.Perform(ctx, env) })
+		result, err = breaker.Execute(perform)
 		if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests {
 			e := fault.New(fault.Unavailable, "the circuit breaker of %s is open after %d failures in a row", breaker.Name(), breakerFailures)
 			e.Unsent, e.RetryAfter = true, breakerPause.Seconds()

@@ -8,6 +8,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/runtime/clock"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -46,9 +47,27 @@ type Run struct {
 	// Generation counts how often effects of the run were taken back, so that a
 	// resumed run does them again, and how often its script was edited.
 	Generation int
-	Program    string  // path of this program, for scripts that call it again
-	Live       Live    // handles that live with this process
-	Planned    Overlay // in check mode: what planned writes have left behind
+	Program    string      // path of this program, for scripts that call it again
+	Live       Live        // handles that live with this process
+	Planned    Overlay     // in check mode: what planned writes have left behind
+	Clock      clock.Clock // nil: that of the machine; see Time
+	Stage      Stage       // what a test sets up; nil outside of tests
+}
+
+// Time is the clock of the run: whatever waits, or asks for the time, asks it.
+func (r *Run) Time() clock.Clock {
+	if r.Clock == nil {
+		return clock.Real
+	}
+	return r.Clock
+}
+
+// Stage is what a test can set up about the run that it is.
+type Stage interface {
+	// Cassette makes the effects that a file has recorded answer from it.
+	Cassette(file string) error
+	// Answer gives the answer to questions that a regular expression matches.
+	Answer(question, answer string) error
 }
 
 // IdempotencyKey is the same in every attempt of the effect, in this process
@@ -83,6 +102,21 @@ func (l *Live) Get(handle string) any {
 
 // Drop forgets handle.
 func (l *Live) Drop(handle string) { l.m.Delete(handle) }
+
+// Alive is implemented by live things that act by themselves, such as background
+// processes.
+type Alive interface{ Alive() bool }
+
+// Any reports whether something acts by itself.
+func (l *Live) Any() bool {
+	found := false
+	l.m.Range(func(_, v any) bool {
+		a, ok := v.(Alive)
+		found = ok && a.Alive()
+		return !found
+	})
+	return found
+}
 
 // Closer is implemented by live things that end with the run.
 type Closer interface{ Close() error }

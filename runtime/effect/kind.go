@@ -9,3 +9,12 @@ const (
 	KindWaitUntil  = "wait_until"  // the end of a wait that was in vain
 	KindPause      = "pause"       // between two tries
 )
+
+// ofTheRun are kinds that are about the run itself, and nothing in the world.
+var ofTheRun = map[string]bool{
+	KindCheckpoint: true, KindOnRollback: true, "sleep": true, "pause": true, "wait_until": true,
+}
+
+// OfTheRun reports whether effects of a kind are about the run alone: waits and
+// marks. They happen in every run, whoever answers its other effects.
+func OfTheRun(kind string) bool { return ofTheRun[kind] }

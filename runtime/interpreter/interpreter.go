@@ -11,6 +11,7 @@ import (
 	"io/fs"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
@@ -47,6 +48,8 @@ type Config struct {
 	Stdlib    fs.FS                     // what load("@std//…") finds; may be nil
 	Sources   map[string][]byte         // not nil: the only sources there are, by name
 	CacheDir  string                    // of compiled scripts; "": none
+	// Instrument changes the parsed text of a module, see script.Loader; may be nil.
+	Instrument func(name string, f *syntax.File)
 }
 
 // Interpreter evaluates the scripts of one execution of a run.
@@ -74,11 +77,11 @@ func New(c Config) *Interpreter {
 	i := &Interpreter{Stop: c.Stop, host: c.Host, held: c.Held}
 	i.Tree = &branch.Tree{
 		Budget: c.Budget, Host: c.Host, Events: c.Events, RunID: c.Run.ID, Check: c.Run.Check, Replay: c.Run.Replay,
-		NewThread: i.NewThread,
+		NewThread: i.NewThread, Clock: c.Run.Clock,
 	}
 	i.Loader = &script.Loader{
 		Workspace: c.Workspace, Stdlib: c.Stdlib, Predeclared: predeclared(c), Check: c.Run.Check,
-		Sources: c.Sources, CacheDir: c.CacheDir, NewThread: i.loadThread,
+		Sources: c.Sources, CacheDir: c.CacheDir, NewThread: i.loadThread, Instrument: c.Instrument,
 	}
 	i.Tree.Explain = i.Loader.Explain
 	return i

@@ -42,6 +42,7 @@ type Loader struct {
 	CacheDir    string                                       // of compiled programs; "": none
 	MayLoad     func(name, from string) error                // whether the module called from may load; nil: all may
 	Edit        func(*syntax.File)                           // changes a module before it is compiled; may be nil
+	Instrument  func(name string, f *syntax.File)            // changes what is compiled, last; then nothing is cached
 
 	mu      sync.Mutex
 	modules map[string]*loaded
@@ -271,6 +272,9 @@ func (l *Loader) Compile(name string, src []byte, main bool) (*starlark.Program,
 	if l.Check {
 		rewrite.File(f)
 	}
+	if l.Instrument != nil {
+		l.Instrument(name, f)
+	}
 	prog, err := starlark.FileProgram(f, l.Predeclared.Has)
 	if err != nil {
 		return nil, l.Explain(err)
@@ -303,7 +307,7 @@ const minCached = 4 << 10
 
 // cacheFile is where the compiled form of a text is kept; "" for nowhere.
 func (l *Loader) cacheFile(file string, src []byte, main bool) string {
-	if l.CacheDir == "" || len(src) < minCached || l.Edit != nil {
+	if l.CacheDir == "" || len(src) < minCached || l.Edit != nil || l.Instrument != nil {
 		return ""
 	}
 	h := sha256.New()

@@ -45,10 +45,9 @@ func (l *Loader) Signature(name, entry string) (Signature, error) {
 
 func readSignature(file string, src []byte, entry string) (Signature, error) {
 	var sig Signature
-	f, err := Options(true).Parse(file, src, 0)
+	f, err := Parse(file, src)
 	if err != nil {
-		l := &Loader{texts: map[string][]byte{file: src}}
-		return sig, l.Explain(err)
+		return sig, err
 	}
 	if entry == "" {
 		entry = "main"
@@ -59,6 +58,16 @@ func readSignature(file string, src []byte, entry string) (Signature, error) {
 		}
 	}
 	return sig, nil
+}
+
+// Parse parses the text of a script. The error shows its line.
+func Parse(file string, src []byte) (*syntax.File, error) {
+	f, err := Options(true).Parse(file, src, 0)
+	if err != nil {
+		l := &Loader{texts: map[string][]byte{file: src}}
+		return nil, l.Explain(err)
+	}
+	return f, nil
 }
 
 // Check finds arguments that are missing or that the function does not have.

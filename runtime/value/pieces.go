@@ -39,3 +39,8 @@ func (s *Secrets) Pieces(text string) ([]Piece, error) {
 	}
 	return pieces, nil
 }
+
+// Marker is the text form of a secret that has been through encodings.
+func (s *Secret) Marker(layers string) string {
+	return strings.TrimSuffix(s.marker, MarkClose) + layers + MarkClose
+}
