@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/runtime/capability"
@@ -56,7 +57,7 @@ const head = "[extension]\nname = \"x\"\ntype = \"workflow\"\nversion = \"1.0.0\
 func callOf(t testing.TB, kind, args string) capability.Call {
 	t.Helper()
 	env := starlark.StringDict{"unknown": value.NewUnknown("x")}
-	v, err := starlark.Eval(new(starlark.Thread), "args", "dict("+args+")", env)
+	v, err := starlark.EvalOptions(&syntax.FileOptions{Set: true}, new(starlark.Thread), "args", "dict("+args+")", env)
 	if err != nil {
 		t.Fatal(err)
 	}

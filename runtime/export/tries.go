@@ -6,7 +6,6 @@ import (
 
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
 
@@ -65,9 +64,6 @@ func sameArgs(a, b *step) bool {
 	same, err := starlark.Equal(a.effect.Given, b.effect.Given)
 	return err == nil && same
 }
-
-// stubborn kinds of failures are not tried again by retry, but by wait_until.
-var stubborn = []fault.Kind{fault.Permission, fault.NotFound, fault.Exists, fault.Usage, fault.Config}
 
 // settle makes of the calls what their end allows.
 func (s *step) settle() {
