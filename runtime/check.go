@@ -83,7 +83,7 @@ func (c *checking) arm(trace *plan.Trace, quiet bool) (*Outcome, error) {
 	if err := x.door.Print("0", x.printed); err != nil {
 		return nil, err
 	}
-	return x.armEnded(x.star.Run())
+	return x.armEnded(x.engine.Run())
 }
 
 // armEnded says how an arm of a plan has ended. Where a decision led to a

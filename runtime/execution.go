@@ -26,15 +26,18 @@ import (
 
 // execution is one process executing a run, once.
 type execution struct {
-	rt     *Runtime
-	in     Interrupt
-	run    *journal.Run // nil until it is in the journal, and in check mode
-	lease  *journal.Lease
-	box    *seal.Box
-	shared *effect.Run
-	door   *door.Door
-	star   *interpreter.Interpreter
-	budget *sandbox.Budget
+	rt       *Runtime
+	in       Interrupt
+	run      *journal.Run // nil until it is in the journal, and in check mode
+	lease    *journal.Lease
+	box      *seal.Box
+	shared   *effect.Run
+	door     *door.Door
+	star     *interpreter.Interpreter
+	engine   engine // evaluates the script: star, or an interpreter in another process
+	budget   *sandbox.Budget
+	limits   sandbox.Limits
+	isolated bool // engine is in another process
 
 	sources func() []journal.Source // modules that were read before there was a run
 	printed []branch.Line           // what was printed then
@@ -58,6 +61,7 @@ type request struct {
 	quiet      bool           // it repeats what was shown before
 	replay     bool
 	box        *seal.Box
+	isolated   bool              // evaluate the script in another process
 	sources    map[string][]byte // nil: from the disk
 }
 
@@ -67,7 +71,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	if req.quiet {
 		events = event.Discard
 	}
-	l, err := limits(req.limits)
+	l, err := limits(req.limits, req.isolated)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +82,10 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	if req.secrets == nil {
 		req.secrets = value.NewSecrets(req.box.Key)
 	}
-	x := &execution{rt: r, in: in, box: req.box}
+	x := &execution{rt: r, in: in, box: req.box, limits: l, isolated: req.isolated}
+	if req.isolated {
+		l.Memory = sandbox.DefaultLimits.Memory // the limit is that of the other process
+	}
 	cut := x.listen(in, l)
 	x.shared = &effect.Run{
 		ID: req.id, Infra: req.infra, Check: req.trace != nil, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
@@ -110,8 +117,13 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad
 	}
 	x.star.Tree.Break = x.breakpoint
+	x.engine = here{x.star, x.door}
+	if req.isolated {
+		x.isolate(req, events)
+	}
 	x.end = sync.OnceFunc(func() {
 		x.deafen()
+		x.engine.Close()
 		x.shared.Live.CloseAll()
 		x.settle()
 		files.Close()
@@ -180,7 +192,10 @@ func (x *execution) record(run *journal.Run) error {
 	if run.Executions == 1 {
 		x.shared.Secrets.Each(keep) // those that a pure top level made
 	}
-	x.shared.Secrets.OnAdd = keep
+	x.shared.Secrets.OnAdd = func(name, plain string) {
+		keep(name, plain)
+		x.engine.Secret(name, plain)
+	}
 	x.shared.Generation = run.Generation
 	return nil
 }

@@ -55,10 +55,11 @@ func (r *Runtime) Rollback(in Interrupt, id, to string) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	registered, err := r.registered(in, run, back)
+	registered, done, err := r.registered(in, run, back)
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	if err := run.SetState(journal.RollingBack, nil); err != nil {
 		return nil, err
 	}
@@ -87,8 +88,7 @@ func (r *Runtime) RollbackPlan(in Interrupt, id, to string) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	noop := func(string) func(*starlark.Thread) error { return func(*starlark.Thread) error { return nil } }
-	rb := &rollback{x: x, registered: noop}
+	rb := &rollback{x: x}
 	report := &Report{To: to, Undone: []Undone{}, Failed: []Undone{}, Left: []Undone{}}
 	for _, e := range back {
 		item := Undone{Place: e.Place, Kind: e.Kind, Description: e.Description, Position: e.Pos}
@@ -161,32 +161,32 @@ func findCheckpoint(effects []*journal.Effect, name string) (*journal.Effect, er
 }
 
 // registered finds the functions that on_rollback was given, by replaying the
-// run: functions are not in the journal, but the script is.
-func (r *Runtime) registered(in Interrupt, run *journal.Run, back []*journal.Effect) (func(string) func(*starlark.Thread) error, error) {
+// run: functions are not in the journal, but the script is. done ends what has
+// replayed it.
+func (r *Runtime) registered(in Interrupt, run *journal.Run, back []*journal.Effect) (registered engine, done func(), err error) {
 	needed := false
 	for _, e := range back {
 		needed = needed || e.Kind == effect.KindOnRollback
 	}
 	if !needed {
-		return func(string) func(*starlark.Thread) error { return nil }, nil
+		return nil, func() {}, nil
 	}
 	x, inputs, err := r.reopen(in, run, true, nil)
+	if err == nil {
+		_, err = x.execute(run.Script, inputs)
+		if err = x.explain(err); !fault.Is(err, fault.Mismatch, fault.Internal, fault.Limit) {
+			return x.engine, x.end, nil
+		}
+	}
 	if x != nil {
-		defer x.end()
+		x.end()
 	}
-	if err != nil {
-		return nil, err
-	}
-	_, err = x.execute(run.Script, inputs)
-	if why := x.explain(err); fault.Is(why, fault.Mismatch, fault.Internal, fault.Limit) {
-		return nil, why
-	}
-	return x.door.Registered, nil
+	return nil, nil, err
 }
 
 type rollback struct {
 	x          *execution
-	registered func(place string) func(*starlark.Thread) error
+	registered engine // calls what on_rollback has registered
 	report     *Report
 }
 
@@ -249,7 +249,7 @@ var errNoUndo = errors.New("there is no way to take it back")
 // undoOf returns what takes e back; nil for nothing to do.
 func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
 	if e.Kind == effect.KindOnRollback {
-		return rb.callback(e)
+		return func() error { return rb.registered.Undo(e, rb.x) }, nil
 	}
 	f := rb.x.rt.function(e.Kind)
 	if f == nil {
@@ -292,18 +292,6 @@ func (rb *rollback) restore(e *journal.Effect) (effect.Performer, error) {
 		return nil, err
 	}
 	return rb.x.door.Expanded(do)
-}
-
-// callback calls a function of the script, in a branch of its own whose path
-// tells the effect that it belongs to.
-func (rb *rollback) callback(e *journal.Effect) (func() error, error) {
-	fn := rb.registered(e.Place)
-	if fn == nil {
-		return nil, fault.New(fault.Mismatch, "the replay of the run did not register the function for %s", e.Place)
-	}
-	return func() error {
-		return rb.x.star.Call("r"+strings.Replace(e.Place, "#", ":", 1), fn)
-	}, nil
 }
 
 // conclude records the end of the rollback. After one to a checkpoint the run can

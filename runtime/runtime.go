@@ -45,6 +45,7 @@ type Config struct {
 	Events    event.Sink                       // nil: nobody listens
 	Person    door.Person                      // answers questions; nil: runs wait
 	CacheDir  string                           // of compiled scripts; "": none
+	Isolate   bool                             // evaluate scripts in a process of their own, see package isolate
 	Guard     func(files *sandbox.Files) Guard // restricts what is not the user's own; nil: nothing
 	// Breakpoint lets a person look at a run that stands still; ErrAbort of package
 	// travel stops the run. nil: it goes on.
@@ -156,13 +157,22 @@ type Interrupt struct {
 	Cut  context.Context // cut off what is under way, too
 }
 
+// isolatedMemory is the limit of memory of an isolated run that names none.
+const isolatedMemory = 1 << 30
+
 // limits puts the limits of a run together.
-func limits(texts map[string]string) (sandbox.Limits, error) {
+func limits(texts map[string]string, isolated bool) (sandbox.Limits, error) {
 	l := sandbox.DefaultLimits
+	if isolated {
+		l.Memory = isolatedMemory
+	}
 	for name, text := range texts {
 		if err := l.Set(name, text); err != nil {
 			return l, err
 		}
+	}
+	if _, ok := texts["cpu"]; ok && !isolated {
+		return l, fault.New(fault.Usage, "the limit cpu is for isolated runs").WithHint("add --isolate, or take --limit wall=…")
 	}
 	return l, nil
 }

@@ -67,7 +67,7 @@ type Input struct {
 
 // Session begins a session.
 func (r *Runtime) Session(opts SessionOptions) (*Session, error) {
-	l, err := limits(opts.Limits)
+	l, err := limits(opts.Limits, false)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (s *Session) undo(places map[string]bool) (*Report, error) {
 	s.record.collect() // what callbacks do belongs to no input
 	s.x.door.Past = door.NewPast(ofRollback(all))
 	defer func() { s.x.door.Past = nil }()
-	rb := &rollback{x: s.x, registered: s.x.door.Registered, report: &Report{}}
+	rb := &rollback{x: s.x, registered: s.x.engine, report: &Report{}}
 	return rb.report, rb.all(back)
 }
 

@@ -40,7 +40,7 @@ func (r *Runtime) begin(in Interrupt, s Start, box *seal.Box, follows *journal.A
 		return nil, err
 	}
 	x.rt.cfg.Events.Emit(event.Event{Type: event.RunStarted, Time: time.Now(), Run: run.ID, Text: script.FileName(name)})
-	v, err := x.star.Run()
+	v, err := x.engine.Run()
 	out, err := x.conclude(v, err)
 	if out.State == journal.Failed && s.RollbackOnFailure {
 		return x.rollBackAfter(out, err)
@@ -56,6 +56,9 @@ func (s Start) inputs() interpreter.Inputs {
 // ready finds what is wrong with the script or the arguments before there is a
 // run. It returns the name of the main module.
 func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name string, err error) {
+	if req.isolated, err = r.isolates(s); err != nil {
+		return nil, "", err
+	}
 	if req.id == "" {
 		req.id = uuid.NewString()
 	}
@@ -76,7 +79,7 @@ func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name 
 	if name, err = x.star.Loader.Name(s.Script); err != nil {
 		return x, "", err
 	}
-	lines, err := x.star.Ready(name, s.inputs())
+	lines, err := x.engine.Ready(name, s.inputs())
 	x.printed = append(x.printed, lines...)
 	return x, name, x.explain(err)
 }
@@ -85,6 +88,7 @@ func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name 
 func (r *Runtime) create(x *execution, name string, s Start, follows *journal.Applied) (*journal.Run, error) {
 	run, err := x.add(name, s.inputs(), journal.Options{
 		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits, Applied: follows,
+		Isolate: x.isolated,
 	}, x.sources()...)
 	if err != nil {
 		return nil, err
@@ -146,7 +150,8 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		}
 		run.Options.Limits[name] = text
 	}
-	if _, err := limits(run.Options.Limits); err != nil {
+	run.Options.Isolate = run.Options.Isolate || r.cfg.Isolate
+	if _, err := limits(run.Options.Limits, run.Options.Isolate); err != nil {
 		return nil, err
 	}
 	if run.Options.Session {
@@ -189,7 +194,7 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 			return nil, err
 		}
 	}
-	if len(with.Limits) > 0 {
+	if len(with.Limits) > 0 || r.cfg.Isolate {
 		if err := run.SetOptions(run.Options); err != nil {
 			return nil, err
 		}
@@ -273,10 +278,14 @@ func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources ma
 	bounds := run.Options.Limits
 	if replay { // it repeats what was within the limits then, or was stopped by them
 		bounds = map[string]string{"steps": "none", "wall": "none", "effects": "none", "branches": "none", "output": "none"}
+		if memory := run.Options.Limits["memory"]; memory != "" {
+			bounds["memory"] = memory
+		}
 	}
 	x, err := r.prepare(in, request{
 		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: bounds,
 		replay: replay, box: box, sources: sources,
+		isolated: (run.Options.Isolate || r.cfg.Isolate) && !run.Options.Session,
 	})
 	if err != nil {
 		return nil, inputs, err
@@ -341,10 +350,10 @@ func (x *execution) execute(name string, inputs interpreter.Inputs) (starlark.Va
 	if name == sessionScript && x.run.Options.Session {
 		return starlark.None, x.replaySession()
 	}
-	if _, err := x.star.Ready(name, inputs); err != nil {
+	if _, err := x.engine.Ready(name, inputs); err != nil {
 		return nil, err
 	}
-	return x.star.Run()
+	return x.engine.Run()
 }
 
 // Replay executes a run from its journal alone, acting on nothing. file, unless

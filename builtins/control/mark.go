@@ -133,9 +133,8 @@ def on_rollback(fn, *args, **kwargs):
       on_rollback(exec.run, ["userdel", "app"])
     """`, &onRollback{})
 
-var onRollbackDecl = &effect.Decl{
-	Kind: effect.KindOnRollback, Mode: effect.Write, Quality: effect.Exact, Params: []string{"fn"}, Tuning: []bool{false},
-}
+var registering = hidden(effect.Decl{Kind: effect.KindOnRollback, Mode: effect.Write, Quality: effect.Exact}, "fn",
+	func(state starlark.Tuple) effect.Performer { return &registration{string(state[0].(starlark.String))} }, "string")
 
 type onRollback struct {
 	Fn     starlark.Callable `star:"fn"`
@@ -156,7 +155,7 @@ func (o *onRollback) Control(thread *starlark.Thread) (any, error) {
 		_, err := starlark.Call(thread, o.Fn, o.Args, o.Kwargs)
 		return err
 	}))
-	_, err := perform(thread, onRollbackDecl, &registration{o.Fn.Name()}, starlark.String(o.Fn.Name()))
+	_, err := perform(thread, registering, &registration{o.Fn.Name()}, starlark.String(o.Fn.Name()))
 	return nil, err
 }
 
@@ -169,7 +168,8 @@ var (
 	_ effect.Repeatable = (*registration)(nil)
 )
 
-func (r *registration) Repeatable() bool { return true }
+func (r *registration) State() starlark.Tuple { return starlark.Tuple{starlark.String(r.name)} }
+func (r *registration) Repeatable() bool      { return true }
 
 func (r *registration) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
 	return effect.Prediction{Change: effect.None}, nil

@@ -33,6 +33,23 @@ var once = func() effect.Options {
 }()
 
 // perform hands an effect of this package to the door.
-func perform(thread *starlark.Thread, decl *effect.Decl, do effect.Performer, args ...starlark.Value) (starlark.Value, error) {
-	return branch.Of(thread).Tree.Host.Effect(thread, &effect.Call{Decl: decl, Do: do, Args: args, Options: once})
+func perform(thread *starlark.Thread, h *module.Hidden, do module.Carrier, args ...starlark.Value) (starlark.Value, error) {
+	return branch.Of(thread).Tree.Host.Effect(thread, &effect.Call{Decl: h.Decl, Do: do, Args: args, Options: h.Options})
+}
+
+// hidden declares an effect with one argument that is made of values of the
+// given types.
+func hidden(decl effect.Decl, arg string, restore func(state starlark.Tuple) effect.Performer, types ...string) *module.Hidden {
+	decl.Params, decl.Tuning = []string{arg}, []bool{false}
+	return Module.Hide(&module.Hidden{Decl: &decl, Options: once, Restore: func(state starlark.Tuple) (effect.Performer, error) {
+		if len(state) != len(types) {
+			return nil, fault.New(fault.Internal, "%s is made of %d values, not %d", decl.Kind, len(types), len(state))
+		}
+		for i, v := range state {
+			if v.Type() != types[i] {
+				return nil, fault.New(fault.Internal, "%s is made of a %s, not a %s", decl.Kind, types[i], v.Type())
+			}
+		}
+		return restore(state), nil
+	}})
 }

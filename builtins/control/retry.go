@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	startime "go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -116,7 +117,10 @@ func (r *retry) pause(attempt int) time.Duration {
 	return time.Duration(min(d, float64(r.Max)))
 }
 
-var pauseDecl = &effect.Decl{Kind: effect.KindPause, Mode: effect.Read, Quality: effect.Exact, Params: []string{"duration"}, Tuning: []bool{false}}
+var pausing = hidden(effect.Decl{Kind: effect.KindPause, Mode: effect.Read, Quality: effect.Exact}, "duration",
+	func(state starlark.Tuple) effect.Performer {
+		return &pause{time.Duration(state[0].(startime.Duration)), bool(state[1].(starlark.Bool))}
+	}, "time.duration", "bool")
 
 // pause is the wait between two tries. It is a read: a resumed run begins the
 // pause that it was in anew, and does not repeat those that are over.
@@ -126,11 +130,15 @@ type pause struct {
 }
 
 func pauseFor(thread *starlark.Thread, d time.Duration, jitter bool) error {
-	_, err := perform(thread, pauseDecl, &pause{d, jitter}, starlark.String(d.String()))
+	_, err := perform(thread, pausing, &pause{d, jitter}, starlark.String(d.String()))
 	return err
 }
 
 var _ effect.Patient = (*pause)(nil)
+
+func (p *pause) State() starlark.Tuple {
+	return starlark.Tuple{startime.Duration(p.d), starlark.Bool(p.jitter)}
+}
 
 func (p *pause) Describe() string { return duration.Short(p.d) }
 func (p *pause) Waits()           {}
@@ -207,7 +215,10 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 	}
 }
 
-var giveUpDecl = &effect.Decl{Kind: effect.KindWaitUntil, Mode: effect.Write, Quality: effect.Exact, Params: []string{"timeout"}, Tuning: []bool{false}}
+var expiring = hidden(effect.Decl{Kind: effect.KindWaitUntil, Mode: effect.Write, Quality: effect.Exact}, "timeout",
+	func(state starlark.Tuple) effect.Performer {
+		return &expiry{time.Duration(state[0].(startime.Duration)), string(state[1].(starlark.String))}
+	}, "time.duration", "string")
 
 // expiry is the end of a wait that was in vain. It is in the journal so that a
 // resumed run does not fail by what it read the last time: there it succeeds, and
@@ -223,8 +234,12 @@ var (
 )
 
 func giveUp(thread *starlark.Thread, timeout time.Duration, last string) error {
-	_, err := perform(thread, giveUpDecl, &expiry{timeout, last}, starlark.String(timeout.String()))
+	_, err := perform(thread, expiring, &expiry{timeout, last}, starlark.String(timeout.String()))
 	return err
+}
+
+func (e *expiry) State() starlark.Tuple {
+	return starlark.Tuple{startime.Duration(e.timeout), starlark.String(e.last)}
 }
 
 func (e *expiry) Repeatable() bool { return true }

@@ -35,8 +35,14 @@ type app struct {
 		out       string
 		noColor   bool
 	}
-	opened []*runtime.Runtime
-	inRun  bool // the error is that of a run, whatever its kind
+	opened  []*runtime.Runtime
+	inRun   bool // the error is that of a run, whatever its kind
+	isolate bool // evaluate scripts in a process of their own
+}
+
+// isolateFlag is the flag of the commands that evaluate the script of a run.
+func (a *app) isolateFlag(f *pflag.FlagSet) {
+	f.BoolVar(&a.isolate, "isolate", false, "evaluate the script in a process of its own, with limits of the system")
 }
 
 func (a *app) globalFlags(f *pflag.FlagSet) {
@@ -101,7 +107,7 @@ func (a *app) runtimeWith(ws workspace.Workspace, sink event.Sink, person door.P
 	cfg := runtime.Config{
 		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
 		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(), Person: person,
-		Guard: newGuard,
+		Guard: newGuard, Isolate: a.isolate,
 	}
 	if person != nil && term.IsTerminal(int(os.Stdout.Fd())) {
 		cfg.Breakpoint = a.breakpoint

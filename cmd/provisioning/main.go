@@ -16,16 +16,34 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/console"
+	"github.com/provisioning-systems/provisioning/runtime/isolate"
 )
 
-func main() { os.Exit(Main()) }
+func main() {
+	if isolate.IsChild(os.Args) { // before anything else: it has to be quick
+		os.Exit(interpret())
+	}
+	os.Exit(Main())
+}
+
+// interpret is what the program does as the interpreter of a run that another
+// process executes.
+func interpret() int {
+	if err := isolate.Child(builtins.All, builtins.Globals); err != nil && !errors.Is(err, io.EOF) {
+		fmt.Fprint(os.Stderr, fault.Render(err))
+		return fault.ExitCode(err)
+	}
+	return 0
+}
 
 // Main runs the program with the arguments of the process and returns its exit
 // code.

@@ -41,6 +41,7 @@ RUN is an id, the beginning of one, or "last".`,
 	cmd.Flags().StringArrayVar(&limits, "limit", nil, "limit of the run in place of the one that it had, NAME=VALUE")
 	cmd.Flags().StringArrayVar(&skip, "skip", nil, "go on without the effect at this place")
 	edit.define(cmd.Flags())
+	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		answers := map[string]string{}
 		for choice, places := range map[string][]string{door.AnswerDone: done, door.AnswerRedo: redo, door.AnswerSkip: skip} {
@@ -91,6 +92,7 @@ resumed from there. A rollback that was interrupted goes on when it is called ag
 	}
 	cmd.Flags().StringVar(&to, "to", "", "checkpoint to go back to")
 	cmd.Flags().BoolVarP(&check, "check", "c", false, "only say what would be taken back")
+	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if check {
 			return a.rollbackPlan(args[0], to)
@@ -115,6 +117,7 @@ sides. With --script, an edited script is tried against the journal.`,
 		Args:    exactly(1, "a run"),
 	}
 	cmd.Flags().StringVar(&with, "script", "", "script to use in place of the one that was run")
+	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		rt, in, done, err := a.unwatched()
 		if err != nil {

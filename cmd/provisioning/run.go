@@ -37,7 +37,7 @@ func (f *runFlags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.start.Entry, "entry", "", "function to call (default main)")
 	fs.StringVar(&f.params, "params", "", "file with parameters: TOML, JSON or YAML")
 	fs.StringArrayVar(&f.param, "param", nil, "parameter of the script, NAME=VALUE")
-	fs.StringArrayVar(&f.limits, "limit", nil, "limit of the run, NAME=VALUE: steps, wall, memory, depth, output, branches, effects")
+	fs.StringArrayVar(&f.limits, "limit", nil, "limit of the run, NAME=VALUE: steps, wall, memory, depth, output, branches, effects; with --isolate also cpu")
 	fs.StringArrayVar(&f.start.AllowPaths, "allow-path", nil, "directory outside of the workspace that the script may use")
 	fs.BoolVar(&f.start.RollbackOnFailure, "rollback-on-failure", false, "take everything back when the run fails")
 	fs.StringVar(&f.resume, "resume", "", "resume a run: the same as the command resume")
@@ -65,6 +65,7 @@ goes on where it stopped.`,
 		DisableFlagParsing: true,
 	}
 	f.define(cmd.Flags())
+	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, &f, args) }
 	cmd.ValidArgsFunction = completeRun
 	return cmd

@@ -149,6 +149,42 @@ func (b *Branch) Renew(ctx context.Context) *Branch {
 	return next
 }
 
+// Ordinal is the number of the last effect of the branch.
+func (b *Branch) Ordinal() int { return b.ordinal }
+
+// Advance notes effects that were counted elsewhere: the branch of that path in
+// another process has come to the ordinal.
+func (b *Branch) Advance(ordinal int) { b.ordinal = ordinal }
+
+// Reserve takes the numbers of the next n branches within b, and returns the
+// first of them.
+func (b *Branch) Reserve(n int) (first int) {
+	first = b.children
+	b.children += n
+	return first
+}
+
+// Child makes the branch of a fork of b that has the given number among all
+// branches within b, for those who follow from another process what b does.
+func (b *Branch) Child(ctx context.Context, n int, f Fork) *Branch {
+	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(n), b.Tree)
+	c.depth, c.stop = b.depth+1, b.stop
+	c.become(b, f)
+	return c
+}
+
+// become takes over what the journal knows of the fork that has made c.
+func (c *Branch) become(b *Branch, f Fork) {
+	c.Closed = b.Closed || f.Closed
+	c.Settled = b.Settled || f.Err != nil
+}
+
+// Depth is how many branches b is within.
+func (b *Branch) Depth() int { return b.depth }
+
+// Cancel makes the branch stop, for the cause.
+func (b *Branch) Cancel(cause error) { b.cancel(cause) }
+
 // child makes the next branch within b.
 func (b *Branch) child(ctx context.Context) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)

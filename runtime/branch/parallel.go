@@ -49,8 +49,7 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	for i := range items {
 		c := b.child(ctx) // paths are given out before anything runs
 		c.stop, c.Held, c.calledAt = b.stop, held, at
-		c.Closed = b.Closed || fork.Closed
-		c.Settled = b.Settled || fork.Err != nil
+		c.become(b, fork)
 		children[i] = c
 	}
 	if b.Tree.Compares {

@@ -11,6 +11,7 @@ package codec
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -44,6 +45,8 @@ const (
 	tagTime     = 'T' // length, time.Time.MarshalBinary; name of the zone
 	tagDuration = 'D' // zigzag varint, nanoseconds
 	tagSecret   = 'x' // id
+	tagUnknown  = 'k' // text; on the wire only
+	tagOpaque   = 'o' // see Opaque; on the wire only
 )
 
 // Blobs keeps contents that are too large for the journal, by their SHA-256.
@@ -58,6 +61,10 @@ type Codec struct {
 	Secrets *value.Secrets // decodes secrets, and seals those found by value in strings
 	Blobs   Blobs          // nil: nothing is moved out
 	Limit   int            // strings and bytes longer than this go to Blobs
+	// Wire makes the form in which values go to another process and back, which
+	// nothing keeps: every value has one, see Opaque, and the decoder trusts
+	// nobody. Strings are left as they are.
+	Wire bool
 }
 
 const (
@@ -72,11 +79,18 @@ func (c *Codec) Encode(v starlark.Value) ([]byte, error) { return c.Append(nil, 
 func (c *Codec) Append(buf []byte, v starlark.Value) ([]byte, error) { return c.append(buf, v, 0) }
 
 func (c *Codec) append(buf []byte, v starlark.Value, depth int) ([]byte, error) {
+	if c.Wire {
+		return c.appendWire(buf, v, depth)
+	}
+	return c.appendPlain(buf, v, depth)
+}
+
+func (c *Codec) appendPlain(buf []byte, v starlark.Value, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("a value is nested deeper than %d levels, or contains itself", maxDepth)
 	}
-	if len(buf) > maxSize {
-		return nil, fmt.Errorf("a value is larger than %d MiB", maxSize>>20)
+	if size := c.maxSize(); len(buf) > size {
+		return nil, fmt.Errorf("%w than %d MiB", errTooLarge, size>>20)
 	}
 	switch v := v.(type) {
 	case starlark.NoneType:
@@ -114,6 +128,10 @@ func (c *Codec) append(buf []byte, v starlark.Value, depth int) ([]byte, error) 
 		if v.Type() == "range" {
 			return appendRange(buf, v.(starlark.Indexable))
 		}
+	case *Opaque:
+		return nil, errors.New(v.Why)
+	case *OpaqueFunc:
+		return nil, errors.New(v.Why)
 	}
 	return nil, fmt.Errorf("a %s cannot be stored", v.Type())
 }
@@ -133,7 +151,7 @@ func appendInt(buf []byte, v starlark.Int) []byte {
 }
 
 func (c *Codec) appendText(buf []byte, tag, bigTag byte, s string) ([]byte, error) {
-	if c.Secrets != nil {
+	if c.Secrets != nil && !c.Wire {
 		s = c.Secrets.Mark(s)
 	}
 	if c.Blobs != nil && len(s) > c.Limit {

@@ -19,7 +19,7 @@ var ErrCorrupt = errors.New("the encoding of a value is damaged")
 // Decode returns the value that data encodes. Strings keep data alive, so the
 // caller must not change it afterwards.
 func (c *Codec) Decode(data []byte) (starlark.Value, error) {
-	d := decoder{codec: c, rest: data}
+	d := decoder{codec: c, rest: data, left: maxWireValues}
 	v, err := d.value(0)
 	if err != nil {
 		return nil, err
@@ -33,11 +33,21 @@ func (c *Codec) Decode(data []byte) (starlark.Value, error) {
 type decoder struct {
 	codec *Codec
 	rest  []byte
+	left  int // on the wire: how many more values there may be
 }
 
 func (d *decoder) value(depth int) (starlark.Value, error) {
-	if depth > maxDepth {
+	deepest := maxDepth
+	if d.codec.Wire {
+		deepest++ // there stands what is in the place of deeper ones
+	}
+	if depth > deepest {
 		return nil, fmt.Errorf("%w: nested too deeply", ErrCorrupt)
+	}
+	if d.codec.Wire {
+		if d.left--; d.left < 0 {
+			return nil, fmt.Errorf("%w: more than %d values", ErrCorrupt, maxWireValues)
+		}
 	}
 	tag, err := d.byte()
 	if err != nil {
@@ -59,7 +69,13 @@ func (d *decoder) value(depth int) (starlark.Value, error) {
 			return nil, err
 		}
 		mag, err := d.string()
-		return decodeBig(sign, mag), err
+		if err == nil && d.codec.Wire && len(mag) > maxWireInt {
+			err = fmt.Errorf("%w: an integer of %d bytes", ErrCorrupt, len(mag))
+		}
+		if err != nil {
+			return nil, err
+		}
+		return decodeBig(sign, mag), nil
 	case tagFloat:
 		b, err := d.take(8)
 		if err != nil {
@@ -99,6 +115,9 @@ func (d *decoder) value(depth int) (starlark.Value, error) {
 		return time.Duration(i), err
 	case tagSecret:
 		return d.secret()
+	}
+	if d.codec.Wire {
+		return d.wire(tag, depth)
 	}
 	return nil, fmt.Errorf("%w: unknown tag %q", ErrCorrupt, tag)
 }
@@ -188,7 +207,11 @@ func (d *decoder) set(depth int) (starlark.Value, error) {
 		return nil, err
 	}
 	set := starlark.NewSet(min(len(elems), maxAhead))
+	spread := d.spread(len(elems))
 	for _, x := range elems {
+		if err := spread.add(x); err != nil {
+			return nil, err
+		}
 		if err := set.Insert(x); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
@@ -202,8 +225,12 @@ func (d *decoder) dict(depth int) (starlark.Value, error) {
 		return nil, err
 	}
 	dict := starlark.NewDict(min(n, maxAhead))
+	spread := d.spread(n)
 	for range n {
 		k, err := d.value(depth + 1)
+		if err == nil {
+			err = spread.add(k)
+		}
 		if err != nil {
 			return nil, err
 		}

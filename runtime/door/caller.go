@@ -37,3 +37,6 @@ func (c onThread) Functions() iter.Seq[string] {
 		}
 	}
 }
+
+// On is the caller that is the builtin which runs on thread.
+func On(thread *starlark.Thread) Caller { return onThread{thread} }

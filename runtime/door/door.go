@@ -131,9 +131,7 @@ func (d *Door) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Valu
 func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error) {
 	b := caller.Branch()
 	if b.Pure != nil {
-		b.Pure.Refused.Store(true)
-		return nil, fault.New(fault.Script, "%s cannot be used at the top level of a loaded module", call.Decl.Kind).
-			WithHint("the top level of a module is pure: move the effect into a function, and call it from main")
+		return nil, Refuse(b.Pure, call)
 	}
 	if !call.Options.When {
 		return starlark.None, nil
@@ -174,6 +172,13 @@ func (d *Door) effect(s *site) (starlark.Value, error) {
 		_, _ = d.Answers.Answer(d.request(s)) // the answer that it had is used up
 	}
 	return v, named(err, call, s.place)
+}
+
+// Refuse is the answer to an effect at a top level that has none.
+func Refuse(p *branch.Pure, call *effect.Call) error {
+	p.Refused.Store(true)
+	return fault.New(fault.Script, "%s cannot be used at the top level of a loaded module", call.Decl.Kind).
+		WithHint("the top level of a module is pure: move the effect into a function, and call it from main")
 }
 
 // named says which effect an error is of. Errors are shared by journals and

@@ -64,6 +64,7 @@ type Options struct {
 	RollbackOnFailure bool              `json:"rollback_on_failure,omitempty"`
 	Limits            map[string]string `json:"limits,omitempty"`  // as given, by name
 	Session           bool              `json:"session,omitempty"` // of the REPL
+	Isolate           bool              `json:"isolate,omitempty"` // the interpreter has a process of its own
 	Applied           *Applied          `json:"applied,omitempty"` // the plan that it follows; nil for none
 }
 

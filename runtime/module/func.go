@@ -312,6 +312,34 @@ func (f *Func) Restore(args *starlark.Dict) (effect.Performer, effect.Options, e
 	return do, u.options, err
 }
 
+// Call makes the call of an effect again from what it was called with in another
+// process: given are the arguments in the order of the parameters, nil for those
+// that were not given.
+func (f *Func) Call(given []starlark.Value, under []starlark.Tuple, check bool, secrets *value.Secrets) (*effect.Call, error) {
+	u := unpacking{f: f, spec: f.spec(), check: check, secrets: secrets}
+	if f.decl == nil || len(given) != len(u.spec.params) {
+		return nil, fmt.Errorf("%s is not called like that", f.name)
+	}
+	var kwargs []starlark.Tuple
+	for i, v := range given {
+		if v != nil {
+			kwargs = append(kwargs, starlark.Tuple{starlark.String(u.spec.params[i].name), v})
+		}
+	}
+	for _, kv := range under {
+		if name, ok := starlark.AsString(kv[0]); !ok || !strings.HasPrefix(name, "_") {
+			return nil, fmt.Errorf("%s is not called like that", f.name)
+		}
+	}
+	ptr := reflect.New(f.proto)
+	if err := u.unpack(ptr.Elem(), nil, append(kwargs, under...)); err != nil {
+		return nil, err
+	}
+	return &effect.Call{
+		Decl: f.decl, Do: ptr.Interface().(effect.Performer), Args: u.given, Options: u.options, Under: u.under, Unknown: u.unknown,
+	}, nil
+}
+
 func result(v any, err error) (starlark.Value, error) {
 	if err != nil {
 		return nil, err

@@ -49,6 +49,22 @@ type Module struct {
 	Doc   docstring.Doc
 	funcs []*Func
 	facts []Fact
+
+	hidden []*Hidden
+}
+
+// Hidden is an effect of a Control function that scripts cannot call by itself.
+// It is declared so that another process can make it again.
+type Hidden struct {
+	Decl    *effect.Decl
+	Options effect.Options
+	Restore func(state starlark.Tuple) (effect.Performer, error)
+}
+
+// Carrier is a hidden effect. State is what Restore makes it of.
+type Carrier interface {
+	effect.Performer
+	State() starlark.Tuple
 }
 
 // Fact is a constant of a module, the same for the whole run.
@@ -87,6 +103,15 @@ func (m *Module) Write(stub string, args effect.Performer, quality effect.Qualit
 	return m.add(stub, args, &effect.Decl{Mode: effect.Write, Quality: quality})
 }
 
+// Hide declares an effect that scripts cannot call by itself.
+func (m *Module) Hide(h *Hidden) *Hidden {
+	m.hidden = append(m.hidden, h)
+	return h
+}
+
+// Hidden returns the effects that scripts cannot call by themselves.
+func (m *Module) Hidden() []*Hidden { return m.hidden }
+
 // Fact declares a constant.
 func (m *Module) Fact(name, doc string, of func(*effect.Run) any) Fact {
 	f := Fact{name, doc, of}
@@ -105,6 +130,17 @@ func (m *Module) Funcs() []*Func {
 	funcs := append([]*Func(nil), m.funcs...)
 	sort.Slice(funcs, func(i, j int) bool { return funcs[i].short < funcs[j].short })
 	return funcs
+}
+
+// Func returns the function with the given full name, such as "fs.read"; nil when
+// the module has none.
+func (m *Module) Func(name string) *Func {
+	for _, f := range m.funcs {
+		if f.name == name {
+			return f
+		}
+	}
+	return nil
 }
 
 // Facts returns the constants of the module, in the order of their declaration.

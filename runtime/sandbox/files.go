@@ -53,6 +53,9 @@ func OpenFiles(workspace, state string, grants ...string) (*Files, error) {
 	return f, nil
 }
 
+// Named knows the name of a workspace, and reaches no file of it.
+func Named(workspace string) *Files { return &Files{workspace: workspace} }
+
 // real is the absolute path of name without links, also when its end does not
 // exist yet.
 func real(name string) string {

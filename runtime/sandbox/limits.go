@@ -26,7 +26,8 @@ import (
 type Limits struct {
 	Steps    int64         // of the interpreter, over all branches
 	Wall     time.Duration // of one execution
-	Memory   int64         // bytes of the heap of this process
+	CPU      time.Duration // of the process of an isolated run; others have none
+	Memory   int64         // bytes of the heap of the process that has the interpreter
 	Depth    int64         // calls within calls, and branches within branches
 	Output   int64         // bytes that the run prints, and that its effects print
 	Branches int64         // over the whole run
@@ -37,6 +38,7 @@ type Limits struct {
 var DefaultLimits = Limits{
 	Steps:    20_000_000_000,
 	Wall:     24 * time.Hour,
+	CPU:      15 * time.Minute,
 	Memory:   4 << 30,
 	Depth:    200,
 	Output:   1 << 30,
@@ -46,7 +48,7 @@ var DefaultLimits = Limits{
 
 func (l *Limits) fields() map[string]*int64 {
 	return map[string]*int64{
-		"steps": &l.Steps, "wall": (*int64)(&l.Wall), "memory": &l.Memory, "depth": &l.Depth,
+		"steps": &l.Steps, "wall": (*int64)(&l.Wall), "cpu": (*int64)(&l.CPU), "memory": &l.Memory, "depth": &l.Depth,
 		"output": &l.Output, "branches": &l.Branches, "effects": &l.Effects,
 	}
 }
@@ -80,7 +82,7 @@ func parseLimit(name, text string) (int64, error) {
 	if text == "none" || text == "0" {
 		return 0, nil
 	}
-	if name == "wall" {
+	if name == "wall" || name == "cpu" {
 		d, err := duration.Parse(text)
 		if err == nil && d <= 0 {
 			err = fmt.Errorf("it must be longer than nothing; \"none\" removes it")
@@ -124,11 +126,19 @@ func (b *Budget) spend(counter *atomic.Int64, n, limit int64, name string) error
 }
 
 func (b *Budget) exceed(name, limit string) error {
-	err := fault.New(fault.Limit, "the run reached its limit of %s: %s", name, limit).
-		WithHint("raise it with --limit %s=N, or --limit %s=none", name, name)
+	err := Exceeded(name, limit)
 	b.stop(err)
 	return err
 }
+
+// Exceeded is the error of a run that has reached a limit.
+func Exceeded(name, limit string) *fault.Error {
+	return fault.New(fault.Limit, "the run reached its limit of %s: %s", name, limit).
+		WithHint("raise it with --limit %s=N, or --limit %s=none", name, name)
+}
+
+// Limits are those of the budget.
+func (b *Budget) Limits() Limits { return b.limits }
 
 // Effect counts an effect.
 func (b *Budget) Effect() error { return b.spend(&b.effects, 1, b.limits.Effects, "effects") }

@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -38,6 +39,7 @@ type Loader struct {
 	Check       bool                                         // rewrite the modules, so that unknown values are honest
 	Sources     map[string][]byte                            // not nil: the only sources there are, by name
 	OnSource    func(name string, content []byte) error      // called for every module that is read
+	Fetch       func(name string) ([]byte, error)            // not nil: where all sources come from
 	NewThread   func(name string) (*starlark.Thread, func()) // for the top level of a loaded module
 	CacheDir    string                                       // of compiled programs; "": none
 	MayLoad     func(name, from string) error                // whether the module called from may load; nil: all may
@@ -105,6 +107,9 @@ func FileName(name string) string { return strings.TrimPrefix(name, "//") }
 
 // read returns the text of the module called name.
 func (l *Loader) read(name string) ([]byte, error) {
+	if l.Fetch != nil {
+		return l.Fetch(name)
+	}
 	if l.Sources != nil {
 		if src, ok := l.Sources[name]; ok {
 			return src, nil
@@ -126,6 +131,10 @@ func (l *Loader) read(name string) ([]byte, error) {
 	return src, err
 }
 
+// Source returns the text of a module as a load would find it, for those who
+// evaluate it elsewhere.
+func (l *Loader) Source(name string) ([]byte, error) { return l.read(name) }
+
 // OnDisk returns the text that a module has now, whatever it had when the run
 // began.
 func (l *Loader) OnDisk(name string) ([]byte, error) { return l.open(name) }
@@ -141,7 +150,10 @@ func (l *Loader) open(name string) ([]byte, error) {
 	} else if rest, ok := strings.CutPrefix(name, "//"); ok {
 		src, err = l.readInWorkspace(rest)
 	} else {
-		src, err = os.ReadFile(name)
+		var f *os.File
+		if f, err = os.Open(name); err == nil {
+			src, err = readSome(f)
+		}
 	}
 	if err != nil {
 		kind := fault.Failed
@@ -160,7 +172,17 @@ func (l *Loader) readInWorkspace(rel string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	return root.ReadFile(filepath.FromSlash(rel))
+	f, err := root.Open(filepath.FromSlash(rel))
+	if err != nil {
+		return nil, err
+	}
+	return readSome(f)
+}
+
+// readSome reads no more of a file than is needed to see that it is too large.
+func readSome(f *os.File) ([]byte, error) {
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxSource+1))
 }
 
 func reason(err error) error {

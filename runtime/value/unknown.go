@@ -110,6 +110,17 @@ func Guessed(v starlark.Value) starlark.Value {
 	return known
 }
 
+// Parts are what an unknown is made of, for those who carry it to another
+// process; of is what it is the negation of, or nil.
+func (u *Unknown) Parts() (text, key string, guess starlark.Value, of *Unknown) {
+	return u.Text, u.key, u.Guess, u.of
+}
+
+// UnknownFrom makes an unknown of its parts.
+func UnknownFrom(text, key string, guess starlark.Value, of *Unknown) *Unknown {
+	return &Unknown{Text: clip(text, 160), Guess: guess, key: key, of: of}
+}
+
 // Key tells unknowns apart: two that have the same are the same value, whatever
 // it will turn out to be.
 func (u *Unknown) Key() string {

@@ -1,0 +1,73 @@
+package isolate
+
+import (
+	"io"
+	"sync"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// maxQueued bounds what the parent keeps for a process that does not take it.
+const maxQueued = 512 << 20
+
+// outbox sends messages in their order without ever waiting: whoever has
+// something to say may hold a lock that the whole run needs.
+type outbox struct {
+	conn *conn
+	full func(error)
+
+	mu     sync.Mutex
+	queued []byte
+	wake   chan struct{}
+}
+
+func newOutbox(to io.Writer, full func(error)) *outbox {
+	o := &outbox{full: full, wake: make(chan struct{}, 1)}
+	o.conn = newConn(nil, to)
+	return o
+}
+
+// start writes what is sent until that fails, or quit is closed.
+func (o *outbox) start(quit <-chan struct{}) {
+	go func() {
+		for {
+			select {
+			case <-quit:
+				return
+			case <-o.wake:
+			}
+			o.mu.Lock()
+			batch := o.queued
+			o.queued = nil
+			o.mu.Unlock()
+			if len(batch) == 0 {
+				continue
+			}
+			if _, err := o.conn.out.Write(batch); err != nil {
+				return // the reader finds out why
+			}
+		}
+	}()
+}
+
+func (o *outbox) send(m message) {
+	o.mu.Lock()
+	before := len(o.queued)
+	grown, err := appendMessage(o.queued, m)
+	if err == nil {
+		o.queued = grown
+	}
+	size := len(o.queued)
+	o.mu.Unlock()
+	if err == nil && size > maxQueued && before > 0 {
+		err = fault.New(fault.Internal, "the interpreter of the run does not take its answers")
+	}
+	if err != nil {
+		o.full(err)
+		return
+	}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
