@@ -19,14 +19,47 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"provisioning": main})
+	testscript.Main(m, map[string]func(){"provisioning": func() {
+		if os.Getenv("TEST_ISOLATED") != "" {
+			os.Args = isolated(os.Args)
+		}
+		main()
+	}})
+}
+
+// isolated are the arguments of a command with the flag that gives the
+// interpreter a process of its own, where the command has that flag.
+func isolated(args []string) []string {
+	for i, arg := range args {
+		if i > 0 && slices.Contains([]string{"run", "resume", "replay", "rollback"}, arg) {
+			return slices.Insert(slices.Clone(args), i+1, "--isolate")
+		}
+		if i > 0 && !strings.HasPrefix(arg, "-") {
+			break
+		}
+	}
+	return args
 }
 
 var update = flag.Bool("update", false, "rewrite what the scripts compare with")
 
 // TestScripts runs what users see: every folder below testdata that holds
 // scripts. In a script, provisioning is this program.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, setUpScript) }
+
+// TestIsolated runs the same scripts with interpreters that have processes of
+// their own: nobody may see a difference.
+func TestIsolated(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the scripts run once")
+	}
+	runScripts(t, func(env *testscript.Env) error {
+		env.Setenv("TEST_ISOLATED", "1")
+		return setUpScript(env)
+	})
+}
+
+func runScripts(t *testing.T, setUp func(*testscript.Env) error) {
 	root := filepath.Join("..", "..", "testdata")
 	for _, dir := range scriptFolders(t, root) {
 		name, err := filepath.Rel(root, dir)
@@ -35,7 +68,7 @@ func TestScripts(t *testing.T) {
 		}
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
-				Dir: dir, Setup: setUpScript, Cmds: scriptCommands, Condition: condition,
+				Dir: dir, Setup: setUp, Cmds: scriptCommands, Condition: condition,
 				UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 			})
 		})

@@ -205,6 +205,9 @@ func (e *Engine) start() error {
 		e.working.Wait()
 		p.close()
 	})
+	if e.cfg.Limits.Memory > 0 {
+		go p.watch(e.cfg.Limits.Memory, e.kill)
+	}
 	go e.read()
 	return nil
 }

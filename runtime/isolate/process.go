@@ -120,6 +120,31 @@ func (p *process) launch(program string, files ...*os.File) error {
 	return <-started
 }
 
+// watchInterval is how often the memory of a process is looked at.
+const watchInterval = 25 * time.Millisecond
+
+// watch kills a process that has more memory than it may: the system lets a
+// single large allocation pass the limit that the process has set itself.
+func (p *process) watch(memory int64, kill func(error)) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.ended:
+			return
+		case <-tick.C:
+		}
+		if resident(p.cmd.Process.Pid) > hardMemory(memory) {
+			kill(memoryExceeded(memory))
+			return
+		}
+	}
+}
+
+func memoryExceeded(limit int64) *fault.Error {
+	return sandbox.Exceeded("memory", fmt.Sprintf("%d MiB", limit>>20))
+}
+
 func (p *process) kill() {
 	p.killed.Do(func() { _ = p.cmd.Process.Kill() }) // it may have ended
 }
@@ -168,10 +193,9 @@ func (s *status) fault(l sandbox.Limits) *fault.Error {
 	}
 	ws, _ := s.state.Sys().(syscall.WaitStatus)
 	spent := s.state.UserTime() + s.state.SystemTime()
-	memory := fmt.Sprintf("%d MiB", l.Memory>>20)
 	switch {
-	case s.oom, says("out of memory", "cannot allocate memory", "cannot map pages", "failed to allocate", "errno=12"):
-		return sandbox.Exceeded("memory", memory)
+	case s.oom, says("out of memory", "cannot allocate memory", "cannot map pages", "pthread_create failed", "failed to create new OS thread"):
+		return memoryExceeded(l.Memory)
 	case says("stack overflow", "stack exceeds"):
 		return fault.New(fault.Limit, "a value, or the script, is nested too deeply: it needs a stack of more than %d MiB", maxStackOf(l.Memory)>>20).
 			WithHint("build it flatter; the stack is a quarter of the limit of memory, --limit memory=N")
@@ -180,6 +204,9 @@ func (s *status) fault(l sandbox.Limits) *fault.Error {
 	case ws.Signaled() && ws.Signal() == syscall.SIGKILL:
 		return fault.New(fault.Internal, "the interpreter of the run was killed from outside").
 			WithHint("the machine may be out of memory")
+	}
+	if use, ok := s.state.SysUsage().(*syscall.Rusage); ok && l.Memory > 0 && peak(use) > l.Memory {
+		return memoryExceeded(l.Memory) // without memory, anything may go wrong
 	}
 	how := s.state.String()
 	if line, _, _ := strings.Cut(strings.TrimSpace(s.said), "\n"); line != "" {

@@ -35,6 +35,20 @@ func dataInUse() int64 {
 	return kb << 10
 }
 
+// resident is the memory that a process has now, in bytes.
+func resident(pid int) int64 {
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	fields := bytes.Fields(statm)
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// peak is the most memory that a process had, in bytes.
+func peak(u *syscall.Rusage) int64 { return u.Maxrss << 10 }
+
 // group is a control group (version 2) with one process in it. It exists where
 // this process may make one: below its own group, or beside it.
 type group struct {

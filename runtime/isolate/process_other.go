@@ -16,6 +16,12 @@ func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: tr
 
 func dataInUse() int64 { return 0 }
 
+// resident is not known here.
+func resident(int) int64 { return 0 }
+
+// peak is the most memory that a process had, in bytes.
+func peak(u *syscall.Rusage) int64 { return u.Maxrss }
+
 // group is for systems that have control groups.
 type group struct{}
 
