@@ -7,8 +7,11 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
-// maxQueued bounds what the parent keeps for a process that does not take it.
-const maxQueued = 512 << 20
+// Bounds of what the parent keeps for a process that does not take it.
+const (
+	maxQueued = 512 << 20 // bytes
+	maxBehind = 1 << 20   // messages
+)
 
 // outbox sends messages in their order without ever waiting: whoever has
 // something to say may hold a lock that the whole run needs.
@@ -18,6 +21,7 @@ type outbox struct {
 
 	mu     sync.Mutex
 	queued []byte
+	behind int // messages in it
 	wake   chan struct{}
 }
 
@@ -38,7 +42,7 @@ func (o *outbox) start(quit <-chan struct{}) {
 			}
 			o.mu.Lock()
 			batch := o.queued
-			o.queued = nil
+			o.queued, o.behind = nil, 0
 			o.mu.Unlock()
 			if len(batch) == 0 {
 				continue
@@ -56,10 +60,11 @@ func (o *outbox) send(m message) {
 	grown, err := appendMessage(o.queued, m)
 	if err == nil {
 		o.queued = grown
+		o.behind++
 	}
-	size := len(o.queued)
+	late := len(o.queued) > maxQueued && before > 0 || o.behind > maxBehind
 	o.mu.Unlock()
-	if err == nil && size > maxQueued && before > 0 {
+	if err == nil && late {
 		err = fault.New(fault.Internal, "the interpreter of the run does not take its answers")
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package isolate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"path"
@@ -241,8 +242,11 @@ func (e *Engine) find(name string) (*shadow, error) {
 func (e *Engine) effect(b *shadow, m *askEffect, a *answer) error {
 	call, err := e.call(m)
 	if err != nil {
-		if fault.As(err) == nil {
+		if errors.Is(err, errGarbage) {
 			return err
+		}
+		if fault.As(err) == nil {
+			return fmt.Errorf("%w: %w", errGarbage, err)
 		}
 		a.Fault = carry(err) // a value that could not cross whole
 		return nil
