@@ -53,6 +53,7 @@ type runRecord struct {
 	Updated    time.Time          `json:"updated_at"`
 	Ended      time.Time          `json:"completed_at,omitzero"`
 	Executions int                `json:"executions"`
+	Isolated   bool               `json:"isolated,omitempty"`
 	Owner      string             `json:"owner,omitempty"`
 	Error      *journal.Fault     `json:"error,omitempty"`
 	Effects    []effectRecord     `json:"effects,omitempty"`
@@ -78,7 +79,8 @@ type effectRecord struct {
 func recordOf(r *journal.Run) runRecord {
 	return runRecord{
 		ID: r.ID, State: state(r), Script: script.FileName(r.Script), Entry: r.Entry, Infra: r.Options.Infra,
-		Created: r.Created.UTC(), Updated: r.Updated.UTC(), Ended: utc(r.Ended), Executions: r.Executions, Owner: r.Owner, Error: r.Error,
+		Created: r.Created.UTC(), Updated: r.Updated.UTC(), Ended: utc(r.Ended), Executions: r.Executions, Isolated: r.Options.Isolate,
+		Owner: r.Owner, Error: r.Error,
 	}
 }
 
@@ -186,6 +188,9 @@ func (a *app) runsShow() *cobra.Command {
 
 func (a *app) printRun(r runRecord) {
 	a.console.Print("run %s\nscript %s\nstate %s\ncreated %s\nexecutions %d", r.ID, r.Script, r.State, r.Created.Format(time.RFC3339), r.Executions)
+	if r.Isolated {
+		a.console.Print("isolated")
+	}
 	if r.Error != nil {
 		a.console.Print("why %s", strings.TrimSpace(fault.Render(r.Error.Err())))
 	}

@@ -159,11 +159,23 @@ var fakes = map[string]fake{
 	}, "limit of output", fault.Limit, nil},
 	"answers that nobody takes": {func(f *faker) {
 		for i := int64(1); ; i++ {
-			if f.send(&askSource{ID: i, Name: "//x.star"}) != nil {
+			if f.send(&askProgress{site: site{ID: i, Path: "0"}}) != nil {
 				return
 			}
 		}
 	}, "does not take its answers", fault.Internal, nil},
+	"a flood of modules": {func(f *faker) {
+		go func() {
+			for {
+				f.next()
+			}
+		}()
+		for i := int64(1); ; i++ {
+			if f.send(&askSource{ID: i, Name: "//x.star"}) != nil {
+				return
+			}
+		}
+	}, "asks for too many modules", fault.Internal, nil},
 	"an endless error": {func(f *faker) {
 		e := fault.New(fault.Failed, "x")
 		for range 100 {

@@ -61,6 +61,7 @@ type Engine struct {
 	known   map[string]*module.Func
 	hidden  map[string]*module.Hidden
 	secrets int
+	sources int
 	cause   error // why the process was killed
 
 	process *process

@@ -28,6 +28,7 @@ const (
 	maxSecrets  = 10_000  // that one script may derive: each is looked for in all that is printed
 	maxSecret   = 16 << 20
 	maxActive   = 1 << 20
+	maxSources  = 10_000 // requests for the text of a module
 )
 
 // caller is a place in the script, as the interpreter has told it.
@@ -109,6 +110,9 @@ func (e *Engine) take(m message) error {
 		e.cfg.Held(m.Lines)
 		e.out.send(&answer{ID: m.ID})
 	case *askSource:
+		if e.sources++; e.sources > maxSources {
+			return fmt.Errorf("%w: it asks for too many modules", errGarbage)
+		}
 		src, err := e.source(m.Name)
 		e.out.send(&answer{ID: m.ID, Value: src, Fault: carry(err)})
 	case *secret:
