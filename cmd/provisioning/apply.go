@@ -10,7 +10,7 @@ import (
 )
 
 func (a *app) applyCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "apply PLAN",
 		Short: "Run a script as a plan shows it",
 		Long: `Run a script as a plan shows it.
@@ -23,6 +23,8 @@ any of its arms, stops the run for an answer.`,
 		Args:    exactly(1, "a plan"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.apply(args[0]) },
 	}
+	a.isolateFlag(cmd.Flags())
+	return cmd
 }
 
 func (a *app) apply(file string) error {

@@ -40,7 +40,7 @@ func (f *faker) effect(path string, change func(*askEffect)) {
 	if err != nil {
 		panic(err)
 	}
-	m := &askEffect{site: site{ID: 1, Path: path, Pos: "x.star:1:1", Functions: []string{"main"}, Files: []string{"x.star"}}, Kind: "w.act", Given: "10", Args: args}
+	m := &askEffect{site: site{ID: 1, Path: path, Pos: "x.star:1:1", Functions: []string{"main"}, Modules: []string{"x.star"}}, Kind: "w.act", Given: "10", Args: args}
 	if change != nil {
 		change(m)
 	}
@@ -137,6 +137,7 @@ var fakes = map[string]fake{
 		_ = f.send(&done{Fault: f.next().Fault})
 		select {}
 	}, "names end in .star", fault.Script, nil},
+	"a decision about nothing":   {func(f *faker) { _ = f.send(&askDecide{site: site{ID: 1, Path: "0"}, Op: "if"}) }, "there is nothing to decide", fault.Internal, nil},
 	"a stop for nothing":         {func(f *faker) { _ = f.send(&tellHalt{carry(fault.New(fault.Cancelled, "why not"))}) }, "stops the run for no limit", fault.Internal, nil},
 	"a stop without why":         {func(f *faker) { _ = f.send(&tellHalt{}) }, "stops the run for no limit", fault.Internal, nil},
 	"a branch that begins twice": {func(f *faker) { _ = f.send(&tellBranch{Path: "0"}) }, "has begun or ended twice", fault.Internal, nil},

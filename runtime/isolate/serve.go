@@ -171,8 +171,8 @@ func (e *Engine) inBranch(s *site, kind string, do func(b *shadow, a *answer) er
 		planned := b.Planned
 		err := guarded(func() error { return do(b, a) })
 		a.Ordinal, a.Planned = b.Ordinal(), b.Planned-planned
+		e.active.Add(-1) // before the answer, which may be the last one
 		e.leave(b, a)
-		e.active.Add(-1)
 		if err != nil {
 			e.kill(err)
 		}
