@@ -20,12 +20,17 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/isolate"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
 )
 
 func main() {
 	log.SetFlags(0)
+	if isolate.IsChild(os.Args) {
+		_ = isolate.Child(builtins.All, builtins.Globals) // it ends when the run does
+		return
+	}
 	dir, err := os.MkdirTemp("", "provisioning-bench-")
 	check(err)
 	defer os.RemoveAll(dir)
@@ -38,6 +43,7 @@ func main() {
 	b.tenThousandBranches()
 	b.replay()
 	completion()
+	b.isolated()
 }
 
 func check(err error) {
@@ -47,8 +53,9 @@ func check(err error) {
 }
 
 type bench struct {
-	dir string
-	n   int
+	dir     string
+	n       int
+	isolate bool // run with interpreters that have processes of their own
 }
 
 // line prints a figure and what it is compared with.
@@ -72,7 +79,7 @@ func (b *bench) runtime(dir string) *runtime.Runtime {
 	check(err)
 	return runtime.New(runtime.Config{
 		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals,
-		Key: seal.KeyAt(filepath.Join(b.dir, "age.key")),
+		Key: seal.KeyAt(filepath.Join(b.dir, "age.key")), Isolate: b.isolate,
 	})
 }
 
@@ -99,6 +106,7 @@ func (b *bench) startUp() {
 	check(command("env", "GOBIN="+b.dir, "go", "install", "go.starlark.net/cmd/starlark@"+strings.TrimSpace(string(version))))
 	_, file := b.workspace("print(1)\n")
 	line("start-up, run of a one-line script", b.process(ours, "run", file), b.process(plain, file), "the plain starlark command")
+	line("start-up, the same with --isolate", b.process(ours, "run", "--isolate", file), b.process(ours, "run", file), "without")
 	line("start-up, version", b.process(ours, "version"), b.process("true"), "an empty process")
 }
 
@@ -253,4 +261,31 @@ func (b *bench) replay() {
 	}
 	slices.Sort(took)
 	line("replay, for each of 100,000 effects", took[1]/n, 10*time.Microsecond, "the promise")
+}
+
+// isolated compares runs whose interpreter has a process of its own with those
+// whose interpreter has not: an effect that is on disk when it ends, and one that
+// costs next to nothing. The two take turns.
+func (b *bench) isolated() {
+	const n = 5000
+	for _, c := range []struct{ what, call string }{
+		{"one write", `checkpoint("c")`}, {"one read", "random.int(0, 100)"}, {"one line", `print("x")`},
+	} {
+		var with, without []time.Duration
+		source := fmt.Sprintf("def main():\n    for i in range(%d):\n        %s\n", n, c.call)
+		for range 3 {
+			for _, isolate := range []bool{false, true} {
+				b.isolate = isolate
+				empty, _, _ := b.run("def main():\n    pass\n")
+				took, _, _ := b.run(source)
+				if each := (took - empty) / n; isolate {
+					with = append(with, each)
+				} else {
+					without = append(without, each)
+				}
+			}
+		}
+		b.isolate = false
+		line(c.what+" with --isolate", slices.Min(with), slices.Min(without), "without")
+	}
 }

@@ -74,8 +74,8 @@ func (e *Engine) take(m message) error {
 		return e.inBranch(&m.site, "", func(b *shadow, a *answer) error { return e.decide(b, m, a) })
 	case *askPass:
 		return e.inline(&m.site, func(b *shadow) error {
-			if e.acting.Door.Trace != nil {
-				e.acting.Door.Trace.Pass(b.Path, m.N, m.Was)
+			if e.now().Door.Trace != nil {
+				e.now().Door.Trace.Pass(b.Path, m.N, m.Was)
 			}
 			return nil
 		})
@@ -86,10 +86,10 @@ func (e *Engine) take(m message) error {
 		}
 		e.out.send(&answer{ID: m.ID, Fault: carry(err)})
 	case *askLog:
-		return e.inline(&m.site, func(b *shadow) error { return e.acting.Door.Log(b.Branch, level(m.Level), m.Text) })
+		return e.inline(&m.site, func(b *shadow) error { return e.now().Door.Log(b.Branch, level(m.Level), m.Text) })
 	case *askProgress:
 		return e.inline(&m.site, func(b *shadow) error {
-			e.acting.Door.Progress(b.Branch, m.Done, m.Total, m.Note)
+			e.now().Door.Progress(b.Branch, m.Done, m.Total, m.Note)
 			return nil
 		})
 	case *askEnded:
@@ -98,12 +98,12 @@ func (e *Engine) take(m message) error {
 			if why == nil {
 				return fmt.Errorf("%w: a branch has ended for nothing", errGarbage)
 			}
-			e.acting.Door.Ended(b.Branch, why)
+			e.now().Door.Ended(b.Branch, why)
 			return nil
 		})
 	case *askHandled:
 		for _, place := range m.Places {
-			e.acting.Door.Handled(&fault.Error{Place: place})
+			e.now().Door.Handled(&fault.Error{Place: place})
 		}
 		e.out.send(&answer{ID: m.ID})
 	case *askHeld:
@@ -131,6 +131,13 @@ func (e *Engine) take(m message) error {
 		}
 	}
 	return nil
+}
+
+// now is what requests act on at present.
+func (e *Engine) now() Acting {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.acting
 }
 
 // level is one that scripts can print with.
@@ -255,7 +262,7 @@ func (e *Engine) effect(b *shadow, m *askEffect, a *answer) error {
 		a.Fault = carry(err) // a value that could not cross whole
 		return nil
 	}
-	v, err := e.acting.Door.EffectOf(caller{b.Branch, &m.site}, call)
+	v, err := e.now().Door.EffectOf(caller{b.Branch, &m.site}, call)
 	if err == nil {
 		if a.Value, err = e.codec.Encode(v); err == nil && codec.StandsIn(a.Value) {
 			err = fault.New(fault.TooLarge, "the result of %s is too large for an isolated run, or no data", m.Kind)
@@ -268,11 +275,11 @@ func (e *Engine) effect(b *shadow, m *askEffect, a *answer) error {
 }
 
 func (e *Engine) fork(b *shadow, m *askFork, a *answer) error {
-	if err := e.acting.Budget.Branches(m.N, b.Depth()+1); err != nil {
+	if err := e.now().Budget.Branches(m.N, b.Depth()+1); err != nil {
 		a.Fault = carry(err)
 		return nil
 	}
-	f, err := e.acting.Door.ForkOf(caller{b.Branch, &m.site}, m.Fn, m.N)
+	f, err := e.now().Door.ForkOf(caller{b.Branch, &m.site}, m.Fn, m.N)
 	if err != nil {
 		a.Fault = carry(err)
 		return nil
@@ -302,7 +309,7 @@ func (e *Engine) join(b *shadow, m *askJoin, a *answer) error {
 	e.drop(m.Fork)
 	e.mu.Unlock()
 	given := m.Err.err(e.codec.Secrets)
-	err := e.acting.Door.Join(f.Fork, given)
+	err := e.now().Door.Join(f.Fork, given)
 	switch {
 	case err == nil:
 	case err == given:
@@ -346,11 +353,11 @@ const maxDecisions = 1 << 20
 func (e *Engine) decide(b *shadow, m *askDecide, a *answer) error {
 	v, err := e.codec.Decode(m.Unknown)
 	unknown, ok := v.(*value.Unknown)
-	if err != nil || !ok || e.acting.Door.Trace == nil || e.decisions.Add(1) > maxDecisions {
+	if err != nil || !ok || e.now().Door.Trace == nil || e.decisions.Add(1) > maxDecisions {
 		return fmt.Errorf("%w: there is nothing to decide", errGarbage)
 	}
 	u := &value.Undecided{Unknown: unknown, Op: clipName(m.Op)}
-	a.Arm, err = e.acting.Door.DecideOf(caller{b.Branch, &m.site}, u)
+	a.Arm, err = e.now().Door.DecideOf(caller{b.Branch, &m.site}, u)
 	if err == error(u) {
 		a.Same = true
 		return nil
@@ -413,7 +420,7 @@ func (e *Engine) announce(m *tellBranch) error {
 		return err
 	}
 	redact := e.codec.Secrets.Redact
-	ev := event.Event{Type: event.BranchStarted, Time: time.Now(), Run: e.acting.Door.Run.ID, Place: m.Path, Text: redact(clipName(m.Text))}
+	ev := event.Event{Type: event.BranchStarted, Time: time.Now(), Run: e.now().Door.Run.ID, Place: m.Path, Text: redact(clipName(m.Text))}
 	if m.Ended {
 		ev.Type, ev.Status, ev.Error, ev.Duration = event.BranchEnded, "done", redact(m.Error), time.Duration(m.Took)
 		if m.Status == "failed" {
