@@ -61,7 +61,7 @@ var attacks = []attack{
 	{name: "an argument without end", body: "fs.write('big', 'x' * (1 << 28))", says: "limit of memory|cannot be recorded"},
 	{name: "a flood of secrets", body: "for i in range(1 << 30):\n    secret.wrap('s%d' % i, 'value-%d' % i)", says: "more than 10000 secrets|limit of cpu"},
 	{name: "an error without end", body: "fail('x' * (1 << 27))", says: "x{1000}|limit of memory"},
-	{name: "a deep source", body: "x = 1" + strings.Repeat("+1", 400000), says: "nested too deeply"},
+	{name: "a deep source", body: "x = 1" + strings.Repeat("+1", 400000), says: "nested too deeply|limit of memory"},
 }
 
 // TestAttacks lets every attack loose on an isolated run. Whatever becomes of

@@ -10,7 +10,7 @@ import (
 // Bounds of what the parent keeps for a process that does not take it.
 const (
 	maxQueued = 512 << 20 // bytes
-	maxBehind = 1 << 20   // messages
+	maxBehind = 1 << 18   // messages: a branch has one at a time
 )
 
 // outbox sends messages in their order without ever waiting: whoever has

@@ -194,7 +194,7 @@ func (s *status) fault(l sandbox.Limits) *fault.Error {
 	ws, _ := s.state.Sys().(syscall.WaitStatus)
 	spent := s.state.UserTime() + s.state.SystemTime()
 	switch {
-	case s.oom, says("out of memory", "cannot allocate memory", "cannot map pages", "pthread_create failed", "failed to create new OS thread"):
+	case s.oom, says("out of memory", "cannot allocate memory", "cannot map pages", "failed to allocate", "pthread_create failed", "failed to create new OS thread"):
 		return memoryExceeded(l.Memory)
 	case says("stack overflow", "stack exceeds"):
 		return fault.New(fault.Limit, "a value, or the script, is nested too deeply: it needs a stack of more than %d MiB", maxStackOf(l.Memory)>>20).
