@@ -200,7 +200,7 @@ func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][
 	}
 	e.execution, err = r.prepare(in, request{
 		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: bounds,
-		trace: plan.NewTrace(), quiet: true, box: box, sources: sources,
+		trace: plan.NewTrace(), quiet: true, box: box, sources: sources, isolated: run.Options.Isolate || r.cfg.Isolate,
 	})
 	if err != nil {
 		return nil, inputs, err
@@ -226,6 +226,7 @@ func (x *edited) hold(run *journal.Run, forced map[string]int) (err error) {
 	}
 	x.shared.Secrets.OnAdd = func(name, plain string) {
 		x.secrets = append(x.secrets, journal.Secret{Name: name, Sealed: x.box.Seal([]byte(plain))})
+		x.engine.Secret(name, plain)
 	}
 	if x.lease, err = run.Hold(); err != nil {
 		return err
@@ -296,10 +297,10 @@ func (x *edited) adapt(run *journal.Run, inputs *interpreter.Inputs, params map[
 
 // compare follows the new text as far as the journal goes.
 func (x *edited) compare(inputs interpreter.Inputs) (*Compared, error) {
-	if _, err := x.star.Ready(x.run.Script, inputs); err != nil {
+	if _, err := x.engine.Ready(x.run.Script, inputs); err != nil {
 		return nil, x.explain(err)
 	}
-	_, err := x.star.Run()
+	_, err := x.engine.Run()
 	why := ""
 	switch {
 	case err == nil:

@@ -48,6 +48,7 @@ func (c *Recording) Play(p travel.Play) error {
 	if err != nil {
 		return err
 	}
+	x.engine = here{x.star, x.door} // a debugger looks at the threads of the interpreter
 	x.door.Watch = p.Watch
 	if p.WhatIf != nil {
 		x.star.AllowUnknown()

@@ -56,7 +56,7 @@ func TestIsolated(t *testing.T) {
 	runScripts(t, func(env *testscript.Env) error {
 		env.Setenv("TEST_ISOLATED", "1")
 		return setUpScript(env)
-	}, "isolate") // those choose themselves
+	}, "isolate", "travel") // those choose themselves; a debugger needs the interpreter in its own process
 }
 
 func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...string) {

@@ -14,6 +14,7 @@ type (
 		RunID, Infra, Workspace, Program string
 		Check, Replay                    bool
 		Guarded                          bool   // modules may not load what they like
+		Compares                         bool   // an edited script is followed along a journal
 		Key                              []byte // of the markers of secrets
 		Limits                           sandbox.Limits
 	}
@@ -215,6 +216,7 @@ func (m *start) fields(c *coder) {
 	c.flag(&m.Check)
 	c.flag(&m.Replay)
 	c.flag(&m.Guarded)
+	c.flag(&m.Compares)
 	c.data(&m.Key)
 	limits(c, &m.Limits)
 }

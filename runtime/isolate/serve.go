@@ -353,7 +353,7 @@ const maxDecisions = 1 << 20
 func (e *Engine) decide(b *shadow, m *askDecide, a *answer) error {
 	v, err := e.codec.Decode(m.Unknown)
 	unknown, ok := v.(*value.Unknown)
-	if err != nil || !ok || e.now().Door.Trace == nil || e.decisions.Add(1) > maxDecisions {
+	if err != nil || !ok || !e.now().Door.Check() || e.decisions.Add(1) > maxDecisions {
 		return fmt.Errorf("%w: there is nothing to decide", errGarbage)
 	}
 	u := &value.Undecided{Unknown: unknown, Op: clipName(m.Op)}
@@ -423,8 +423,8 @@ func (e *Engine) announce(m *tellBranch) error {
 	ev := event.Event{Type: event.BranchStarted, Time: time.Now(), Run: e.now().Door.Run.ID, Place: m.Path, Text: redact(clipName(m.Text))}
 	if m.Ended {
 		ev.Type, ev.Status, ev.Error, ev.Duration = event.BranchEnded, "done", redact(m.Error), time.Duration(m.Took)
-		if m.Status == "failed" {
-			ev.Status = "failed"
+		if m.Status == "failed" || m.Status == "unknown" {
+			ev.Status = m.Status
 		}
 	}
 	e.cfg.Events.Emit(ev)
