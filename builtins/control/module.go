@@ -5,6 +5,7 @@ package control
 import (
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/module"

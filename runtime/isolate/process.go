@@ -205,6 +205,11 @@ func (s *status) fault(l sandbox.Limits) *fault.Error {
 		return fault.New(fault.Internal, "the interpreter of the run was killed from outside").
 			WithHint("the machine may be out of memory")
 	}
+	// In what Go compiles this is a panic. Elsewhere, in the system's library, it
+	// is what has become of memory that was refused.
+	if l.Memory > 0 && strings.HasPrefix(s.said, "SIGSEGV: segmentation violation") {
+		return memoryExceeded(l.Memory)
+	}
 	if use, ok := s.state.SysUsage().(*syscall.Rusage); ok && l.Memory > 0 && peak(use) > l.Memory {
 		return memoryExceeded(l.Memory) // without memory, anything may go wrong
 	}
