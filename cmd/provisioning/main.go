@@ -16,7 +16,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -38,7 +37,7 @@ func main() {
 // interpret is what the program does as the interpreter of a run that another
 // process executes.
 func interpret() int {
-	if err := isolate.Child(builtins.All, builtins.Globals); err != nil && !errors.Is(err, io.EOF) {
+	if err := isolate.Child(builtins.All, builtins.Globals); err != nil {
 		fmt.Fprint(os.Stderr, fault.Render(err))
 		return fault.ExitCode(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -111,6 +112,9 @@ func (c *child) interpreter(l sandbox.Limits) *interpreter.Interpreter {
 func (c *child) serve() error {
 	for {
 		m, err := c.conn.receive(fromParent)
+		if err == io.EOF {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
