@@ -70,7 +70,7 @@ func (c Catalog) Kinds() []string {
 
 // bookkeeping are the marks that control functions leave in the journal. They
 // reach nothing; what the functions call is asked about itself.
-var bookkeeping = []string{"pause", "wait_until", effect.KindOnRollback, "parallel"}
+var bookkeeping = []string{effect.KindPause, effect.KindWaitUntil, effect.KindOnRollback, effect.KindFork}
 
 // Bookkeeping reports whether effects of the kind need no capability.
 func Bookkeeping(kind string) bool { return slices.Contains(bookkeeping, kind) }

@@ -85,7 +85,7 @@ func Write(w io.Writer, src Source) (int, error) {
 // answerable leaves out what is about the run alone, what a rollback did, and
 // what has no outcome.
 func answerable(e *journal.Effect) bool {
-	return e.Kind != "parallel" && !effect.OfTheRun(e.Kind) && e.Place[0] != 'r' && e.Status != journal.Intended && e.Status != journal.Dropped
+	return e.Kind != effect.KindFork && !effect.OfTheRun(e.Kind) && e.Place[0] != 'r' && e.Status != journal.Intended && e.Status != journal.Dropped
 }
 
 func (src Source) line(f *format, e *journal.Effect) (string, error) {

@@ -51,12 +51,12 @@ func oldBranchAt(path string, byPath map[string][]*journal.Effect, settled bool)
 	o := &oldBranch{children: map[*journal.Effect][]*oldBranch{}}
 	made := 0
 	for _, e := range recs {
-		if e.Kind != forkKind && e.Status == journal.Erred && !settled {
+		if e.Kind != effect.KindFork && e.Status == journal.Erred && !settled {
 			o.failed = e
 			continue
 		}
 		o.recs = append(o.recs, e)
-		if e.Kind != forkKind {
+		if e.Kind != effect.KindFork {
 			continue
 		}
 		under := settled || e.Status == journal.Caught
@@ -305,7 +305,7 @@ func (f *family) common(d *Door, lines []*line, loose bool) []kinship {
 
 // forkAt reports whether the recorded effect i is a fork that nothing has asked for.
 func (l *line) forkAt(i int) bool {
-	return l.old != nil && i >= 0 && i < len(l.used) && !l.used[i] && l.old.recs[i].Kind == forkKind
+	return l.old != nil && i >= 0 && i < len(l.used) && !l.used[i] && l.old.recs[i].Kind == effect.KindFork
 }
 
 // unlikeForks pairs the forks that neither have the function nor the number of
@@ -314,7 +314,7 @@ func (l *line) unlikeForks() map[string]int {
 	pairs := map[string]int{}
 	next := 0
 	for _, st := range l.steps {
-		if st.diff.Kind != forkKind || st.old >= 0 {
+		if st.diff.Kind != effect.KindFork || st.old >= 0 {
 			continue
 		}
 		for next < len(l.used) && !l.forkAt(next) {

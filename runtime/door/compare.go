@@ -287,9 +287,11 @@ func (d *Door) compareFork(b *branch.Branch, f branch.Fork, rec *journal.Effect,
 	c := d.Compare
 	l := c.lines[b.Path]
 	l.next = ordinal(f.Place) + 1
-	exact := func(old *journal.Effect) bool { return old.Kind == forkKind && string(old.Key) == string(rec.Key) }
-	named := func(old *journal.Effect) bool { return old.Kind == forkKind && forkFunction(old) == fn }
-	counted := func(old *journal.Effect) bool { return old.Kind == forkKind && forkItems(old) == n }
+	exact := func(old *journal.Effect) bool {
+		return old.Kind == effect.KindFork && string(old.Key) == string(rec.Key)
+	}
+	named := func(old *journal.Effect) bool { return old.Kind == effect.KindFork && forkFunction(old) == fn }
+	counted := func(old *journal.Effect) bool { return old.Kind == effect.KindFork && forkItems(old) == n }
 	l.assign(c.forced, exact, named, counted)
 	i, ok := c.forced[f.Place]
 	for _, same := range []func(*journal.Effect) bool{exact, named, counted} {
@@ -302,7 +304,7 @@ func (d *Door) compareFork(b *branch.Branch, f branch.Fork, rec *journal.Effect,
 	}
 	fam := &family{parent: l}
 	if i < 0 {
-		s := &site{branch: b, place: f.Place, call: &effect.Call{Decl: &effect.Decl{Kind: forkKind}}}
+		s := &site{branch: b, place: f.Place, call: &effect.Call{Decl: &effect.Decl{Kind: effect.KindFork}}}
 		switch {
 		case l.settled:
 			l.next--
@@ -313,7 +315,7 @@ func (d *Door) compareFork(b *branch.Branch, f branch.Fork, rec *journal.Effect,
 		}
 		fam.ended = true
 		l.steps = append(l.steps, step{old: -1, gap: l.cursor, diff: Difference{
-			Change: Inserted, Kind: forkKind, Place: f.Place, Position: rec.Pos, Description: rec.Description,
+			Change: Inserted, Kind: effect.KindFork, Place: f.Place, Position: rec.Pos, Description: rec.Description,
 		}})
 	} else {
 		f = d.foundFork(l, f, fam, i, rec)
@@ -339,7 +341,7 @@ func (d *Door) foundFork(l *line, f branch.Fork, fam *family, i int, rec *journa
 	fam.rec, fam.olds = old, l.old.children[old]
 	fam.taken = make([]bool, len(fam.olds))
 	fam.ended, fam.settled = old.Status == journal.Done, l.settled || old.Status == journal.Caught
-	diff := Difference{Change: Same, Kind: forkKind, Place: f.Place, OldPlace: old.Place, Position: rec.Pos, OldPosition: old.Pos, Description: rec.Description}
+	diff := Difference{Change: Same, Kind: effect.KindFork, Place: f.Place, OldPlace: old.Place, Position: rec.Pos, OldPosition: old.Pos, Description: rec.Description}
 	l.steps = append(l.steps, step{old: i, gap: l.cursor, moved: i < l.cursor, diff: diff})
 	l.cursor = max(l.cursor, i+1)
 	c.moves = append(c.moves, journal.Move{Seq: old.Seq, From: old.Place, Place: f.Place, Key: rec.Key, Pos: rec.Pos, Description: rec.Description})

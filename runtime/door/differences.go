@@ -260,7 +260,7 @@ func (e *ending) pairs(l *line, rest []int) map[int]int {
 	taken := map[int]bool{}
 	byGap := map[int][]int{}
 	for k, st := range l.steps {
-		if st.diff.Change == Inserted && st.diff.Kind != forkKind {
+		if st.diff.Change == Inserted && st.diff.Kind != effect.KindFork {
 			byGap[st.gap] = append(byGap[st.gap], k)
 		}
 	}
@@ -336,7 +336,7 @@ func (e *ending) gone(l *line, i int) {
 // overtaken says why an effect cannot stay that was not compared: what it looks
 // at, or changes, is another thing before the run comes to it.
 func (e *ending) overtaken(l *line, rec *journal.Effect) string {
-	if !l.stopped || rec.Kind == forkKind {
+	if !l.stopped || rec.Kind == effect.KindFork {
 		return ""
 	}
 	why := e.d.changedBefore(e.c.touches(e.d, rec))
@@ -350,7 +350,7 @@ func left(rec *journal.Effect, undo bool) string {
 	switch {
 	case rec.Status == journal.Erred || rec.Status == journal.Caught:
 		return "it had failed"
-	case rec.Status == journal.Intended && rec.Kind != forkKind:
+	case rec.Status == journal.Intended && rec.Kind != effect.KindFork:
 		return "it is in doubt whether it happened"
 	case rec.Write && !undo:
 		return "nothing to take back, or no way to"

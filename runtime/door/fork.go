@@ -9,12 +9,9 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
-
-// forkKind is the kind of the records that say how branches ended. They are no
-// effects, but have their place among them.
-const forkKind = "parallel"
 
 var noArgs = []byte{'m', 0} // codec: an empty dict
 
@@ -36,9 +33,9 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 		d.Trace.Fork(b.Path, b.NextChildren(n))
 		return f, nil
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", forkKind, fn, n))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", effect.KindFork, fn, n))
 	rec := &journal.Effect{
-		Place: f.Place, Kind: forkKind, Key: sum[:16], Pos: caller.Position(),
+		Place: f.Place, Kind: effect.KindFork, Key: sum[:16], Pos: caller.Position(),
 		Description: fmt.Sprintf("%s for %d items", fn, n), Args: noArgs, Begun: d.Now(),
 	}
 	if err := d.watchFork(caller, rec, n); err != nil {
@@ -70,7 +67,7 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 func (d *Door) forkAgain(b *branch.Branch, f branch.Fork, rec *journal.Effect) (branch.Fork, error) {
 	old := d.Past.byPlace[f.Place]
 	d.Past.used.Store(f.Place, true)
-	if old.Kind != forkKind || string(old.Key) != string(rec.Key) {
+	if old.Kind != effect.KindFork || string(old.Key) != string(rec.Key) {
 		return f, fault.New(fault.Mismatch, "the script does not follow its journal at %s", f.Place).
 			WithHint("journal: %s %s   %s\nscript:  %s %s   %s", old.Kind, old.Description, old.Pos, rec.Kind, rec.Description, rec.Pos)
 	}

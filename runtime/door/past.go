@@ -61,7 +61,7 @@ func (p *Past) Open(place string) bool {
 // InDoubt reports whether the effect at place was begun, has no result, and only
 // the world or a person can tell whether it happened.
 func (p *Past) InDoubt(place string) bool {
-	return p.Open(place) && p.byPlace[place].Kind != forkKind && p.byPlace[place].Kind != effect.KindApproval
+	return p.Open(place) && p.byPlace[place].Kind != effect.KindFork && p.byPlace[place].Kind != effect.KindApproval
 }
 
 // TakenBack reports whether a rollback has taken back some of the effects, or
@@ -108,7 +108,7 @@ func (p *Past) DropTrailing() []*journal.Effect {
 		if path[0] == 'r' || p.ended(path, branches) {
 			continue
 		}
-		for i := len(effects) - 1; i >= 0 && !effects[i].Write && effects[i].Kind != forkKind; i-- {
+		for i := len(effects) - 1; i >= 0 && !effects[i].Write && effects[i].Kind != effect.KindFork; i-- {
 			dropped = append(dropped, effects[i])
 			delete(p.byPlace, effects[i].Place)
 		}
@@ -135,7 +135,7 @@ func (p *Past) ended(path string, branches map[string][]*journal.Effect) bool {
 func forkOf(number string, effects []*journal.Effect) *journal.Effect {
 	n, _ := strconv.Atoi(number)
 	for _, e := range effects {
-		if e.Kind != forkKind {
+		if e.Kind != effect.KindFork {
 			continue
 		}
 		made := forkItems(e)

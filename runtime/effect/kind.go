@@ -8,11 +8,14 @@ const (
 	KindApproval   = "approval"    // waits for a person, and is never in doubt
 	KindWaitUntil  = "wait_until"  // the end of a wait that was in vain
 	KindPause      = "pause"       // between two tries
+	// KindFork is the kind of the records that say how branches ended. They are no
+	// effects, but have their place among them.
+	KindFork = "parallel"
 )
 
 // ofTheRun are kinds that are about the run itself, and nothing in the world.
 var ofTheRun = map[string]bool{
-	KindCheckpoint: true, KindOnRollback: true, "sleep": true, "pause": true, "wait_until": true,
+	KindCheckpoint: true, KindOnRollback: true, "sleep": true, KindPause: true, KindWaitUntil: true,
 }
 
 // OfTheRun reports whether effects of a kind are about the run alone: waits and

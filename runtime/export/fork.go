@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
 // fork is a call of parallel.
@@ -25,7 +26,7 @@ func (e *exporter) findForks(effects []*Effect) {
 	for _, x := range effects {
 		path := branch.PathOf(x.Place)
 		e.join(path, open)
-		if x.Kind != kindFork {
+		if x.Kind != effect.KindFork {
 			continue
 		}
 		f := &fork{effect: x}

@@ -27,13 +27,6 @@ const (
 	forked               // a call of parallel
 )
 
-// Kinds that functions of the runtime record beside those of the builtins.
-const (
-	kindFork   = "parallel"   // how branches ended
-	kindPause  = "pause"      // between two tries
-	kindGiveUp = "wait_until" // a wait that was in vain
-)
-
 // step is one statement of the script.
 type step struct {
 	effect *Effect
@@ -88,7 +81,7 @@ func (e *exporter) makeSteps() {
 	}
 	e.findForks(effects)
 	for _, x := range effects {
-		if x.Kind == kindFork {
+		if x.Kind == effect.KindFork {
 			continue
 		}
 		s := e.stepOf(x)
@@ -104,10 +97,10 @@ func (e *exporter) makeSteps() {
 func (e *exporter) stepOf(x *Effect) *step {
 	s := &step{effect: x, fn: e.funcs[x.Kind]}
 	switch {
-	case x.Kind == kindPause:
+	case x.Kind == effect.KindPause:
 		s.form = pausing
 		return s
-	case x.Kind == kindGiveUp:
+	case x.Kind == effect.KindWaitUntil:
 		return s.say("here the run waited in vain: %s", firstLine(e.redact(failure(x))))
 	case x.Kind == effect.KindOnRollback:
 		return s.say("what on_rollback(%s, ...) was given is not in the journal; write it again", e.redact(x.Description))

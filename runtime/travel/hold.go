@@ -13,6 +13,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 )
 
@@ -82,7 +83,7 @@ func (h *hold) Before(s *door.Sight) (starlark.Value, error) {
 		return nil, errLeft
 	}
 	delete(h.forks, s.Path()) // it goes on after the last one
-	if s.Kind == forkKind && s.Children > 0 {
+	if s.Kind == effect.KindFork && s.Children > 0 {
 		f := &fork{thread: s.Thread, n: s.Children, width: s.Width}
 		if f.width <= 0 {
 			f.width = f.n

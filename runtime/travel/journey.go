@@ -27,6 +27,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
@@ -163,19 +164,16 @@ func (j *Journey) failure() (int, error) {
 	switch {
 	case n == 0 || f.Place[0] == 'r':
 		return len(j.effects) + 1, nil
-	case j.effects[n-1].Kind != forkKind:
+	case j.effects[n-1].Kind != effect.KindFork:
 		return n, nil
 	}
 	for i, e := range j.effects { // the failure of a branch
-		if e.Status == journal.Erred && e.Kind != forkKind && within(branch.PathOf(e.Place), branch.PathOf(f.Place)) {
+		if e.Status == journal.Erred && e.Kind != effect.KindFork && within(branch.PathOf(e.Place), branch.PathOf(f.Place)) {
 			return i + 1, nil
 		}
 	}
 	return len(j.effects) + 1, nil
 }
-
-// forkKind is the kind of the records of forks.
-const forkKind = "parallel"
 
 // standard is where to look first: at the failure, else where the run stopped,
 // and for one that has completed at its first effect.
@@ -262,7 +260,7 @@ func (j *Journey) from(n int) func(*door.Sight) bool {
 // isOpen reports whether an effect was begun and never ended, so that nothing comes
 // after it.
 func isOpen(e *journal.Effect) bool {
-	return e != nil && e.Status == journal.Intended && e.Kind != forkKind
+	return e != nil && e.Status == journal.Intended && e.Kind != effect.KindFork
 }
 
 // toEnd goes to where the journal ends, in the branch that came last; where that has
