@@ -42,6 +42,9 @@ var All = []*module.Module{
 	yaml.Module,
 }
 
+// Chance are the modules whose reads ask nothing but the clock and the dice.
+var Chance = []*module.Module{random.Module, time.Module, uuid.Module}
+
 // Globals are the names that scripts see beside the modules and the universal
 // functions of the language.
 var Globals = starlark.StringDict{

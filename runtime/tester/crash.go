@@ -1,0 +1,411 @@
+package tester
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"regexp"
+	goruntime "runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+)
+
+// Crash says how tests are killed. Its zero value kills at every point.
+type Crash struct {
+	Seed   uint64
+	Points int    // of a test at most; 0: all. More are a sample by the seed
+	Only   *Point // kill at this one alone
+	Strict bool   // an effect that waits for an answer is a failure
+}
+
+// CrashReport is what became of a test that was killed at its points.
+type CrashReport struct {
+	Points     int            `json:"points"` // at which it was killed
+	All        int            `json:"all"`    // that there are
+	NotReached int            `json:"not_reached,omitempty"`
+	Waits      []Wait         `json:"waits,omitempty"`
+	Failures   []CrashFailure `json:"failures,omitempty"`
+	Volatile   []string       `json:"volatile,omitempty"` // things whose content is another one each time
+	Took       time.Duration  `json:"-"`
+}
+
+// Wait is an effect about which only a person can tell whether it happened.
+type Wait struct {
+	Kind        string `json:"kind"`
+	Description string `json:"description"`
+	Position    string `json:"position"`
+	Points      int    `json:"points"` // after which it waited
+}
+
+// CrashFailure is what went wrong after a crash.
+type CrashFailure struct {
+	Point       string       `json:"point"`
+	Kind        string       `json:"kind"`
+	Description string       `json:"description"`
+	Position    string       `json:"position"`
+	Problem     string       `json:"problem"`
+	Differences []Difference `json:"differences,omitempty"`
+	Reproduce   string       `json:"reproduce"`
+	More        int          `json:"more,omitempty"` // points with the same problem
+}
+
+// reference is how a test ends that nobody kills.
+type reference struct {
+	world    Fingerprint
+	passed   []passing
+	chance   chance
+	volatile map[string]bool
+	branches bool
+}
+
+// undisturbed executes the test of r in peace. The result is nil when that fails,
+// and r says why.
+func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
+	x, err := s.newTrial(ctx, r.Test, nil)
+	if err != nil {
+		r.Err = err
+		return nil
+	}
+	defer x.discard(r)
+	x.watch = s.Watch
+	e := x.execute(ctx, x.start, nil)
+	r.Output, r.Unused, r.Effects = e.sink.lines(), e.stage.deck.Unused(), len(e.effects)
+	if s.Cover != nil {
+		s.Cover.Performed(e.effects)
+	}
+	if r.Err = verdict(e.cut, e.stage, e.err); r.Err != nil {
+		return nil
+	}
+	ref := &reference{passed: e.watcher.passed, chance: s.chanceOf(e.watcher.passed), volatile: map[string]bool{}}
+	for _, p := range ref.passed {
+		ref.branches = ref.branches || strings.Contains(p.Place, ".")
+	}
+	ref.world, r.Err = x.world.fingerprint(s.Simulations)
+	if r.Err != nil {
+		return nil
+	}
+	return ref
+}
+
+// discard removes the world, unless it is to be kept.
+func (x *trial) discard(r *Result) {
+	if x.s.Keep {
+		r.Kept = x.world.Dir
+		return
+	}
+	if err := x.world.Remove(); err != nil && r.Err == nil {
+		r.Status, r.Err = Failed, fault.Wrap(fault.Failed, err, "cannot remove what the test left")
+	}
+}
+
+// steady executes the test once more, and notes what is another world although
+// nothing happened.
+func (s *Suite) steady(ctx context.Context, t Test, ref *reference) error {
+	x, err := s.newTrial(ctx, t, ref.chance)
+	if err != nil {
+		return err
+	}
+	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
+	if e := x.execute(ctx, x.start, nil); e.err != nil {
+		return fault.Wrap(fault.KindOf(e.err), e.err, "the test passes, and then it does not, without a crash")
+	}
+	now, err := x.world.fingerprint(s.Simulations)
+	if err != nil {
+		return err
+	}
+	for _, d := range now.differences(ref.world, nil, ref.branches) {
+		if d.What != otherContent {
+			return fault.New(fault.Failed, "the test leaves another world each time, without a crash: %s", d).
+				WithHint("what is random, or made of the time, should not be in a name")
+		}
+		ref.volatile[d.Name] = true
+	}
+	return nil
+}
+
+// crash kills a test at its points.
+func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
+	began := time.Now()
+	report := &CrashReport{}
+	r.Crash = report
+	defer func() { report.Took = time.Since(began) }()
+	if r.Err = s.steady(ctx, r.Test, ref); r.Err != nil {
+		return
+	}
+	for name := range ref.volatile {
+		report.Volatile = append(report.Volatile, name)
+	}
+	slices.Sort(report.Volatile)
+	chosen, err := s.choose(r.Test, ref, report)
+	if err != nil {
+		r.Err = err
+		return
+	}
+	results := s.eachPoint(ctx, chosen, func(p passing) pointResult { return s.killAt(ctx, r.Test, ref, p) })
+	waits := map[string]*Wait{}
+	for i, p := range results {
+		report.Points++
+		if p.err != nil && ctx.Err() == nil && r.Err == nil {
+			r.Err = p.err
+		}
+		if p.killed == 0 {
+			report.NotReached++
+		}
+		for _, e := range p.waited {
+			report.wait(waits, e)
+		}
+		if p.failure != nil {
+			report.fail(*p.failure)
+		}
+		_ = i
+	}
+	if ctx.Err() == nil && r.Err == nil {
+		r.Err = report.verdict(s.Crash.Strict)
+	}
+}
+
+// choose takes the points at which to kill.
+func (s *Suite) choose(t Test, ref *reference, report *CrashReport) ([]passing, error) {
+	all := ref.passed
+	report.All = len(all)
+	if only := s.Crash.Only; only != nil {
+		for _, p := range all {
+			if p.Point == *only {
+				return []passing{p}, nil
+			}
+		}
+		return nil, fault.New(fault.NotFound, "the test never comes to the point %s", only).
+			WithHint("points are %s, and so on to %s", all[0].Point, all[len(all)-1].Point)
+	}
+	if n := s.Crash.Points; n > 0 && n < len(all) {
+		order := s.dice(t, "sample").Perm(len(all))[:n]
+		slices.Sort(order)
+		sample := make([]passing, n)
+		for i, at := range order {
+			sample[i] = all[at]
+		}
+		return sample, nil
+	}
+	return all, nil
+}
+
+// dice are those of a test and a point: the same for the same seed, whatever else
+// is tested.
+func (s *Suite) dice(t Test, point string) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%s\x00%s", t, point)
+	return rand.New(rand.NewPCG(s.Crash.Seed, h.Sum64()))
+}
+
+type pointResult struct {
+	survived
+	failure *CrashFailure
+	err     error // of the machinery
+}
+
+// eachPoint calls f for points, several at a time, in any order.
+func (s *Suite) eachPoint(ctx context.Context, points []passing, f func(passing) pointResult) []pointResult {
+	results := make([]pointResult, len(points))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(s.jobs(), len(points)) {
+		workers.Go(func() {
+			for i := range next {
+				results[i] = f(points[i])
+				if s.Progress != nil {
+					s.Progress()
+				}
+			}
+		})
+	}
+	for i := range points {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return results
+}
+
+func (s *Suite) jobs() int {
+	if s.Jobs > 0 {
+		return s.Jobs
+	}
+	return goruntime.NumCPU()
+}
+
+// kills are those for a point: it, and for one point of four another one on the
+// way from there.
+//
+// What nobody had waited for is lost before an intent, for else that would be the
+// same as after the result before; and it is there after a result, for else that
+// would be the same as after the effect.
+func (s *Suite) kills(t Test, ref *reference, p Point) []kill {
+	dice := s.dice(t, p.String())
+	first := kill{point: p, lose: dice.IntN(2) == 0}
+	switch p.Moment {
+	case BeforeIntent:
+		first.lose = true
+	case AfterResult:
+		first.lose = false
+	}
+	if dice.IntN(4) > 0 {
+		return []kill{first}
+	}
+	return []kill{first, {nth: 1 + dice.IntN(len(ref.passed)/2+1), lose: dice.IntN(2) == 0}}
+}
+
+// killAt kills the test at a point, has it go on, and looks at what has come of it.
+func (s *Suite) killAt(ctx context.Context, t Test, ref *reference, p passing) pointResult {
+	x, err := s.newTrial(ctx, t, ref.chance)
+	if err != nil {
+		return pointResult{err: err}
+	}
+	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
+	r := pointResult{survived: x.survive(ctx, s.kills(t, ref, p.Point))}
+	f := &CrashFailure{
+		Point: p.String(), Kind: p.effect.Kind, Description: p.effect.Description, Position: p.effect.Pos,
+		Reproduce: fmt.Sprintf("provisioning test --run '^%s$' --crash --seed %d --point %s", quoteRun(t), s.Crash.Seed, p.Point),
+	}
+	now, err := x.world.fingerprint(s.Simulations)
+	switch {
+	case ctx.Err() != nil:
+		return r
+	case r.err != nil:
+		f.Problem = "it then failed: " + oneLine(verdict(r.cut, r.stage, r.err))
+		r.failure = f
+	case err != nil:
+		r.err = err
+	case len(x.history.twice) > 0:
+		e := x.history.twice[0]
+		f.Problem = fmt.Sprintf("%s %s was performed twice: %s", e.Kind, e.Description, e.Pos)
+		r.failure = f
+	default:
+		f.Differences = now.differences(ref.world, ref.volatile, ref.branches)
+		if len(f.Differences) > 0 {
+			f.Problem = "it then left another world than without the crash"
+			r.failure = f
+		}
+	}
+	if r.failure != nil && r.secret {
+		for i := range f.Differences {
+			f.Differences[i].Diff = "" // it may show one
+		}
+	}
+	return r
+}
+
+// quoteRun is a test in the regular expression of --run.
+func quoteRun(t Test) string { return regexp.QuoteMeta(t.String()) }
+
+func oneLine(err error) string {
+	e := fault.As(err)
+	if e == nil || len(e.Stack) == 0 {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s: %s", e.Stack[0], e.Error())
+}
+
+func (r *CrashReport) wait(known map[string]*Wait, e journal.Effect) {
+	key := e.Pos + " " + e.Kind
+	w := known[key]
+	if w == nil {
+		r.Waits = append(r.Waits, Wait{Kind: e.Kind, Description: e.Description, Position: e.Pos})
+		for i := range r.Waits { // they may have moved
+			known[r.Waits[i].Position+" "+r.Waits[i].Kind] = &r.Waits[i]
+		}
+		w = known[key]
+	}
+	w.Points++
+}
+
+// fail adds a failure, or counts it with one that is the same but for its place.
+func (r *CrashReport) fail(f CrashFailure) {
+	for i := range r.Failures {
+		known := &r.Failures[i]
+		if known.Position == f.Position && known.Kind == f.Kind && known.Problem == f.Problem && names(known.Differences) == names(f.Differences) {
+			known.More++
+			return
+		}
+	}
+	r.Failures = append(r.Failures, f)
+}
+
+func names(differences []Difference) string {
+	var b strings.Builder
+	for _, d := range differences {
+		b.WriteString(d.String() + "\n")
+	}
+	return b.String()
+}
+
+// Failed is the number of points at which something went wrong.
+func (r *CrashReport) Failed() (n int) {
+	for _, f := range r.Failures {
+		n += 1 + f.More
+	}
+	return n
+}
+
+const shownFailures = 5
+
+// verdict is why a test fails; nil when it does not.
+func (r *CrashReport) verdict(strict bool) error {
+	var b strings.Builder
+	if n := r.Failed(); n > 0 {
+		fmt.Fprintf(&b, "after a crash at %d of %d points it does not end as without\n", n, r.Points)
+		for i, f := range r.Failures {
+			if i == shownFailures {
+				fmt.Fprintf(&b, "… and %d more\n", len(r.Failures)-i)
+				break
+			}
+			f.write(&b)
+		}
+	} else if strict && len(r.Waits) > 0 {
+		fmt.Fprintf(&b, "after a crash it waits for a person to say whether an effect happened\n")
+		for _, w := range r.Waits {
+			fmt.Fprintf(&b, "%s: %s %s\n", w.Position, w.Kind, w.Description)
+		}
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	return fault.New(fault.Assertion, "%s", strings.TrimSuffix(b.String(), "\n"))
+}
+
+func (f CrashFailure) write(b *strings.Builder) {
+	fmt.Fprintf(b, "%s: %s %s: killed %s; %s\n", f.Position, f.Kind, f.Description, momentOf(f.Point).words(), f.Problem)
+	writeDifferences(b, f.Differences)
+	if f.More > 0 {
+		fmt.Fprintf(b, "    the same at %d more points\n", f.More)
+	}
+	fmt.Fprintf(b, "    repeat it with: %s\n", f.Reproduce)
+}
+
+const shownDifferences = 6
+
+func writeDifferences(b *strings.Builder, all []Difference) {
+	for i, d := range all {
+		if i == shownDifferences {
+			fmt.Fprintf(b, "    … and %d more\n", len(all)-i)
+			break
+		}
+		fmt.Fprintf(b, "    %s\n", d)
+		for line := range strings.Lines(d.Diff) {
+			b.WriteString("        " + strings.TrimSuffix(line, "\n") + "\n")
+		}
+	}
+}
+
+func momentOf(point string) Moment {
+	_, m, _ := strings.Cut(point, ":")
+	return Moment(m)
+}
