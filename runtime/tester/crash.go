@@ -149,10 +149,10 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 	}
 	results := s.eachPoint(ctx, chosen, func(p passing) pointResult { return s.killAt(ctx, r.Test, ref, p) })
 	waits := map[string]*Wait{}
-	for i, p := range results {
+	for _, p := range results {
 		report.Points++
-		if p.err != nil && ctx.Err() == nil && r.Err == nil {
-			r.Err = p.err
+		if p.broken != nil && r.Err == nil {
+			r.Err = p.broken
 		}
 		if p.killed == 0 {
 			report.NotReached++
@@ -163,7 +163,6 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 		if p.failure != nil {
 			report.fail(*p.failure)
 		}
-		_ = i
 	}
 	if ctx.Err() == nil && r.Err == nil {
 		r.Err = report.verdict(s.Crash.Strict)
@@ -206,7 +205,7 @@ func (s *Suite) dice(t Test, point string) *rand.Rand {
 type pointResult struct {
 	survived
 	failure *CrashFailure
-	err     error // of the machinery
+	broken  error // what keeps the test from being killed at all
 }
 
 // eachPoint calls f for points, several at a time, in any order.
@@ -267,7 +266,7 @@ func (s *Suite) kills(t Test, ref *reference, p Point) []kill {
 func (s *Suite) killAt(ctx context.Context, t Test, ref *reference, p passing) pointResult {
 	x, err := s.newTrial(ctx, t, ref.chance)
 	if err != nil {
-		return pointResult{err: err}
+		return pointResult{broken: err}
 	}
 	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
 	r := pointResult{survived: x.survive(ctx, s.kills(t, ref, p.Point))}
@@ -283,7 +282,7 @@ func (s *Suite) killAt(ctx context.Context, t Test, ref *reference, p passing) p
 		f.Problem = "it then failed: " + oneLine(verdict(r.cut, r.stage, r.err))
 		r.failure = f
 	case err != nil:
-		r.err = err
+		r.broken = err
 	case len(x.history.twice) > 0:
 		e := x.history.twice[0]
 		f.Problem = fmt.Sprintf("%s %s was performed twice: %s", e.Kind, e.Description, e.Pos)
