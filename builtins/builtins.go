@@ -42,8 +42,12 @@ var All = []*module.Module{
 	yaml.Module,
 }
 
-// Chance are the modules whose reads ask nothing but the clock and the dice.
-var Chance = []*module.Module{random.Module, time.Module, uuid.Module}
+// Clocks are the modules whose reads ask nothing but the time, Dice those whose
+// reads ask nothing but chance.
+var (
+	Clocks = []*module.Module{time.Module}
+	Dice   = []*module.Module{random.Module, uuid.Module}
+)
 
 // Globals are the names that scripts see beside the modules and the universal
 // functions of the language.

@@ -158,7 +158,7 @@ func (a *app) suite(paths []string, f *testFlags) (*tester.Suite, error) {
 		return nil, err
 	}
 	return &tester.Suite{
-		Cover: cover, Crash: crash, Undo: undo, Chance: builtins.Chance,
+		Cover: cover, Crash: crash, Undo: undo, Clocks: builtins.Clocks, Dice: builtins.Dice,
 		Workspace: ws, Jobs: f.jobs, Timeout: timeout, FailFast: f.failFast, Keep: f.keep, RealTime: f.realTime, Limits: limits,
 		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS, CacheDir: workspace.CacheDir(), Guard: newGuard},
 	}, nil

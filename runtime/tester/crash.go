@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"math/rand/v2"
 	"regexp"
 	goruntime "runtime"
@@ -82,7 +83,7 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 	if r.Err = verdict(e.cut, e.stage, e.err); r.Err != nil {
 		return nil
 	}
-	ref := &reference{passed: e.watcher.passed, chance: s.chanceOf(e.watcher.passed), volatile: map[string]bool{}}
+	ref := &reference{passed: e.watcher.passed, chance: chanceOf(e.watcher.passed, s.Clocks), volatile: map[string]bool{}}
 	for _, p := range ref.passed {
 		ref.branches = ref.branches || strings.Contains(p.Place, ".")
 	}
@@ -105,28 +106,46 @@ func (x *trial) discard(r *Result) {
 }
 
 // steady executes the test once more, and notes what is another world although
-// nothing happened.
+// nothing happened. When that is for the dice, they fall as they did the first time
+// from then on; else not, for what they chose may be for one run at a time only,
+// such as a port.
 func (s *Suite) steady(ctx context.Context, t Test, ref *reference) error {
-	x, err := s.newTrial(ctx, t, ref.chance)
-	if err != nil {
+	differ, err := s.again(ctx, t, ref)
+	dice := chanceOf(ref.passed, s.Dice)
+	if err == nil && len(differ) > 0 && len(dice) > 0 {
+		clocks, before := ref.chance, len(differ)
+		ref.chance = maps.Clone(clocks)
+		maps.Copy(ref.chance, dice)
+		if differ, err = s.again(ctx, t, ref); err == nil && len(differ) == before {
+			ref.chance = clocks
+		}
+	}
+	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
-	if e := x.execute(ctx, x.start, nil); e.err != nil {
-		return fault.Wrap(fault.KindOf(e.err), e.err, "the test passes, and then it does not, without a crash")
-	}
-	now, err := x.world.fingerprint(s.Simulations)
-	if err != nil {
-		return err
-	}
-	for _, d := range now.differences(ref.world, nil, ref.branches) {
+	for _, d := range differ {
 		if d.What != otherContent {
 			return fault.New(fault.Failed, "the test leaves another world each time, without a crash: %s", d).
-				WithHint("what is random, or made of the time, should not be in a name")
+				WithHint("names that are made of the time, or by chance outside of the script, cannot be compared")
 		}
 		ref.volatile[d.Name] = true
 	}
 	return nil
+}
+
+// again executes the test once more.
+func (s *Suite) again(ctx context.Context, t Test, ref *reference) ([]Difference, error) {
+	x, err := s.newTrial(ctx, t, ref.chance)
+	if err != nil {
+		return nil, err
+	}
+	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
+	e := x.execute(ctx, x.start, nil)
+	if e.err != nil {
+		return nil, fault.Wrap(fault.KindOf(e.err), verdict(e.cut, e.stage, e.err), "the test passes, and then it does not, without a crash")
+	}
+	now, err := x.world.fingerprint(s.Simulations)
+	return now.differences(ref.world, nil, ref.branches), err
 }
 
 // crash kills a test at its points.

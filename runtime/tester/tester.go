@@ -37,7 +37,8 @@ type Suite struct {
 
 	Crash       *Crash           // kill the tests; nil: they are left alone
 	Undo        *Undo            // roll the tests back; nil: they are not
-	Chance      []*module.Module // those whose reads ask nothing but the clock and the dice
+	Clocks      []*module.Module // whose reads ask nothing but the time
+	Dice        []*module.Module // whose reads ask nothing but chance
 	Simulations []Simulation     // what there is of the world beside the files
 
 	Begin func(Test)              // called before a test; may be nil

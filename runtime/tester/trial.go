@@ -16,6 +16,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/duration"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
 // trial is one run of a test in a world of its own, over as many executions as it
@@ -213,15 +214,17 @@ func (e *executed) effectsAt(answers []runtime.Answer) []journal.Effect {
 
 // chance is what the clock and the dice said in a run, by place, so that another
 // one can be told the same. What they say is no difference between worlds.
-type chance map[string]struct {
+type chance map[string]said
+
+type said struct {
 	kind  string
 	value starlark.Value
 }
 
 // chanceOf takes the results of the effects of modules that ask nothing else.
-func (s *Suite) chanceOf(passed []passing) chance {
+func chanceOf(passed []passing, modules []*module.Module) chance {
 	kinds := map[string]bool{}
-	for _, m := range s.Chance {
+	for _, m := range modules {
 		for _, f := range m.Funcs() {
 			kinds[f.Name()] = true
 		}
@@ -236,9 +239,7 @@ func (s *Suite) chanceOf(passed []passing) chance {
 			continue // a secret, which is another one in each run
 		}
 		v.Freeze()
-		known := c[p.Place]
-		known.kind, known.value = p.effect.Kind, v
-		c[p.Place] = known
+		c[p.Place] = said{p.effect.Kind, v}
 	}
 	return c
 }

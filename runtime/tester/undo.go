@@ -53,14 +53,14 @@ type Stay struct {
 
 // backFrom is what came of the rollback from one point.
 type backFrom struct {
-	point   passing
-	done    map[string]journal.Effect // writes that were performed, by place
-	begin   Fingerprint               // before the run
-	before  Fingerprint               // before the rollback
-	left    map[string]Difference     // by name
-	report  *runtime.Report
-	secret  bool
-	err     error
+	point  passing
+	done   map[string]journal.Effect // writes that were performed, by place
+	begin  Fingerprint               // before the run
+	before Fingerprint               // before the rollback
+	left   map[string]Difference     // by name
+	report *runtime.Report
+	secret bool
+	err    error
 }
 
 // undo rolls a test back from each of its writes, and from its end.
