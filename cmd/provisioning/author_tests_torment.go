@@ -27,8 +27,8 @@ const standardPoints = 1000
 func (f *tormentFlags) define(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.crash, "crash", false, "kill each test at every moment of every effect, and resume it")
 	fs.BoolVar(&f.undo, "undo", false, "roll each test back from each of its writes")
-	fs.Uint64Var(&f.seed, "seed", 1, "of the dice of --crash: the same seed kills in the same way")
-	fs.IntVar(&f.points, "points", standardPoints, "points of a test at which --crash kills at most, chosen by --seed; 0: all")
+	fs.Uint64Var(&f.seed, "seed", 1, "of the dice of --crash and --undo: with the same one they do the same")
+	fs.IntVar(&f.points, "points", standardPoints, "points of a test to kill at, and to roll back from, at most; --seed chooses them; 0: all")
 	fs.StringVar(&f.point, "point", "", "the one point to kill at, or to roll back from, as a failure names it")
 	fs.BoolVar(&f.strict, "strict", false, "with --crash: an effect that only a person can settle is a failure")
 	fs.IntVar(&f.undoMin, "undo-min", 100, "percentage of the writes that --undo has to find taken back")
@@ -60,7 +60,7 @@ func (f *tormentFlags) parse() (*tester.Crash, *tester.Undo, error) {
 		crash = &tester.Crash{Seed: f.seed, Points: f.points, Only: only, Strict: f.strict}
 	}
 	if f.undo {
-		undo = &tester.Undo{Only: only, Least: f.undoMin}
+		undo = &tester.Undo{Seed: f.seed, Points: f.points, Only: only, Least: f.undoMin}
 	}
 	return crash, undo, nil
 }
@@ -120,12 +120,16 @@ func (a *app) printTormentSummary(f *testFlags, results []tester.Result) {
 		}
 		if u := r.Undo; u != nil {
 			undo.tests++
-			undo.points, undo.writes, undo.back, undo.unseen = undo.points+u.Prefixes, undo.writes+u.Writes, undo.back+u.Back, undo.unseen+len(u.Unseen)
+			undo.points, undo.all = undo.points+u.Prefixes, undo.all+u.All
+			undo.writes, undo.back, undo.unseen = undo.writes+u.Writes, undo.back+u.Back, undo.unseen+len(u.Unseen)
 			undo.took += u.Took
 		}
 	}
 	if f.torment.crash && f.torment.point == "" && crash.points < crash.all {
 		a.console.Print("crash: a sample of %d of %s; --seed %d chose it, and --points 0 takes all", crash.points, count(crash.all, "point"), f.torment.seed)
+	}
+	if f.torment.undo && f.torment.point == "" && undo.points < undo.all {
+		a.console.Print("undo: a sample of %d of %s; --seed %d chose it, and --points 0 takes all", undo.points, count(undo.all, "rollback"), f.torment.seed)
 	}
 	if crash.notReached > 0 {
 		a.console.Print("crash: %s not reached again: the tests do not always do the same", count(crash.notReached, "point"))

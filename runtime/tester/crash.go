@@ -201,24 +201,29 @@ func (s *Suite) choose(t Test, ref *reference, report *CrashReport) ([]passing, 
 		return nil, fault.New(fault.NotFound, "the test never comes to the point %s", only).
 			WithHint("points are %s, and so on to %s", all[0].Point, all[len(all)-1].Point)
 	}
-	if n := s.Crash.Points; n > 0 && n < len(all) {
-		order := s.dice(t, "sample").Perm(len(all))[:n]
-		slices.Sort(order)
-		sample := make([]passing, n)
-		for i, at := range order {
-			sample[i] = all[at]
-		}
-		return sample, nil
+	return sample(all, s.Crash.Points, dice(s.Crash.Seed, t, "sample")), nil
+}
+
+// sample takes at most n of the points; all for 0.
+func sample(all []passing, n int, dice *rand.Rand) []passing {
+	if n <= 0 || n >= len(all) {
+		return all
 	}
-	return all, nil
+	order := dice.Perm(len(all))[:n]
+	slices.Sort(order)
+	chosen := make([]passing, n)
+	for i, at := range order {
+		chosen[i] = all[at]
+	}
+	return chosen
 }
 
 // dice are those of a test and a point: the same for the same seed, whatever else
 // is tested.
-func (s *Suite) dice(t Test, point string) *rand.Rand {
+func dice(seed uint64, t Test, point string) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s", t, point)
-	return rand.New(rand.NewPCG(s.Crash.Seed, h.Sum64()))
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
 type pointResult struct {
@@ -267,7 +272,7 @@ func (s *Suite) jobs() int {
 // same as after the result before; and it is there after a result, for else that
 // would be the same as after the effect.
 func (s *Suite) kills(t Test, ref *reference, p Point) []kill {
-	dice := s.dice(t, p.String())
+	dice := dice(s.Crash.Seed, t, p.String())
 	first := kill{point: p, lose: dice.IntN(2) == 0}
 	switch p.Moment {
 	case BeforeIntent:

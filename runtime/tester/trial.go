@@ -36,7 +36,7 @@ func (s *Suite) newTrial(ctx context.Context, t Test, c chance) (*trial, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &trial{s: s, test: t, world: w, chance: c, history: newHistory(), now: clock.Epoch}, nil
+	return &trial{s: s, test: t, world: w, chance: c, history: newHistory(s.Runtime.Modules), now: clock.Epoch}, nil
 }
 
 // executed is how an execution ended.
@@ -46,7 +46,6 @@ type executed struct {
 	died    bool
 	effects []*journal.Effect
 	secret  bool     // it knows secrets
-	answers []answer // of a stage
 	waits   []runtime.Answer
 	sink    *recorder
 	stage   *stage

@@ -16,14 +16,16 @@ import (
 
 // Undo says how tests are rolled back.
 type Undo struct {
-	Seed  uint64
-	Only  *Point // go back from this one alone
-	Least int    // percentage of the writes that have to be taken back
+	Seed   uint64
+	Points int    // of a test to go back from at most, besides its end; 0: all. More are a sample by the seed
+	Only   *Point // go back from this one alone
+	Least  int    // percentage of the writes that have to be taken back
 }
 
 // UndoReport is what rollbacks of a test from each of its writes have shown.
 type UndoReport struct {
-	Prefixes int            `json:"prefixes"`
+	Prefixes int            `json:"prefixes"` // that were rolled back
+	All      int            `json:"all"`      // that there are
 	Writes   int            `json:"writes"` // that change the world, or say how they are taken back
 	Back     int            `json:"back"`   // of those, taken back
 	Stays    []Stay         `json:"stays,omitempty"`
@@ -75,8 +77,11 @@ func (s *Suite) undo(ctx context.Context, r *Result, ref *reference) error {
 			points = append(points, p)
 		}
 	}
+	report.All = len(points)
+	points = sample(points, s.Undo.Points, dice(s.Undo.Seed, r.Test, "undo"))
 	if s.Undo.Only == nil {
 		points = append(points, passing{}) // the end
+		report.All++
 	}
 	if len(points) == 0 {
 		return fault.New(fault.NotFound, "the test has no write with the point %s", s.Undo.Only)

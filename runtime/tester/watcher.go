@@ -1,13 +1,16 @@
 package tester
 
 import (
+	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
 // Moment is one of those at which a process can die over an effect.
@@ -81,15 +84,26 @@ type passing struct {
 // history is what is known of the effects of a run over all its executions, and
 // what a person would find out by looking at the world.
 type history struct {
+	mortal   map[string]bool // kinds of effects whose outcome dies with its process
 	mu       sync.Mutex
 	happened map[string]bool // places of writes that were performed, and did not fail
 	redone   map[string]bool // places that were to be done again
 	twice    []journal.Effect
 }
 
-func newHistory() *history {
-	return &history{happened: map[string]bool{}, redone: map[string]bool{}}
+func newHistory(modules []*module.Module) *history {
+	h := &history{mortal: map[string]bool{}, happened: map[string]bool{}, redone: map[string]bool{}}
+	for _, m := range modules {
+		for _, f := range m.Funcs() {
+			if f.Prototype().Implements(reviver) {
+				h.mortal[f.Name()] = true
+			}
+		}
+	}
+	return h
 }
+
+var reviver = reflect.TypeFor[effect.Reviver]()
 
 var _ door.Recorder = (*watcher)(nil)
 
@@ -155,7 +169,7 @@ func (h *history) ended(e *journal.Effect, again bool) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.happened[e.Place] && !again && !h.redone[e.Place] {
+	if h.happened[e.Place] && !again && !h.redone[e.Place] && !h.mortal[e.Kind] {
 		h.twice = append(h.twice, *e)
 	}
 	h.happened[e.Place] = true
