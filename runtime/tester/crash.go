@@ -201,7 +201,7 @@ func (s *Suite) choose(t Test, ref *reference, report *CrashReport) ([]passing, 
 		return nil, fault.New(fault.NotFound, "the test never comes to the point %s", only).
 			WithHint("points are %s, and so on to %s", all[0].Point, all[len(all)-1].Point)
 	}
-	return sample(all, s.Crash.Points, dice(s.Crash.Seed, t, "sample")), nil
+	return sample(all, s.Crash.Points, diceOf(s.Crash.Seed, t, "sample")), nil
 }
 
 // sample takes at most n of the points; all for 0.
@@ -218,9 +218,9 @@ func sample(all []passing, n int, dice *rand.Rand) []passing {
 	return chosen
 }
 
-// dice are those of a test and a point: the same for the same seed, whatever else
+// diceOf are those of a test and a point: the same for the same seed, whatever else
 // is tested.
-func dice(seed uint64, t Test, point string) *rand.Rand {
+func diceOf(seed uint64, t Test, point string) *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%s\x00%s", t, point)
 	return rand.New(rand.NewPCG(seed, h.Sum64()))
@@ -272,7 +272,7 @@ func (s *Suite) jobs() int {
 // same as after the result before; and it is there after a result, for else that
 // would be the same as after the effect.
 func (s *Suite) kills(t Test, ref *reference, p Point) []kill {
-	dice := dice(s.Crash.Seed, t, p.String())
+	dice := diceOf(s.Crash.Seed, t, p.String())
 	first := kill{point: p, lose: dice.IntN(2) == 0}
 	switch p.Moment {
 	case BeforeIntent:

@@ -45,7 +45,7 @@ type executed struct {
 	err     error
 	died    bool
 	effects []*journal.Effect
-	secret  bool     // it knows secrets
+	secret  bool // it knows secrets
 	waits   []runtime.Answer
 	sink    *recorder
 	stage   *stage

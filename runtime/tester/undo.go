@@ -26,8 +26,8 @@ type Undo struct {
 type UndoReport struct {
 	Prefixes int            `json:"prefixes"` // that were rolled back
 	All      int            `json:"all"`      // that there are
-	Writes   int            `json:"writes"` // that change the world, or say how they are taken back
-	Back     int            `json:"back"`   // of those, taken back
+	Writes   int            `json:"writes"`   // that change the world, or say how they are taken back
+	Back     int            `json:"back"`     // of those, taken back
 	Stays    []Stay         `json:"stays,omitempty"`
 	Unseen   []Stay         `json:"unseen,omitempty"` // writes without an undo that left nothing where it would be seen
 	Failures []CrashFailure `json:"failures,omitempty"`
@@ -78,7 +78,7 @@ func (s *Suite) undo(ctx context.Context, r *Result, ref *reference) error {
 		}
 	}
 	report.All = len(points)
-	points = sample(points, s.Undo.Points, dice(s.Undo.Seed, r.Test, "undo"))
+	points = sample(points, s.Undo.Points, diceOf(s.Undo.Seed, r.Test, "undo"))
 	if s.Undo.Only == nil {
 		points = append(points, passing{}) // the end
 		report.All++
@@ -223,6 +223,7 @@ func (r *UndoReport) judge(all []backFrom) {
 		case stays[place] != nil:
 			r.Writes++
 			r.Stays = append(r.Stays, *stays[place])
+		case without[place] && !looked(all, place): // not in the sample
 		case without[place] && !changes[place]:
 			r.Unseen = append(r.Unseen, Stay{Kind: e.Kind, Description: e.Description, Position: e.Pos, Why: "there is no way to take it back"})
 		default:
@@ -230,6 +231,11 @@ func (r *UndoReport) judge(all []backFrom) {
 			r.Back++
 		}
 	}
+}
+
+// looked reports whether a write was one to go back from.
+func looked(all []backFrom, place string) bool {
+	return slices.ContainsFunc(all, func(b backFrom) bool { return b.point.Place == place })
 }
 
 func leftNames(all []backFrom) []string {
