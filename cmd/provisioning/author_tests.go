@@ -215,6 +215,7 @@ func (a *app) runTests(suite *tester.Suite, tests []tester.Test) ([]tester.Resul
 	tasks := a.console.NewTasks("tests")
 	defer tasks.Close()
 	suite.Begin = func(t tester.Test) { tasks.Begin(t.String()) }
+	suite.Progress = func(t tester.Test, doing string) { tasks.Note(t.String(), doing) }
 	suite.End = func(r tester.Result) {
 		tasks.End(r.String())
 		a.printTest(r)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -44,9 +45,11 @@ type Wait struct {
 	Points      int    `json:"points"` // after which it waited
 }
 
-// CrashFailure is what went wrong after a crash.
+// CrashFailure is what went wrong after a crash; of several, the effect and the
+// moment are those of the last.
 type CrashFailure struct {
 	Point       string       `json:"point"`
+	After       string       `json:"after,omitempty"` // point of the crash before
 	Kind        string       `json:"kind"`
 	Description string       `json:"description"`
 	Position    string       `json:"position"`
@@ -166,14 +169,14 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 		r.Err = err
 		return
 	}
-	results := s.eachPoint(ctx, chosen, func(p passing) pointResult { return s.killAt(ctx, r.Test, ref, p) })
+	results := s.eachPoint(ctx, r.Test, "killed at", chosen, func(p passing) pointResult { return s.killAt(ctx, r.Test, ref, p) })
 	waits := map[string]*Wait{}
 	for _, p := range results {
 		report.Points++
 		if p.broken != nil && r.Err == nil {
 			r.Err = p.broken
 		}
-		if p.killed == 0 {
+		if len(p.deaths) == 0 {
 			report.NotReached++
 		}
 		for _, e := range p.waited {
@@ -232,17 +235,18 @@ type pointResult struct {
 	broken  error // what keeps the test from being killed at all
 }
 
-// eachPoint calls f for points, several at a time, in any order.
-func (s *Suite) eachPoint(ctx context.Context, points []passing, f func(passing) pointResult) []pointResult {
+// eachPoint calls f for points of a test, several at a time, in any order.
+func (s *Suite) eachPoint(ctx context.Context, t Test, doing string, points []passing, f func(passing) pointResult) []pointResult {
 	results := make([]pointResult, len(points))
 	next := make(chan int)
 	var workers sync.WaitGroup
+	var done atomic.Int64
 	for range min(s.jobs(), len(points)) {
 		workers.Go(func() {
 			for i := range next {
 				results[i] = f(points[i])
-				if s.Progress != nil {
-					s.Progress()
+				if n := done.Add(1); s.Progress != nil {
+					s.Progress(t, fmt.Sprintf("%s %d of %d points", doing, n, len(points)))
 				}
 			}
 		})
@@ -294,9 +298,16 @@ func (s *Suite) killAt(ctx context.Context, t Test, ref *reference, p passing) p
 	}
 	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
 	r := pointResult{survived: x.survive(ctx, s.kills(t, ref, p.Point))}
+	first := p.Point
+	if n := len(r.deaths); n > 0 {
+		p = r.deaths[n-1]
+	}
 	f := &CrashFailure{
 		Point: p.String(), Kind: p.effect.Kind, Description: p.effect.Description, Position: p.effect.Pos,
-		Reproduce: fmt.Sprintf("provisioning test --run '^%s$' --crash --seed %d --point %s", quoteRun(t), s.Crash.Seed, p.Point),
+		Reproduce: fmt.Sprintf("provisioning test --run '^%s$' --crash --seed %d --point %s", quoteRun(t), s.Crash.Seed, first),
+	}
+	if len(r.deaths) > 1 {
+		f.After = first.String()
 	}
 	now, err := x.world.fingerprint(s.Simulations)
 	switch {
@@ -355,6 +366,10 @@ func (r *CrashReport) fail(f CrashFailure) {
 	for i := range r.Failures {
 		known := &r.Failures[i]
 		if known.Position == f.Position && known.Kind == f.Kind && known.Problem == f.Problem && names(known.Differences) == names(f.Differences) {
+			if known.After != "" && f.After == "" { // one crash is enough
+				f.More = known.More
+				*known = f
+			}
 			known.More++
 			return
 		}
@@ -405,7 +420,11 @@ func (r *CrashReport) verdict(strict bool) error {
 }
 
 func (f CrashFailure) write(b *strings.Builder) {
-	fmt.Fprintf(b, "%s: %s %s: killed %s; %s\n", f.Position, f.Kind, f.Description, momentOf(f.Point).words(), f.Problem)
+	again := ""
+	if f.After != "" {
+		again = " (and before that at " + f.After + ")"
+	}
+	fmt.Fprintf(b, "%s: %s %s: killed %s%s; %s\n", f.Position, f.Kind, f.Description, momentOf(f.Point).words(), again, f.Problem)
 	writeDifferences(b, f.Differences)
 	if f.More > 0 {
 		fmt.Fprintf(b, "    the same at %d more points\n", f.More)

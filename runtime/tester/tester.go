@@ -44,9 +44,9 @@ type Suite struct {
 	Begin func(Test)              // called before a test; may be nil
 	End   func(Result)            // called after it; may be nil
 	Watch func(Test, event.Event) // called for what happens in it; may be nil
-	// Progress is called when a test was killed at a point, or rolled back from one;
-	// may be nil.
-	Progress func()
+	// Progress is called when a test was killed at a point, or rolled back from one,
+	// with how far that is; may be nil.
+	Progress func(t Test, doing string)
 }
 
 // Run runs tests in parallel and returns their results in the order of the tests.

@@ -77,6 +77,7 @@ const dying = 10 * time.Second
 
 // execute runs a process, until it ends or dies.
 func (x *trial) execute(ctx context.Context, do verb, at *kill) (e executed) {
+	e.secret = true
 	e.sink = &recorder{test: x.test, to: x.watch}
 	e.stage = &stage{test: x.test, root: x.world.Workspace.Root}
 	cut, cancelCut := context.WithTimeoutCause(ctx, x.s.Timeout, fault.New(fault.Timeout, "the test took longer than %s", duration.Short(x.s.Timeout)))
@@ -166,7 +167,7 @@ const maxExecutions = 20
 // survived is how a run ended that was killed.
 type survived struct {
 	executed
-	killed int
+	deaths []passing        // where it died
 	waited []journal.Effect // effects that waited for an answer
 }
 
@@ -186,7 +187,7 @@ func (x *trial) survive(ctx context.Context, kills []kill) (s survived) {
 			s.err = ctx.Err()
 			return s
 		case s.died:
-			s.killed++
+			s.deaths = append(s.deaths, s.watcher.passed[len(s.watcher.passed)-1])
 		case len(s.waits) > 0:
 			answers = s.waits
 			s.waited = append(s.waited, s.effectsAt(answers)...)

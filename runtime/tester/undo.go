@@ -91,7 +91,7 @@ func (s *Suite) undo(ctx context.Context, r *Result, ref *reference) error {
 	for i, p := range points {
 		numbers[p.Point] = i
 	}
-	s.eachPoint(ctx, points, func(p passing) pointResult {
+	s.eachPoint(ctx, r.Test, "rolled back from", points, func(p passing) pointResult {
 		all[numbers[p.Point]] = s.back(ctx, r.Test, ref, p)
 		return pointResult{}
 	})
@@ -185,11 +185,9 @@ func (r *UndoReport) judge(all []backFrom) {
 		}
 		return stays[e.Place]
 	}
+	all = slices.DeleteFunc(all, func(b backFrom) bool { return b.report == nil }) // it was not rolled back
 	writes, without := map[string]journal.Effect{}, map[string]bool{}
 	for _, b := range all {
-		if b.report == nil {
-			continue
-		}
 		for _, u := range b.report.Undone {
 			writes[u.Place] = b.done[u.Place]
 		}
@@ -267,7 +265,7 @@ func culprit(all []backFrom, name string, without map[string]bool) (journal.Effe
 	}
 	innocent := map[string]bool{}
 	for _, b := range all {
-		if _, left := b.left[name]; left || b.err != nil {
+		if _, left := b.left[name]; left {
 			continue
 		}
 		for place := range b.done {
