@@ -136,13 +136,13 @@ func (a *app) printTormentSummary(f *testFlags, results []tester.Result) {
 	}
 	if f.torment.crash {
 		a.console.Print("crash: %s, %s, %s, %s, %s", count(crash.tests, "test"), count(crash.points, "point"), count(crash.failures, "failure"),
-			count(crash.waits, "effect")+" that can wait for an answer", tookText(crash.took))
+			count(crash.waits, "effect")+" that can wait for an answer", roughly(crash.took))
 	}
 	if f.torment.undo {
 		coverage := (&tester.UndoReport{Writes: undo.writes, Back: undo.back}).Coverage()
 		a.console.Print("undo: %s, %s, coverage %d%% (%d of %s), %d without an undo left nothing here, %s", count(undo.tests, "test"),
-			count(undo.points, "rollback"), coverage, undo.back, count(undo.writes, "write"), undo.unseen, tookText(undo.took))
+			count(undo.points, "rollback"), coverage, undo.back, count(undo.writes, "write"), undo.unseen, roughly(undo.took))
 	}
 }
 
-func tookText(d time.Duration) string { return duration.Short(d.Round(100 * time.Millisecond)) }
+func roughly(d time.Duration) string { return duration.Short(d.Round(100 * time.Millisecond)) }
