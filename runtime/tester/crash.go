@@ -98,7 +98,7 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 
 // discard removes the world, unless it is to be kept.
 func (x *trial) discard(r *Result) {
-	if x.s.Keep {
+	if x.s.Keep && !x.s.keepsPoint() {
 		r.Kept = x.world.Dir
 		return
 	}
@@ -106,6 +106,9 @@ func (x *trial) discard(r *Result) {
 		r.Status, r.Err = Failed, fault.Wrap(fault.Failed, err, "cannot remove what the test left")
 	}
 }
+
+// keepsPoint reports whether the world that is kept is that of a crash.
+func (s *Suite) keepsPoint() bool { return s.Keep && s.Crash != nil && s.Crash.Only != nil }
 
 // steady executes the test once more, and notes what is another world although
 // nothing happened. When that is for the dice, they fall as they did the first time
@@ -207,6 +210,9 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 		if p.broken != nil && r.Err == nil {
 			r.Err = p.broken
 		}
+		if s.Keep && p.world != nil {
+			r.Kept = p.world.Dir
+		}
 		if len(p.deaths) == 0 {
 			report.NotReached++
 		}
@@ -262,6 +268,7 @@ func diceOf(seed uint64, t Test, point string) *rand.Rand {
 
 type pointResult struct {
 	survived
+	world   *World
 	failure *CrashFailure
 	broken  error // what keeps the test from being killed at all
 }
@@ -327,11 +334,24 @@ func (s *Suite) killAt(ctx context.Context, t Test, ref *reference, p passing) p
 	kills := s.kills(t, ref, p.Point)
 	r := s.killBy(ctx, t, ref, p, kills)
 	if r.failure != nil && len(kills) > 1 {
-		if once := s.killBy(ctx, t, ref, p, kills[:1]); once.failure != nil {
-			return once
+		other := s.killBy(ctx, t, ref, p, kills[:1])
+		if other.failure != nil {
+			r, other = other, r
 		}
+		other.discard()
+	}
+	if !s.Keep {
+		r.discard()
 	}
 	return r
+}
+
+// discard removes the world; what stays of it is in the directory for temporary
+// files.
+func (r pointResult) discard() {
+	if r.world != nil {
+		_ = r.world.Remove()
+	}
 }
 
 func (s *Suite) killBy(ctx context.Context, t Test, ref *reference, p passing, kills []kill) pointResult {
@@ -339,8 +359,7 @@ func (s *Suite) killBy(ctx context.Context, t Test, ref *reference, p passing, k
 	if err != nil {
 		return pointResult{broken: err}
 	}
-	defer x.world.Remove() //nolint:errcheck // it is in the directory for temporary files
-	r := pointResult{survived: x.survive(ctx, kills)}
+	r := pointResult{survived: x.survive(ctx, kills), world: x.world}
 	first := p.Point
 	if n := len(r.deaths); n > 0 {
 		p = r.deaths[n-1]

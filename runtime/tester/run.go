@@ -84,7 +84,7 @@ func (s *Suite) torment(ctx context.Context, t Test) (r Result) {
 	}
 	ref := s.undisturbed(ctx, &r)
 	quiet := *s
-	quiet.Cover, quiet.Keep = nil, false
+	quiet.Cover, quiet.Keep = nil, s.keepsPoint()
 	if ref != nil && s.Crash != nil {
 		quiet.crash(ctx, &r, ref)
 	}
