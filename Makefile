@@ -26,6 +26,7 @@ test: lint docs-check samples ## all checks and all tests
 
 samples: build ## the tests of the sample workflows
 	$(BIN) test scripts
+	$(BIN) test scripts --crash --undo --points 8
 
 short: ## the quick tests only
 	$(GO) test -short ./...

@@ -42,6 +42,13 @@ var All = []*module.Module{
 	yaml.Module,
 }
 
+// Clocks are the modules whose reads ask nothing but the time, Dice those whose
+// reads ask nothing but chance.
+var (
+	Clocks = []*module.Module{time.Module}
+	Dice   = []*module.Module{random.Module, uuid.Module}
+)
+
 // Globals are the names that scripts see beside the modules and the universal
 // functions of the language.
 var Globals = starlark.StringDict{

@@ -185,6 +185,9 @@ func (x *execution) record(run *journal.Run) error {
 	}
 	x.run = run
 	x.door.Record = run
+	if test := x.rt.cfg.Test; test != nil && test.Record != nil {
+		x.door.Record = test.Record(run)
+	}
 	x.door.Codec.Blobs, x.door.Codec.Limit = j.Blobs, maxInline
 	keep := func(name, plain string) {
 		_ = run.AddSecret(journal.Secret{Name: name, Sealed: x.box.Seal([]byte(plain))}) // a broken journal stops the next effect

@@ -65,6 +65,10 @@ type Test struct {
 	Stage   effect.Stage // what scripts can set up
 	Clock   clock.Clock  // nil: that of the machine
 	Answers door.Answers // answers effects in place of the world; nil: nothing does
+	Journal journal.OpenOptions
+	// Record stands between the effects of the run and its journal: it may watch
+	// them, and let the run die; nil: nothing does.
+	Record func(*journal.Run) door.Recorder
 	// Instrument changes the parsed text of a module, so that what is executed can
 	// be counted; nil: nothing is.
 	Instrument func(name string, tree *syntax.File)
@@ -88,7 +92,11 @@ func New(cfg Config) *Runtime {
 	r := &Runtime{cfg: cfg}
 	r.program, _ = os.Executable() // scripts that ask for it get ""
 	r.journal = sync.OnceValues(func() (*journal.Journal, error) {
-		j, err := journal.Open(cfg.Workspace.State)
+		var opts journal.OpenOptions
+		if cfg.Test != nil {
+			opts = cfg.Test.Journal
+		}
+		j, err := journal.OpenWith(cfg.Workspace.State, opts)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.open = j

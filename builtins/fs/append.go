@@ -220,8 +220,9 @@ func (a *appendTo) Happened(_ context.Context, env *effect.Env, past effect.Past
 	case err != nil:
 		return effect.Answer{}, err
 	case v.kind == file && v.size == 0 && !m.Existed && len(content) > 0:
-		// The file was made, and then the process or the power failed.
-		return effect.Answer{Happened: effect.No, Why: "the file is there, and empty"}, v.path.Remove()
+		// The file was made, and then the process or the power failed; or another
+		// branch has just made it, which is why it stays.
+		return effect.Answer{Happened: effect.No, Why: "the file is there, and empty"}, v.path.Chmod(fs.FileMode(a.Mode))
 	case v.kind == file && v.size >= m.Size && bytes.Equal(tail, content):
 		return effect.Answer{Happened: effect.Yes, Result: a.result(m.Existed, content), Why: "the file ends with the addition"}, nil
 	case v.exists() == m.Existed && v.size == m.Size:

@@ -37,6 +37,7 @@ type testFlags struct {
 	realTime bool
 	cover    bool
 	coverOut string
+	torment  tormentFlags
 }
 
 func (f *testFlags) define(fs *pflag.FlagSet) {
@@ -52,6 +53,7 @@ func (f *testFlags) define(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.cover, "cover", false, "say which lines were executed, and which effects performed")
 	fs.StringVar(&f.coverOut, "cover-out", "", "file to write the coverage of lines to, in the form of LCOV")
 	fs.BoolVar(&f.json, "json", false, "the same as --out json")
+	f.torment.define(fs)
 }
 
 func (a *app) testCommand() *cobra.Command {
@@ -75,9 +77,15 @@ afterwards. Waits take no time: a test of sleep("3d") ends at once, and parallel
 waits of a second take one second of the time that time.now tells. What a test
 prints is shown when it fails, or with --verbose.
 
+With --crash, the process of a test that passes is killed at every moment of every
+effect, and the run is resumed; the world has to be the one that it is without the
+crash. With --undo, the run is rolled back from each of its writes, and the world
+has to be the one that it began with.
+
 The exit code is 1 when a test fails, and 5 when there are none.`,
 		Example: `  provisioning test
   provisioning test lib deploy_test.star --run rollback
+  provisioning test --crash --undo
   provisioning test --cover --junit results.xml`,
 	}
 	f.define(cmd.Flags())
@@ -145,8 +153,12 @@ func (a *app) suite(paths []string, f *testFlags) (*tester.Suite, error) {
 	if f.cover || f.coverOut != "" {
 		cover = tester.NewCover()
 	}
+	crash, undo, err := f.torment.parse()
+	if err != nil {
+		return nil, err
+	}
 	return &tester.Suite{
-		Cover:     cover,
+		Cover: cover, Crash: crash, Undo: undo, Clocks: builtins.Clocks, Dice: builtins.Dice,
 		Workspace: ws, Jobs: f.jobs, Timeout: timeout, FailFast: f.failFast, Keep: f.keep, RealTime: f.realTime, Limits: limits,
 		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS, CacheDir: workspace.CacheDir(), Guard: newGuard},
 	}, nil
@@ -203,6 +215,7 @@ func (a *app) runTests(suite *tester.Suite, tests []tester.Test) ([]tester.Resul
 	tasks := a.console.NewTasks("tests")
 	defer tasks.Close()
 	suite.Begin = func(t tester.Test) { tasks.Begin(t.String()) }
+	suite.Progress = func(t tester.Test, doing string) { tasks.Note(t.String(), doing) }
 	suite.End = func(r tester.Result) {
 		tasks.End(r.String())
 		a.printTest(r)
@@ -238,6 +251,7 @@ func (a *app) printTest(r tester.Result) {
 		a.console.Print("%s %s (%s, %s)", a.console.Good("ok  "), r, took, count(r.Effects, "effect"))
 		a.printOutput(r)
 	}
+	a.printTorment(r)
 	if a.console.Verbose && r.Status == tester.Passed {
 		for _, line := range r.Unused {
 			a.console.Print("    unused: %s", firstLine(line))

@@ -11,16 +11,18 @@ import (
 
 // testRecord is what programs see of a test.
 type testRecord struct {
-	File    string         `json:"file"`
-	Name    string         `json:"name,omitempty"` // missing: the file could not be read
-	Line    int            `json:"line,omitempty"`
-	Status  tester.Status  `json:"status,omitempty"`
-	Seconds float64        `json:"seconds,omitempty"`
-	Effects int            `json:"effects,omitempty"`
-	Error   map[string]any `json:"error,omitempty"`
-	Output  []outputRecord `json:"output,omitempty"`
-	Unused  []string       `json:"unused_cassette_entries,omitempty"`
-	Kept    string         `json:"kept,omitempty"`
+	File    string              `json:"file"`
+	Name    string              `json:"name,omitempty"` // missing: the file could not be read
+	Line    int                 `json:"line,omitempty"`
+	Status  tester.Status       `json:"status,omitempty"`
+	Seconds float64             `json:"seconds,omitempty"`
+	Effects int                 `json:"effects,omitempty"`
+	Error   map[string]any      `json:"error,omitempty"`
+	Output  []outputRecord      `json:"output,omitempty"`
+	Unused  []string            `json:"unused_cassette_entries,omitempty"`
+	Kept    string              `json:"kept,omitempty"`
+	Crash   *tester.CrashReport `json:"crash,omitempty"`
+	Undo    *undoRecord         `json:"undo,omitempty"`
 }
 
 type outputRecord struct {
@@ -36,7 +38,7 @@ type testReport struct {
 }
 
 func recordOfTest(r tester.Result) testRecord {
-	rec := testRecord{File: r.File, Name: r.Name, Line: r.Line, Status: r.Status, Seconds: r.Took.Seconds(), Effects: r.Effects, Unused: r.Unused, Kept: r.Kept}
+	rec := testRecord{Crash: r.Crash, Undo: recordOfUndo(r.Undo), File: r.File, Name: r.Name, Line: r.Line, Status: r.Status, Seconds: r.Took.Seconds(), Effects: r.Effects, Unused: r.Unused, Kept: r.Kept}
 	if r.Status == tester.Failed {
 		rec.Error = errorRecord(r.Err)
 	}
@@ -71,6 +73,7 @@ func (a *app) reportTests(f *testFlags, suite *tester.Suite, results []tester.Re
 		a.printCoverage(files)
 	}
 	failed := report.Summary[tester.Failed]
+	a.printTormentSummary(f, results)
 	a.console.Print("%s", testSummary(report.Summary, len(results)))
 	if failed > 0 {
 		return exitCode(1)

@@ -43,8 +43,11 @@ type wait struct {
 }
 
 // NewVirtual returns a clock that shows Epoch.
-func NewVirtual() *Virtual {
-	return &Virtual{now: Epoch, busy: 1, waits: map[*wait]struct{}{}}
+func NewVirtual() *Virtual { return NewVirtualAt(Epoch) }
+
+// NewVirtualAt returns a clock that shows t.
+func NewVirtualAt(t time.Time) *Virtual {
+	return &Virtual{now: t, busy: 1, waits: map[*wait]struct{}{}}
 }
 
 // Now returns the virtual time.

@@ -19,6 +19,7 @@ type Answers interface {
 // Request is an effect that somebody else may answer.
 type Request struct {
 	Decl    *effect.Decl
+	Place   string
 	Args    []starlark.Tuple // name and value of those that were given, with the underscore arguments
 	Secrets *value.Secrets   // of the run
 	Root    string           // of the workspace
@@ -35,7 +36,7 @@ func Identifies(decl *effect.Decl, arg string) bool {
 }
 
 func (d *Door) request(s *site) Request {
-	r := Request{Decl: s.call.Decl, Secrets: d.Run.Secrets}
+	r := Request{Decl: s.call.Decl, Place: s.place, Secrets: d.Run.Secrets}
 	if d.Run.Files != nil {
 		r.Root = d.Run.Files.Workspace()
 	}

@@ -42,8 +42,10 @@ type Journal struct {
 	conn  *sql.Conn
 	Blobs *Blobs
 
+	lazy   bool
 	ops    chan *op
 	quit   chan struct{} // closed by Close
+	death  death
 	done   chan struct{} // closed by the writer, when it writes no more
 	close  sync.Once
 	failed error // written by the writer before it closes done
@@ -56,14 +58,27 @@ type op struct {
 	wait chan error
 }
 
+// OpenOptions say how a journal is written. The zero value is for runs in earnest.
+type OpenOptions struct {
+	// Unsynced does not wait for the disk. What is written survives the end of the
+	// process then, but not a power cut.
+	Unsynced bool
+	// Lazy writes what nobody waits for only together with the next thing that
+	// somebody does wait for, which is as late as it can be.
+	Lazy bool
+}
+
 // Open opens the journal in the state directory dir, which is made if it does
 // not exist.
-func Open(dir string) (*Journal, error) {
+func Open(dir string) (*Journal, error) { return OpenWith(dir, OpenOptions{}) }
+
+// OpenWith is Open with options.
+func OpenWith(dir string, opts OpenOptions) (*Journal, error) {
 	if err := makeDurably(filepath.Join(dir, "leases")); err != nil {
 		return nil, fault.Wrap(fault.Config, err, "cannot make the state directory %q", dir)
 	}
 	dsn := "file:" + filepath.Join(dir, FileName) +
-		"?_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_pragma=foreign_keys(ON)&_txlock=immediate"
+		"?_pragma=busy_timeout(10000)&_pragma=synchronous(" + opts.synchronous() + ")&_pragma=foreign_keys(ON)&_txlock=immediate"
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fault.Wrap(fault.Config, err, "cannot open the journal in %q", dir)
@@ -78,11 +93,18 @@ func Open(dir string) (*Journal, error) {
 		return nil, fault.Wrap(fault.Config, err, "cannot open the journal in %q", dir)
 	}
 	j := &Journal{
-		dir: dir, db: db, conn: conn, Blobs: &Blobs{dir: filepath.Join(dir, "blobs")},
-		ops: make(chan *op, 1024), quit: make(chan struct{}), done: make(chan struct{}),
+		dir: dir, db: db, conn: conn, Blobs: &Blobs{dir: filepath.Join(dir, "blobs")}, lazy: opts.Lazy,
+		death: death{come: make(chan struct{})}, ops: make(chan *op, 1024), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go j.write()
 	return j, nil
+}
+
+func (o OpenOptions) synchronous() string {
+	if o.Unsynced {
+		return "OFF"
+	}
+	return "FULL"
 }
 
 // openTime is how long another process may take to make or migrate the database.
@@ -143,6 +165,8 @@ func (j *Journal) send(o *op) error {
 	select {
 	case <-j.done:
 		return j.broken()
+	case <-j.death.come:
+		return errKilled
 	case <-j.quit:
 		return errClosed
 	default:
@@ -174,6 +198,7 @@ func (j *Journal) write() {
 	batch := make([]*op, 0, maxBatch)
 	for j.failed == nil {
 		if batch = j.next(batch[:0]); len(batch) == 0 {
+			j.failed = j.death.why()
 			return
 		}
 		if err := j.commit(batch); err != nil {
@@ -198,6 +223,8 @@ func (j *Journal) next(batch []*op) []*op {
 	select {
 	case o := <-j.ops:
 		batch = append(batch, o)
+	case <-j.death.come:
+		return j.last(batch)
 	case <-j.quit:
 	}
 	batch = j.waiting(batch)
@@ -206,12 +233,17 @@ func (j *Journal) next(batch []*op) []*op {
 	}
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
+	if j.lazy {
+		timer.Stop()
+	}
 	for len(batch) < maxBatch {
 		select {
 		case o := <-j.ops:
 			if batch = append(batch, o); o.wait != nil {
 				return j.waiting(batch)
 			}
+		case <-j.death.come:
+			return j.last(batch)
 		case <-j.quit:
 			return j.waiting(batch)
 		case <-timer.C:

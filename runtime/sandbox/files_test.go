@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -227,6 +229,27 @@ func TestLinkRaces(t *testing.T) {
 	stop <- struct{}{}
 	<-stopped
 	untouched(t, ws)
+}
+
+// TestBranchesCreateTheSameFile: whoever comes second opens what the first made.
+func TestBranchesCreateTheSameFile(t *testing.T) {
+	f, _ := open(t)
+	for i := range 200 {
+		p, err := f.Resolve(fmt.Sprint("new-", i))
+		must(t, err)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				file, err := p.OpenFile(os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				file.Close()
+			})
+		}
+		all.Wait()
+	}
 }
 
 func TestReplacesInOneStep(t *testing.T) {

@@ -181,7 +181,11 @@ func split(rel string) []string {
 func openSame(dir *os.Root, name string, flag int, mode fs.FileMode) (*os.File, error) {
 	before, err := dir.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) && flag&os.O_CREATE != 0 {
-		return dir.OpenFile(name, flag|os.O_EXCL, mode) // never follows a link
+		f, cerr := dir.OpenFile(name, flag|os.O_EXCL, mode) // never follows a link
+		if !errors.Is(cerr, fs.ErrExist) || flag&os.O_EXCL != 0 {
+			return f, cerr
+		}
+		before, err = dir.Lstat(name) // another branch was faster: look at what it has made
 	}
 	if err != nil {
 		return nil, err

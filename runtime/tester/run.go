@@ -37,6 +37,8 @@ type Result struct {
 	Effects int
 	Unused  []string // effects of its cassettes that it never asked for
 	Kept    string   // directory of its world; "" when that is gone
+	Crash   *CrashReport
+	Undo    *UndoReport
 }
 
 // Line is one that a test has printed, or that an effect of it has.
@@ -71,6 +73,33 @@ func (s *Suite) run(ctx context.Context, t Test) (r Result) {
 	return r
 }
 
+// torment executes a test in peace, and when that has passed, kills it and rolls it
+// back everywhere.
+func (s *Suite) torment(ctx context.Context, t Test) (r Result) {
+	began := time.Now()
+	r = Result{Test: t, Status: Failed, Err: t.Err}
+	defer func() { r.Took = time.Since(began) }()
+	if t.Err != nil {
+		return r
+	}
+	ref := s.undisturbed(ctx, &r)
+	quiet := *s
+	quiet.Cover, quiet.Keep = nil, s.keepsPoint()
+	if ref != nil && s.Crash != nil {
+		quiet.crash(ctx, &r, ref)
+	}
+	if ref != nil && s.Undo != nil {
+		r.Err = errors.Join(r.Err, quiet.undo(ctx, &r, ref))
+	}
+	switch {
+	case ctx.Err() != nil:
+		r.Status = Skipped
+	case r.Err == nil:
+		r.Status = Passed
+	}
+	return r
+}
+
 // runIn executes the test of r in a world.
 func (s *Suite) runIn(ctx context.Context, w *World, r *Result) {
 	sink := &recorder{test: r.Test, to: s.Watch}
@@ -100,6 +129,7 @@ func (s *Suite) config(w *World, stage *stage, sink event.Sink) runtime.Config {
 	cfg := s.Runtime
 	cfg.Workspace, cfg.Key, cfg.Events, cfg.Person = w.Workspace, w.Key, sink, stage
 	cfg.Test = &runtime.Test{Stage: stage, Answers: &stage.deck}
+	cfg.Test.Journal.Unsynced = true // no world outlives a power cut
 	if !s.RealTime {
 		cfg.Test.Clock = clock.NewVirtual()
 	}

@@ -11,13 +11,13 @@ package tester
 
 import (
 	"context"
-	goruntime "runtime"
 	"sync"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
 // StandardTimeout is how long a test may take.
@@ -35,17 +35,26 @@ type Suite struct {
 	Cover     *Cover         // nil: nothing is counted
 	Limits    map[string]string
 
+	Crash       *Crash           // kill the tests; nil: they are left alone
+	Undo        *Undo            // roll the tests back; nil: they are not
+	Clocks      []*module.Module // whose reads ask nothing but the time
+	Dice        []*module.Module // whose reads ask nothing but chance
+	Simulations []Simulation     // what there is of the world beside the files
+
 	Begin func(Test)              // called before a test; may be nil
 	End   func(Result)            // called after it; may be nil
 	Watch func(Test, event.Event) // called for what happens in it; may be nil
+	// Progress is called when a test was killed at a point, or rolled back from one,
+	// with how far that is; may be nil.
+	Progress func(t Test, doing string)
 }
 
 // Run runs tests in parallel and returns their results in the order of the tests.
 // When ctx ends, tests under way are cut off, and no others begun.
 func (s *Suite) Run(ctx context.Context, tests []Test) []Result {
-	jobs := s.Jobs
-	if jobs <= 0 {
-		jobs = goruntime.NumCPU()
+	jobs := s.jobs()
+	if s.Crash != nil || s.Undo != nil {
+		jobs = 1 // their points are what goes on at a time
 	}
 	if s.Timeout <= 0 {
 		s.Timeout = StandardTimeout
@@ -80,7 +89,11 @@ func (s *Suite) one(ctx, begin context.Context, t Test) Result {
 	if s.Begin != nil {
 		s.Begin(t)
 	}
-	r := s.run(ctx, t)
+	run := s.run
+	if s.Crash != nil || s.Undo != nil {
+		run = s.torment
+	}
+	r := run(ctx, t)
 	if s.End != nil {
 		s.End(r)
 	}
