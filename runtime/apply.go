@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	startime "go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -27,11 +28,11 @@ import (
 func (r *Runtime) CheckToFile(in Interrupt, s Start) (*Outcome, *plan.File, error) {
 	c := &checking{r: r, in: in, start: s}
 	c.begin(seal.NewBox(), &door.Reads{})
-	return c.toFile()
+	return c.toFile(&plan.Explorer{})
 }
 
-func (c *checking) toFile() (*Outcome, *plan.File, error) {
-	out, err := explore(&plan.Explorer{}, c.arm)
+func (c *checking) toFile(e *plan.Explorer) (*Outcome, *plan.File, error) {
+	out, err := explore(e, c.arm)
 	if err != nil {
 		return out, nil, err
 	}
@@ -43,6 +44,7 @@ func (c *checking) toFile() (*Outcome, *plan.File, error) {
 		Made: time.Now().UTC().Truncate(time.Second), Script: c.name, Entry: c.start.Entry, Inputs: inputs, Infra: c.start.Infra,
 		Paths: c.start.AllowPaths, Limits: c.start.Limits, Rollback: c.start.RollbackOnFailure,
 		Root: out.Plan.Root(), Allowance: out.Plan.Allowance(), Summary: out.Plan.Summary(), Reads: c.reads(),
+		Likely: e.Answers(),
 	}
 	for name, text := range c.req.sources {
 		f.Sources = append(f.Sources, plan.Source{Name: name, Text: string(text)})
@@ -51,7 +53,7 @@ func (c *checking) toFile() (*Outcome, *plan.File, error) {
 	if f.Key, err = c.r.sealKey(c.req.box); err != nil {
 		return out, nil, err
 	}
-	return out, f, f.Seal()
+	return out, f, f.Seal(c.req.box.Key)
 }
 
 // reads lists what the world said while the plan was made.
@@ -63,18 +65,49 @@ func (c *checking) reads() []plan.Read {
 		if a.Err != nil {
 			data, r.Shown = []byte(a.Err.Error()), c.req.secrets.Redact("an error: "+a.Err.Error())
 		} else {
-			data, _ = new(codec.Codec).Encode(a.Value) // one without encoding counts as the same
+			data, _ = new(codec.Codec).Encode(unmeasured(a.Value)) // one without encoding counts as the same
 			r.Shown = clip(c.req.secrets.Redact(shown(a.Value)))
 		}
 		mac := hmac.New(sha256.New, c.req.box.Key) // a plain hash of a short secret would tell it
 		mac.Write(data)
 		r.Digest = hex.EncodeToString(mac.Sum(nil))
-		if a.Volatile && a.Err == nil && !c.req.secrets.IsSecret(string(data)) {
-			r.Fixed = data
+		if a.Volatile && a.Err == nil {
+			r.Fixed, _ = new(codec.Codec).Encode(a.Value) // without: it is another one in the run
 		}
 		reads = append(reads, r)
 	}
 	return reads
+}
+
+// unmeasured is a result without what is another time each time, and says nothing
+// about the world: how long it took to look, and when an answer was made.
+func unmeasured(v starlark.Value) starlark.Value {
+	same, err := value.Map(v, func(v starlark.Value) (starlark.Value, error) {
+		if _, ok := v.(startime.Duration); ok {
+			return starlark.None, nil
+		}
+		return v, nil
+	})
+	if err != nil {
+		return v
+	}
+	value.Walk(same, func(v starlark.Value) bool {
+		if d, ok := v.(*starlark.Dict); ok { // a copy
+			for _, header := range []string{"date", "age"} {
+				_, _, _ = d.Delete(starlark.String(header))
+			}
+		}
+		return true
+	})
+	return same
+}
+
+// likely are the decisions of a plan; not nil, so that no later run counts.
+func likely(f *plan.File) map[string]int {
+	if f.Likely == nil {
+		return map[string]int{}
+	}
+	return f.Likely
 }
 
 func shown(v starlark.Value) string {
@@ -105,9 +138,13 @@ func (r *Runtime) Apply(in Interrupt, f *plan.File) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !f.Authentic(box.Key) {
+		return nil, fault.New(fault.Usage, "the plan was changed after it was made").
+			WithHint("make a new one with: provisioning run %s --plan-out FILE", script.FileName(f.Script))
+	}
 	again := &checking{r: r, in: in, start: start, silent: true}
 	again.begin(box, &door.Reads{Fixed: fixed(f)})
-	_, now, err := again.toFile()
+	_, now, err := again.toFile(&plan.Explorer{Likely: likely(f)})
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +152,9 @@ func (r *Runtime) Apply(in Interrupt, f *plan.File) (*Outcome, error) {
 		return nil, fault.New(fault.Mismatch, "the plan was made for another state of things, and is not applied").
 			WithHint("%s\nmake a new one with: provisioning run %s --plan-out FILE", strings.TrimRight(diff, "\n"), script.FileName(f.Script))
 	}
-	// With the key of the plan: what has secrets in it is identified under that.
-	return r.begin(in, start, box, &journal.Applied{Plan: f.Hash, Writes: f.Allowance, Fixed: fixed(f)})
+	// With the key of the plan: what has secrets in it is identified under that. And
+	// with the texts that were planned, whatever is on the disk by now.
+	return r.begin(in, start, request{box: box, sources: again.req.sources}, &journal.Applied{Plan: f.Hash, Writes: now.Allowance, Fixed: fixed(f)})
 }
 
 // planned is the request to start what a plan is of.
@@ -154,8 +192,8 @@ func (x *execution) follow(a *journal.Applied, effects []*journal.Effect) {
 	}
 	x.door.Allowed, x.door.Reads = a.Writes.Clone(), &door.Reads{Fixed: a.Fixed}
 	for _, e := range effects {
-		if e.Write {
-			x.door.Allowed.Use(e.Kind, hex.EncodeToString(e.Key), e.Pos)
+		if e.Write && e.Status != journal.Erred && e.Status != journal.Dropped { // what failed is tried again
+			x.door.Allowed.Spend(e.Kind, hex.EncodeToString(e.Key), e.Pos)
 		}
 	}
 }

@@ -20,25 +20,38 @@ func (r *Runtime) Check(in Interrupt, s Start) (*Outcome, error) {
 	return explore(&plan.Explorer{}, c.arm)
 }
 
-// explore executes arm until the explorer has seen enough. The outcome is that
+// An arm is one execution of what is planned.
+type arm func(trace *plan.Trace, how armed) (*Outcome, error)
+
+type armed struct {
+	quiet   bool // what it prints was printed before
+	ordered bool // branches follow each other
+}
+
+// explore executes arms until the explorer has seen enough. The outcome is that
 // of the likely arm, with the plan of all.
-func explore(e *plan.Explorer, arm func(trace *plan.Trace, quiet bool) (*Outcome, error)) (*Outcome, error) {
-	var likely *Outcome
-	for trace := e.Next(); trace != nil; trace = e.Next() {
-		out, err := arm(trace, likely != nil)
-		if likely == nil {
-			likely = out
-		}
-		if err != nil {
-			if likely != nil {
-				likely.Plan = plan.Of(trace)
-			}
-			return likely, err
-		}
-		e.Done(trace)
+//
+// The first execution looks at the world with its branches beside each other, as
+// the run will. When there are any it is made again with one after the other, from
+// what it saw: which branch came first must make no difference to a plan.
+func explore(e *plan.Explorer, execute arm) (*Outcome, error) {
+	trace := e.Next()
+	likely, err := execute(trace, armed{})
+	if err == nil && trace.Forks() {
+		trace = e.Again()
+		_, err = execute(trace, armed{quiet: true, ordered: true})
 	}
-	likely.Plan = e.Plan()
-	return likely, nil
+	for ; err == nil; _, err = execute(trace, armed{quiet: true, ordered: true}) {
+		e.Done(trace)
+		if trace = e.Next(); trace == nil {
+			likely.Plan = e.Plan()
+			return likely, nil
+		}
+	}
+	if likely != nil {
+		likely.Plan = plan.Of(trace)
+	}
+	return likely, err
 }
 
 // checking is the planning of a script.
@@ -59,9 +72,9 @@ func (c *checking) begin(box *seal.Box, reads *door.Reads) {
 }
 
 // arm executes one arm of the plan.
-func (c *checking) arm(trace *plan.Trace, quiet bool) (*Outcome, error) {
+func (c *checking) arm(trace *plan.Trace, how armed) (*Outcome, error) {
 	req := c.req
-	req.trace, req.quiet = trace, quiet || c.silent
+	req.trace, req.quiet, req.ordered = trace, how.quiet || c.silent, how.ordered
 	x, name, err := c.r.ready(c.in, c.start, req)
 	if x != nil {
 		defer x.end()
@@ -75,11 +88,13 @@ func (c *checking) arm(trace *plan.Trace, quiet bool) (*Outcome, error) {
 		for _, src := range x.sources() {
 			c.req.sources[src.Name] = src.Content
 		}
-		if c.guess, err = c.r.guesses(name); err != nil {
-			return nil, err
+		if !c.silent {
+			if c.guess, err = c.r.guesses(name); err != nil {
+				return nil, err
+			}
 		}
 	}
-	x.door.Guess = c.guess.of
+	x.door.Guess = c.guess.arm()
 	if err := x.door.Print("0", x.printed); err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ type request struct {
 	trace      *plan.Trace    // not nil: check mode
 	reads      *door.Reads    // shared by the arms of a plan
 	secrets    *value.Secrets // the same; nil: its own
+	ordered    bool           // branches follow each other
 	quiet      bool           // it repeats what was shown before
 	replay     bool
 	box        *seal.Box
@@ -112,6 +113,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir, Instrument: test.Instrument,
 	})
+	x.star.Tree.Ordered = req.ordered
 	if r.cfg.Guard != nil && !req.replay { // a replay acts on nothing
 		guard := r.cfg.Guard(files)
 		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad

@@ -3,6 +3,7 @@ package runtime
 import (
 	"os"
 	"path/filepath"
+	"sync"
 
 	"go.starlark.net/starlark"
 
@@ -13,20 +14,29 @@ import (
 
 // guesses are what the last completed run of a script got from its effects: a
 // plan takes the arm that it took for the likely one.
-type guesses map[string][]byte // results in their encoding, by branch and content key
+type guesses map[string][][]byte // results in their encoding, in order, by branch and content key
 
-// of returns nil for an effect that the run did not have, or whose result holds
-// a secret.
-func (g guesses) of(path string, key []byte) starlark.Value {
-	data, ok := g[path+" "+string(key)]
-	if !ok {
-		return nil
+// arm returns what answers for one arm of a plan: the nth effect of a kind gets
+// what the nth one got. nil stands for an effect that the run did not have, or
+// whose result holds a secret.
+func (g guesses) arm() func(path string, key []byte) starlark.Value {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	return func(path string, key []byte) starlark.Value {
+		name := path + " " + string(key)
+		mu.Lock()
+		n := asked[name]
+		asked[name]++
+		mu.Unlock()
+		if n >= len(g[name]) {
+			return nil
+		}
+		v, err := new(codec.Codec).Decode(g[name][n])
+		if err != nil {
+			return nil
+		}
+		return v
 	}
-	v, err := new(codec.Codec).Decode(data)
-	if err != nil {
-		return nil
-	}
-	return v
 }
 
 // earlier is how many runs are looked through for one of the script.
@@ -56,7 +66,8 @@ func (r *Runtime) guesses(name string) (guesses, error) {
 		g := guesses{}
 		for _, e := range effects {
 			if e.Status == journal.Done {
-				g[branch.PathOf(e.Place)+" "+string(e.Key)] = e.Result
+				name := branch.PathOf(e.Place) + " " + string(e.Key)
+				g[name] = append(g[name], e.Result)
 			}
 		}
 		return g, nil

@@ -16,10 +16,10 @@ import (
 // plan has copies of its values.
 func (s *Session) Plan(in Interrupt, src string) (*Outcome, error) {
 	explorer, reads := plan.Explorer{}, &door.Reads{}
-	return explore(&explorer, func(trace *plan.Trace, quiet bool) (*Outcome, error) {
+	return explore(&explorer, func(trace *plan.Trace, how armed) (*Outcome, error) {
 		return s.arm(in, src, request{
 			id: s.x.shared.ID, infra: s.opts.Infra, allowPaths: s.opts.AllowPaths, limits: s.opts.Limits,
-			trace: trace, reads: reads, quiet: quiet, box: s.x.box,
+			trace: trace, reads: reads, quiet: how.quiet, ordered: how.ordered, box: s.x.box,
 		})
 	})
 }

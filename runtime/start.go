@@ -21,13 +21,13 @@ import (
 // Start executes a script as a new run. Mistakes in the script's text or in the
 // arguments are found before there is a run.
 func (r *Runtime) Start(in Interrupt, s Start) (*Outcome, error) {
-	return r.begin(in, s, seal.NewBox(), nil)
+	return r.begin(in, s, request{box: seal.NewBox()}, nil)
 }
 
-// begin is Start for a run with the key in box, which follows a plan unless that
-// is nil.
-func (r *Runtime) begin(in Interrupt, s Start, box *seal.Box, follows *journal.Applied) (*Outcome, error) {
-	x, name, err := r.ready(in, s, request{box: box})
+// begin is Start for a run with the key and the sources of req, which follows a
+// plan unless that is nil.
+func (r *Runtime) begin(in Interrupt, s Start, req request, follows *journal.Applied) (*Outcome, error) {
+	x, name, err := r.ready(in, s, req)
 	if x != nil {
 		defer x.end()
 	}
@@ -68,6 +68,9 @@ func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name 
 		return nil, "", err
 	}
 	var sources []journal.Source
+	for name, content := range req.sources { // which the loader does not report
+		sources = append(sources, journal.Source{Name: name, Content: content})
+	}
 	x.star.Loader.OnSource = func(name string, content []byte) error {
 		if x.run != nil {
 			return x.run.AddSource(name, content)

@@ -4,6 +4,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -51,9 +52,21 @@ func (a *attempt) Control(thread *starlark.Thread) (any, error) {
 	case failure != nil:
 		return outcome{starlark.False, starlark.None, value.Of(failure)}, nil
 	case b.Planned > planned: // check mode: a write that was not made may fail
-		ok, why := value.NewUnknown("attempt(%s).ok", a.Fn.Name()), value.NewUnknown("attempt(%s).error", a.Fn.Name())
-		value.Stamp(starlark.Tuple{ok, why}, b.PeekPlace())
-		return outcome{ok, v, why}, nil
+		return a.planned(thread, b, v)
+	}
+	return outcome{starlark.True, v, starlark.None}, nil
+}
+
+// planned is the outcome in check mode: a plan that explores arms goes on in one
+// after the success, and in another one after a failure.
+func (a *attempt) planned(thread *starlark.Thread, b *branch.Branch, v starlark.Value) (any, error) {
+	ok := b.Unknown("attempt(%s).ok", a.Fn.Name())
+	n, err := rewrite.Ask(thread, &value.Undecided{Unknown: ok, Op: "if"})
+	switch {
+	case err != nil: // a plan of one arm
+		return outcome{ok, b.Unknown("attempt(%s).value", a.Fn.Name()), b.Unknown("attempt(%s).error", a.Fn.Name())}, nil
+	case n == 0:
+		return outcome{starlark.False, starlark.None, b.Unknown("attempt(%s).error", a.Fn.Name())}, nil
 	}
 	return outcome{starlark.True, v, starlark.None}, nil
 }

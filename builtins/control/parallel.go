@@ -1,7 +1,6 @@
 package control
 
 import (
-	"fmt"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -48,7 +47,7 @@ func (p *parallel) Control(thread *starlark.Thread) (any, error) {
 		return nil, fault.New(fault.Invalid, "parallel: on_error must be \"stop\" or \"continue\", not %q", p.OnError)
 	}
 	b := branch.Of(thread)
-	planned, place := b.Planned, b.PeekPlace()
+	planned := b.Planned
 	outcomes, err := b.Parallel(thread, p.Fn, elements(p.Items), p.Limit, keepGoing)
 	if err != nil {
 		return nil, err
@@ -57,8 +56,7 @@ func (p *parallel) Control(thread *starlark.Thread) (any, error) {
 	for i, o := range outcomes {
 		results[i] = o.Value
 		if keepGoing {
-			results[i] = value.Of(asOutcome(o, b.Tree.Check && b.Planned > planned))
-			value.Stamp(results[i], fmt.Sprint(place, " ", i))
+			results[i] = value.Of(asOutcome(b, o, b.Tree.Check && b.Planned > planned))
 		}
 	}
 	return starlark.NewList(results), nil
@@ -66,9 +64,13 @@ func (p *parallel) Control(thread *starlark.Thread) (any, error) {
 
 // asOutcome makes what attempt would return. In check mode a branch may fail
 // whose writes were only planned.
-func asOutcome(o branch.Outcome, planned bool) outcome {
+func asOutcome(b *branch.Branch, o branch.Outcome, planned bool) outcome {
 	if planned && o.Err == nil {
-		return outcome{value.NewUnknown("the branch's ok"), o.Value, value.NewUnknown("the branch's error")}
+		v := b.Unknown("the branch's value")
+		if value.FindUnknown(o.Value) == nil {
+			v.Guess = o.Value
+		}
+		return outcome{b.Unknown("the branch's ok"), v, b.Unknown("the branch's error")}
 	}
 	if o.Err != nil {
 		return outcome{starlark.False, starlark.None, value.Of(branch.FailureOf(o.Err))}

@@ -200,7 +200,7 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 			last = "the last answer was " + v.String()
 		}
 		if _, unknown := v.(*value.Unknown); unknown || b.Tree.Plans() {
-			return value.NewUnknown("wait_until(%s)", w.Fn.Name()), nil
+			return b.Unknown("wait_until(%s)", w.Fn.Name()), nil
 		}
 		if waited+w.Interval > w.Timeout {
 			if err := giveUp(thread, w.Timeout, last); err != nil {

@@ -5,9 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"go.starlark.net/starlark"
+
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 var _ = Module.Write(`
@@ -83,6 +86,12 @@ type approval struct {
 	Choices  []string `star:"choices"`
 }
 
+// toBeAnswered is approved before the question is asked.
+type toBeAnswered struct {
+	Answer starlark.Value `star:"answer"`
+	Reason starlark.Value `star:"reason"`
+}
+
 type approved struct {
 	Answer string `star:"answer"`
 	Reason string `star:"reason"`
@@ -108,7 +117,11 @@ func (a *approval) LeavesNoTrace()   {}
 func (a *approval) Waits()           {}
 
 func (a *approval) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
-	return effect.Prediction{Result: approved{Answer: a.Choices[0]}, Change: effect.Ask}, nil
+	if len(a.Choices) == 2 { // any other answer stops the run
+		return effect.Prediction{Result: approved{Answer: a.Choices[0]}, Change: effect.Ask}, nil
+	}
+	answer := value.NewUnknown("the answer to %q", a.Question)
+	return effect.Prediction{Result: toBeAnswered{answer, value.NewUnknown("the reason for it")}, Change: effect.Ask}, nil
 }
 
 func (a *approval) Perform(ctx context.Context, env *effect.Env) (any, error) {

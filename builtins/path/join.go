@@ -42,7 +42,7 @@ func (j *join) Compute(*effect.Env) (any, error) {
 		case *value.Secret:
 			parts[i] = v.String()
 		case *value.Unknown: // of check mode
-			return value.NewUnknown("path.join(%s)", v.Text), nil
+			return value.UnknownOf(j.Parts, nil, "path.join(%s)", value.Arguments(j.Parts, nil)), nil
 		default:
 			return nil, fault.New(fault.Invalid, "part %d must be a string, not a %s", i+1, v.Type())
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Branch is one line of execution. Its goroutine alone uses it.
@@ -40,6 +41,7 @@ type Branch struct {
 	stop     context.Context // that of the root: when the whole run has to stop
 	cancel   context.CancelCauseFunc
 	ordinal  int
+	unknowns int // see Unknown
 	children int
 	depth    int
 	scopes   []*scope
@@ -84,7 +86,10 @@ type Tree struct {
 	// Compares says that an edited script is followed along a journal: one branch
 	// after the other, none stopping the others, with the answers of the journal.
 	Compares bool
-	Clock    clock.Clock // nil: that of the machine
+	// Ordered says that branches follow each other, in the order of their items: so
+	// a plan is the same each time.
+	Ordered bool
+	Clock   clock.Clock // nil: that of the machine
 	// NewThread makes a thread for b whose builtins act for the run.
 	NewThread func(b *Branch) *starlark.Thread
 	// Explain turns the error of an interpreter thread into a fault with the
@@ -131,6 +136,9 @@ type Fork struct {
 	Closed bool  // the journal knows how it ended
 	Err    error // with that failure, after which the script went on
 	Record any   // of the host
+	// Results are what the branches returned, in check mode: texts that tell
+	// different values apart.
+	Results []string
 }
 
 // NewRoot makes the main line of a run.
@@ -200,6 +208,15 @@ func (b *Branch) NextChildren(n int) []string {
 		paths[i] = b.Path + "." + strconv.Itoa(b.children+i)
 	}
 	return paths
+}
+
+// Unknown makes an unknown of the branch, which is no other one whatever its text
+// is.
+func (b *Branch) Unknown(format string, args ...any) *value.Unknown {
+	b.unknowns++
+	u := value.NewUnknown(format, args...)
+	value.Stamp(u, b.Path+"~"+strconv.Itoa(b.unknowns))
+	return u
 }
 
 // Context ends when the branch has to stop; its cause says why. Effects that

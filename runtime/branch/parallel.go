@@ -52,12 +52,12 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 		c.become(b, fork)
 		children[i] = c
 	}
-	if b.Tree.Compares {
+	if b.Tree.Compares || b.Tree.Ordered {
 		limit = 1
 	}
 	outcomes := b.Tree.each(children, limit, func(i int) Outcome {
 		out := children[i].run(fn, items[i], keepGoing)
-		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !b.Tree.Compares && !children[i].Settled {
+		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !b.Tree.Compares && !b.Tree.Check && !children[i].Settled {
 			cancel(ErrSibling)
 		}
 		return out
@@ -66,10 +66,27 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 		b.Planned += c.Planned
 		b.inherit(c)
 	}
+	if b.Tree.Check {
+		fork.Results = results(outcomes)
+	}
 	if err := b.Tree.Host.Join(fork, firstError(outcomes, keepGoing)); err != nil {
 		return nil, err
 	}
 	return outcomes, nil
+}
+
+// results tells what branches returned. Unknowns count by what they are.
+func results(outcomes []Outcome) []string {
+	texts := make([]string, len(outcomes))
+	for i, o := range outcomes {
+		switch {
+		case o.Err != nil:
+			texts[i] = "failed: " + o.Err.Error()
+		case o.Value != nil:
+			texts[i] = value.UnknownOf(starlark.Tuple{o.Value}, nil, "").Key()
+		}
+	}
+	return texts
 }
 
 // each runs the branches, at most limit at a time.
@@ -168,7 +185,7 @@ func (b *Branch) run(fn starlark.Callable, item starlark.Value, keepGoing bool) 
 		b.Tree.Host.Ended(b, b.Tree.Explain(err))
 		end.Status = "unknown"
 		b.Tree.Events.Emit(end)
-		return Outcome{Value: value.NewUnknown("the result of branch %s", b.Path)}
+		return Outcome{Value: b.Unknown("the result of branch %s", b.Path)}
 	}
 	if err != nil {
 		err = b.stopped(b.Tree.Explain(err))

@@ -20,7 +20,7 @@ func (d *Door) allow(s *site, rec *journal.Effect) error {
 	if d.Allowed == nil || s.call.Decl.Mode == effect.Read || s.rec != nil && s.rec.Status == journal.Intended {
 		return nil
 	}
-	if _, ok := s.call.Do.(effect.Traceless); ok || d.Allowed.Use(rec.Kind, hex.EncodeToString(rec.Key), rec.Pos) {
+	if _, ok := s.call.Do.(effect.Traceless); ok || d.Allowed.Use(rec.Kind, hex.EncodeToString(rec.Key), s.caller.Trail()) {
 		return nil
 	}
 	text := fmt.Sprintf("%s %s is not in the plan that is applied (%s)", rec.Kind, rec.Description, rec.Pos)

@@ -1,6 +1,7 @@
 package door
 
 import (
+	"fmt"
 	"iter"
 	"strings"
 
@@ -16,6 +17,7 @@ type Caller interface {
 	Position() string            // "file:line:col", see [branch.Position]
 	Functions() iter.Seq[string] // the functions of the script that led to it, innermost first
 	Modules() []string           // the files of all code that led to it, see [branch.Modules]
+	Trail() string               // the positions of the calls that led to it, innermost first
 }
 
 // onThread is a caller in this process.
@@ -36,6 +38,18 @@ func (c onThread) Functions() iter.Seq[string] {
 			}
 		}
 	}
+}
+
+// Trail leaves out the bottom of a deep stack: the language has no recursion.
+func (c onThread) Trail() string {
+	var b strings.Builder
+	for depth := 1; depth < min(c.thread.CallStackDepth(), 64); depth++ {
+		f := c.thread.CallFrame(depth)
+		if f.Pos.Filename() != "<builtin>" && !strings.HasPrefix(f.Name, "·") {
+			fmt.Fprintf(&b, "%s:%d:%d ", f.Pos.Filename(), f.Pos.Line, f.Pos.Col)
+		}
+	}
+	return b.String()
 }
 
 // On is the caller that is the builtin which runs on thread.

@@ -20,6 +20,9 @@ func (d *Door) DecideOf(caller Caller, u *value.Undecided) (int, error) {
 	if d.Trace == nil || !d.Trace.Explores() {
 		return 0, u
 	}
+	if d.Trace.Full() {
+		return 0, &value.Undecided{Unknown: u.Unknown, Op: u.Op + " (after too many other decisions)"}
+	}
 	unknown, negated := u.Unknown.Positive()
 	decision := plan.Decision{
 		Key: unknown.Key(), Question: d.Run.Secrets.Redact(unknown.Text), Op: u.Op, Position: caller.Position(),

@@ -30,7 +30,9 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 	}
 	f := branch.Fork{Place: b.NextPlace()}
 	if d.Trace != nil && d.WhatIf == nil {
-		d.Trace.Fork(b.Path, b.NextChildren(n))
+		children := b.NextChildren(n)
+		d.Trace.Fork(b.Path, children)
+		f.Record = children
 		return f, nil
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", effect.KindFork, fn, n))
@@ -92,6 +94,9 @@ func (d *Door) forkAgain(b *branch.Branch, f branch.Fork, rec *journal.Effect) (
 func (d *Door) Join(f branch.Fork, err error) error {
 	if f.Err != nil {
 		return f.Err
+	}
+	if children, ok := f.Record.([]string); ok {
+		d.Trace.Join(children, f.Results)
 	}
 	rec, ok := f.Record.(*journal.Effect)
 	if !ok || err != nil && !branch.Catchable(err) {

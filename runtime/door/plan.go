@@ -37,6 +37,7 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 		Key:   hex.EncodeToString(s.key),
 		Place: s.place, Kind: decl.Kind, Write: decl.Mode == effect.Write, Position: s.pos,
 		Description: d.Run.Secrets.Redact(s.call.Describe()),
+		Trail:       s.caller.Trail(), Tried: tried(s.caller),
 	}
 	var v starlark.Value
 	var err error
@@ -50,8 +51,19 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	if err != nil {
 		return nil, named(err, s.call, s.place)
 	}
+	item.Depends = d.Run.Secrets.Redact(item.Depends)
 	d.Trace.Add(s.branch.Path, item)
 	return v, nil
+}
+
+// tried reports whether a caller is within a call by retry or wait_until.
+func tried(c Caller) bool {
+	for name := range c.Functions() {
+		if name == "retry" || name == effect.KindWaitUntil {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *Door) planRead(s *site, item *plan.Item) (starlark.Value, error) {

@@ -3,6 +3,7 @@ package door
 import (
 	"encoding/hex"
 	"sort"
+	"strings"
 	"sync"
 
 	"go.starlark.net/starlark"
@@ -62,7 +63,7 @@ func placeLess(a, b string) bool {
 
 // look makes a read, unless another arm has made it.
 func (d *Door) look(s *site, item *plan.Item, do effect.Performer, env *effect.Env) (any, error) {
-	if d.Reads == nil {
+	if d.Reads == nil || d.overlaid(do, env) {
 		return d.once(s, do, env)
 	}
 	v, _ := d.Reads.m.LoadOrStore(ReadName(s.place, s.key), &read{})
@@ -79,6 +80,25 @@ func (d *Door) look(s *site, item *plan.Item, do effect.Performer, env *effect.E
 		}
 	})
 	return r.result, r.Err
+}
+
+// overlaid reports whether a read sees planned writes: these are not the same in
+// all arms.
+func (d *Door) overlaid(do effect.Performer, env *effect.Env) bool {
+	var resources []string
+	if t, ok := do.(effect.Toucher); ok {
+		resources = t.Touches(env)
+	}
+	if l, ok := do.(effect.Looker); ok {
+		resources = append(resources, l.Looks(env)...)
+	}
+	for _, resource := range resources {
+		scheme, _, _ := strings.Cut(resource, ":")
+		if d.Run.Planned.Has(scheme) {
+			return true
+		}
+	}
+	return false
 }
 
 // fixed is what a plan that is applied says a volatile read gives; nil for

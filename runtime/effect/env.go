@@ -3,6 +3,7 @@ package effect
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -157,6 +158,18 @@ func (o *Overlay) Get(resource string) (v starlark.Value, touched bool) {
 	defer o.mu.RUnlock()
 	v, touched = o.m[resource]
 	return v, touched
+}
+
+// Has reports whether planned writes have touched resources of a scheme: "file".
+func (o *Overlay) Has(scheme string) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	for k := range o.m {
+		if strings.HasPrefix(k, scheme+":") {
+			return true
+		}
+	}
+	return false
 }
 
 // Range calls f for every touched resource.

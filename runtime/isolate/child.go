@@ -100,7 +100,7 @@ func (c *child) interpreter(l sandbox.Limits) *interpreter.Interpreter {
 		Run: c.run, Host: c, Modules: c.modules, Globals: c.globals, Events: c, Budget: budget, Stop: c.stop,
 		Held: c.held, Workspace: c.config.Workspace,
 	})
-	i.Tree.Compares = c.config.Compares
+	i.Tree.Compares, i.Tree.Ordered = c.config.Compares, c.config.Ordered
 	i.Loader.Fetch = c.source
 	if c.config.Guarded {
 		i.Loader.MayLoad = c.mayLoad

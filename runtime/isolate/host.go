@@ -67,7 +67,7 @@ func siteOf(thread *starlark.Thread) site {
 	b := branch.Of(thread)
 	s := site{Path: b.Path, Pos: branch.Position(thread), Cancelled: b.Context().Err() != nil && context.Cause(b.Context()) == error(branch.ErrSibling)}
 	caller := door.On(thread)
-	s.Functions, s.Modules = slices.Collect(caller.Functions()), caller.Modules()
+	s.Functions, s.Modules, s.Trail = slices.Collect(caller.Functions()), caller.Modules(), caller.Trail()
 	return s
 }
 
@@ -140,7 +140,7 @@ func (c *child) Join(f branch.Fork, err error) error {
 	if !ok {
 		return err
 	}
-	m := &askJoin{site: site{Path: j.branch.Path}, Fork: j.id, Err: carry(err)}
+	m := &askJoin{site: site{Path: j.branch.Path}, Fork: j.id, Err: carry(err), Results: f.Results}
 	a, got := c.ask(j.branch, m, &m.ID)
 	switch {
 	case f.Err != nil:

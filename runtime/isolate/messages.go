@@ -15,6 +15,7 @@ type (
 		Check, Replay                    bool
 		Guarded                          bool   // modules may not load what they like
 		Compares                         bool   // an edited script is followed along a journal
+		Ordered                          bool   // branches follow each other
 		Key                              []byte // of the markers of secrets
 		Limits                           sandbox.Limits
 	}
@@ -60,6 +61,7 @@ type (
 		Pos       string
 		Functions []string // names, innermost first
 		Modules   []string // files of the code that led to it
+		Trail     string   // positions of the calls that led to it
 		Cancelled bool     // the branch was told to stop
 	}
 	askEffect struct {
@@ -77,8 +79,9 @@ type (
 	}
 	askJoin struct {
 		site
-		Fork int
-		Err  *carried
+		Fork    int
+		Err     *carried
+		Results []string // in check mode
 	}
 	askDecide struct {
 		site
@@ -217,6 +220,7 @@ func (m *start) fields(c *coder) {
 	c.flag(&m.Replay)
 	c.flag(&m.Guarded)
 	c.flag(&m.Compares)
+	c.flag(&m.Ordered)
 	c.data(&m.Key)
 	limits(c, &m.Limits)
 }
@@ -272,6 +276,7 @@ func (s *site) fields(c *coder) {
 	c.text(&s.Pos)
 	c.texts(&s.Functions)
 	c.texts(&s.Modules)
+	c.text(&s.Trail)
 	c.flag(&s.Cancelled)
 }
 
@@ -294,6 +299,7 @@ func (m *askJoin) fields(c *coder) {
 	m.site.fields(c)
 	c.count(&m.Fork)
 	c.fault(&m.Err)
+	c.texts(&m.Results)
 }
 
 func (m *askDecide) fields(c *coder) {

@@ -195,7 +195,7 @@ func (e *Engine) start() error {
 	run := e.cfg.Door.Run
 	e.out.send(&start{
 		RunID: run.ID, Infra: run.Infra, Workspace: e.cfg.Root, Program: run.Program, Check: run.Check, Replay: run.Replay,
-		Key: e.cfg.Key, Limits: e.cfg.Limits, Guarded: e.cfg.Loader.MayLoad != nil, Compares: e.cfg.Tree.Compares,
+		Key: e.cfg.Key, Limits: e.cfg.Limits, Guarded: e.cfg.Loader.MayLoad != nil, Compares: e.cfg.Tree.Compares, Ordered: e.cfg.Tree.Ordered,
 	})
 	run.Secrets.Each(e.Secret)
 	unfollow := e.follow(e.cfg.Stop)

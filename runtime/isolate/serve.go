@@ -46,9 +46,12 @@ func (c caller) Functions() iter.Seq[string] { return slices.Values(c.site.Funct
 // Modules are the files of all code that led to it.
 func (c caller) Modules() []string { return c.site.Modules }
 
+// Trail are the positions of the calls that led to it.
+func (c caller) Trail() string { return c.site.Trail }
+
 // check refuses a site that no interpreter sends.
 func (s *site) check() error {
-	ok := len(s.Path) <= maxName && len(s.Pos) <= maxName && len(s.Functions) <= maxStack && len(s.Modules) <= maxStack
+	ok := len(s.Path) <= maxName && len(s.Pos) <= maxName && len(s.Trail) <= maxName*16 && len(s.Functions) <= maxStack && len(s.Modules) <= maxStack
 	for _, name := range slices.Concat(s.Functions, s.Modules) {
 		ok = ok && len(name) <= maxName
 	}
@@ -309,6 +312,7 @@ func (e *Engine) join(b *shadow, m *askJoin, a *answer) error {
 	e.drop(m.Fork)
 	e.mu.Unlock()
 	given := m.Err.err(e.codec.Secrets)
+	f.Fork.Results = m.Results
 	err := e.now().Door.Join(f.Fork, given)
 	switch {
 	case err == nil:

@@ -289,7 +289,7 @@ func (f *Func) unknown(host Host, u *unpacking, args starlark.Tuple, kwargs []st
 			return nil, err
 		}
 		return result(ptr.Interface().(Computer).Compute(host.Env()))
-	}, "%s(%s)", f.name, u.unknown.Text)
+	}, "%s(%s)", f.name, value.Arguments(args, kwargs))
 }
 
 // Restore makes the effect again from the arguments that the journal keeps, for

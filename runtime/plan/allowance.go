@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"sort"
+	"strings"
 	"sync"
 )
 
@@ -14,9 +15,9 @@ type Allowance struct {
 	left map[write]int
 }
 
-// write tells writes apart: by their content key, or by their position when an
-// argument was not known.
-type write struct{ Kind, Key, Position string }
+// write tells writes apart: by their content key, or by the calls that lead to
+// them when an argument was not known.
+type write struct{ Kind, Key, Trail string }
 
 // unlimited is the count of what a loop repeats.
 const unlimited = 1 << 30
@@ -32,7 +33,7 @@ func count(steps []Step, repeated bool) map[write]int {
 	for _, s := range steps {
 		if item := s.Effect; item != nil && item.Write {
 			sum[writeOf(item)]++
-			if item.Repeats || repeated {
+			if item.Repeats || item.Tried || repeated {
 				sum[writeOf(item)] = unlimited
 			}
 		}
@@ -76,14 +77,14 @@ func writeOf(item *Item) write {
 	if item.Key != "" {
 		return write{Kind: item.Kind, Key: item.Key}
 	}
-	return write{Kind: item.Kind, Position: item.Position}
+	return write{Kind: item.Kind, Trail: item.Trail}
 }
 
 // Use takes one write out of the allowance and reports whether there was one.
-func (a *Allowance) Use(kind, key, position string) bool {
+func (a *Allowance) Use(kind, key, trail string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, w := range []write{{Kind: kind, Key: key}, {Kind: kind, Position: position}} {
+	for _, w := range []write{{Kind: kind, Key: key}, {Kind: kind, Trail: trail}} {
 		if n := a.left[w]; n > 0 {
 			if n < unlimited/2 {
 				a.left[w]--
@@ -94,6 +95,22 @@ func (a *Allowance) Use(kind, key, position string) bool {
 	return false
 }
 
+// Spend takes a write that was made before out of the allowance. The calls that
+// led to it are not known any more, but where the last one was.
+func (a *Allowance) Spend(kind, key, position string) {
+	if a.Use(kind, key, "") {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for w, n := range a.left {
+		if w.Kind == kind && w.Key == "" && n > 0 && n < unlimited/2 && strings.HasPrefix(w.Trail, position+" ") {
+			a.left[w]--
+			return
+		}
+	}
+}
+
 // Clone returns an allowance of its own.
 func (a *Allowance) Clone() *Allowance {
 	a.mu.Lock()
@@ -102,10 +119,10 @@ func (a *Allowance) Clone() *Allowance {
 }
 
 type allowed struct {
-	Kind     string `json:"kind"`
-	Key      string `json:"key,omitempty"`
-	Position string `json:"position,omitempty"`
-	Times    int    `json:"times"` // 0: any number
+	Kind  string `json:"kind"`
+	Key   string `json:"key,omitempty"`
+	Trail string `json:"trail,omitempty"`
+	Times int    `json:"times"` // 0: any number
 }
 
 // MarshalJSON writes the allowance in an order of its own.
@@ -120,11 +137,11 @@ func (a *Allowance) MarshalJSON() ([]byte, error) {
 		if n >= unlimited/2 {
 			n = 0
 		}
-		list = append(list, allowed{w.Kind, w.Key, w.Position, n})
+		list = append(list, allowed{w.Kind, w.Key, w.Trail, n})
 	}
 	sort.Slice(list, func(i, j int) bool {
 		x, y := list[i], list[j]
-		return x.Kind+x.Key+x.Position < y.Kind+y.Key+y.Position
+		return x.Kind+x.Key+x.Trail < y.Kind+y.Key+y.Trail
 	})
 	return json.Marshal(list)
 }
@@ -140,7 +157,7 @@ func (a *Allowance) UnmarshalJSON(data []byte) error {
 		if w.Times <= 0 {
 			w.Times = unlimited
 		}
-		a.left[write{w.Kind, w.Key, w.Position}] = w.Times
+		a.left[write{w.Kind, w.Key, w.Trail}] = w.Times
 	}
 	return nil
 }

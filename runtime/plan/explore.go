@@ -14,13 +14,18 @@ const Bound = 64
 
 // Explorer chooses the arms that are explored. Decisions that follow each other
 // are combined; those of branches that run side by side are not, as each has its
-// effect by itself: their numbers add up instead of multiplying.
+// effect by itself: their numbers add up instead of multiplying. Where what comes
+// after the branches may depend on what they returned, those are combined last.
 type Explorer struct {
 	Bound int // 0: the standard
+	// Likely are the arms that are likely, by the keys of decisions, in place of
+	// those of earlier runs; nil for these.
+	Likely map[string]int
 
-	queue  []*Trace // still to be executed, those with the fewest unlikely arms first
-	traces []*Trace
-	seen   map[string]bool
+	queue   []*Trace // still to be executed, those with the fewest unlikely arms first
+	traces  []*Trace
+	seen    map[string]bool
+	telling map[string]bool // decisions that change what their branch returns; nil: not known yet
 }
 
 // Next returns the trace for the next execution to fill; nil when there is
@@ -28,11 +33,14 @@ type Explorer struct {
 func (e *Explorer) Next() *Trace {
 	if e.seen == nil {
 		e.seen = map[string]bool{}
-		e.queue = []*Trace{newArm(nil, "")}
+		e.queue = []*Trace{e.newArm(nil, "")}
 	}
 	bound := e.Bound
 	if bound == 0 {
 		bound = Bound
+	}
+	if len(e.queue) == 0 && e.telling == nil {
+		e.combine()
 	}
 	if len(e.queue) == 0 || len(e.traces) >= bound {
 		return nil
@@ -42,14 +50,24 @@ func (e *Explorer) Next() *Trace {
 	return t
 }
 
+// Again returns a trace for a second execution of the likely arms, in place of
+// one that was not Done.
+func (e *Explorer) Again() *Trace { return e.newArm(nil, "") }
+
 // Done takes a trace that Next gave out and an execution has filled.
 func (e *Explorer) Done(t *Trace) {
 	e.traces = append(e.traces, t)
+	e.follow(t)
+}
+
+// follow asks for the other arms of the decisions of a trace that come after the
+// one that it was made for.
+func (e *Explorer) follow(t *Trace) {
 	at := t.coordinates()
 	keys := slices.Collect(maps.Keys(at))
 	sort.Slice(keys, func(i, j int) bool { return less(at[keys[i]][0], at[keys[j]][0]) })
 	for _, key := range keys {
-		if _, ok := t.forced[key]; ok || t.pivot != "" && !follows(at[key], at[t.pivot]) {
+		if _, ok := t.forced[key]; ok || t.pivot != "" && !follows(at[key], at[t.pivot]) && !e.beside(t, key, at) {
 			continue
 		}
 		d := t.made[key]
@@ -61,19 +79,58 @@ func (e *Explorer) Done(t *Trace) {
 	}
 }
 
+// beside reports whether a decision in another branch than the pivot has to be
+// combined with it.
+func (e *Explorer) beside(t *Trace, key string, at map[string][]coordinate) bool {
+	return e.telling[key] && e.telling[t.pivot] && len(at[t.pivot]) > 0 &&
+		!follows(at[t.pivot], at[key]) && less(at[t.pivot][0], at[key][0])
+}
+
+// combine finds the decisions that change what their branch returns: what comes
+// after the branches may depend on any combination of them.
+func (e *Explorer) combine() {
+	e.telling = map[string]bool{}
+	for _, t := range e.traces {
+		if len(t.forced) != 1 {
+			continue
+		}
+		for path := madeIn(t, t.pivot); strings.Contains(path, "."); path = path[:strings.LastIndexByte(path, '.')] {
+			e.telling[t.pivot] = e.telling[t.pivot] || t.results[path] != e.traces[0].results[path]
+		}
+	}
+	for _, t := range e.traces {
+		if t.pivot != "" {
+			e.follow(t)
+		}
+	}
+}
+
 func (e *Explorer) add(t *Trace, key string, choice int) {
 	forced := map[string]int{key: choice}
 	maps.Copy(forced, t.forced)
 	if id := fmt.Sprint(forced); !e.seen[id] { // maps are printed in the order of their keys
 		e.seen[id] = true
-		e.queue = append(e.queue, newArm(forced, key))
+		e.queue = append(e.queue, e.newArm(forced, key))
 	}
 }
 
-func newArm(forced map[string]int, pivot string) *Trace {
+func (e *Explorer) newArm(forced map[string]int, pivot string) *Trace {
 	t := NewTrace()
-	t.explores, t.forced, t.pivot = true, forced, pivot
+	t.explores, t.forced, t.pivot, t.likely = true, forced, pivot, e.Likely
 	return t
+}
+
+// Answers are the arms that earlier runs made likely, for [Explorer.Likely].
+func (e *Explorer) Answers() map[string]int {
+	answers := map[string]int{}
+	for _, t := range e.traces {
+		for key, d := range t.made {
+			if _, forced := t.forced[key]; d.Likely && !forced {
+				answers[key] = d.Choice
+			}
+		}
+	}
+	return answers
 }
 
 // Plan returns the plan of what was explored.

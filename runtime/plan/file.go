@@ -2,12 +2,14 @@ package plan
 
 import (
 	"bytes"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +24,8 @@ const Format = "provisioning-plan/1"
 // script and what it loads, the arguments, and what the reads gave.
 type File struct {
 	Format    string            `json:"format"`
-	Hash      string            `json:"hash"` // SHA-256 of the file without it
+	Hash      string            `json:"hash"` // SHA-256 of the file without it and MAC
+	MAC       string            `json:"mac"`  // HMAC-SHA-256 of the hash, keyed like the digests
 	Made      time.Time         `json:"made"`
 	Script    string            `json:"script"` // name of the main module
 	Entry     string            `json:"entry,omitempty"`
@@ -34,6 +37,7 @@ type File struct {
 	Key       string            `json:"key"` // keys the digests; sealed
 	Sources   []Source          `json:"sources"`
 	Reads     []Read            `json:"reads"`
+	Likely    map[string]int    `json:"likely,omitempty"` // the arms that an earlier run took, by decision
 	Root      *Node             `json:"plan"`
 	Allowance *Allowance        `json:"writes"`
 	Summary   Summary           `json:"summary"`
@@ -57,17 +61,28 @@ type Read struct {
 	Fixed       []byte `json:"fixed,omitempty"` // the result of a read that gives something else each time
 }
 
-// Seal computes the hash of the file.
-func (f *File) Seal() error {
-	f.Format, f.Hash = Format, ""
+// Seal computes the hash of the file, and its authentication by key.
+func (f *File) Seal(key []byte) error {
+	f.Format = Format
 	hash, err := f.hash()
-	f.Hash = hash
+	f.Hash, f.MAC = hash, authentication(key, hash)
 	return err
+}
+
+// Authentic reports whether the file was sealed with key.
+func (f *File) Authentic(key []byte) bool {
+	return hmac.Equal([]byte(f.MAC), []byte(authentication(key, f.Hash)))
+}
+
+func authentication(key []byte, hash string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("plan " + hash))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 func (f *File) hash() (string, error) {
 	copied := *f
-	copied.Hash = ""
+	copied.Hash, copied.MAC = "", ""
 	data, err := json.Marshal(copied)
 	if err != nil {
 		return "", err
@@ -151,10 +166,43 @@ func Decode(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if hash != f.Hash || f.Root == nil || f.Allowance == nil {
+	if hash != f.Hash || f.Root == nil || f.Allowance == nil || !sound(f.Root.Steps) {
 		return nil, fmt.Errorf("it was changed after it was made: its content does not have the hash in it")
 	}
 	return f, nil
+}
+
+// sound reports whether a tree is one that this program has written.
+func sound(steps []Step) bool {
+	for _, s := range steps {
+		for _, n := range s.Branches {
+			if n == nil || !sound(n.Steps) {
+				return false
+			}
+		}
+		if s.Decision != nil && !s.Decision.sound() {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *Fork) sound() bool {
+	answers := []string{"no", "yes"}
+	if f.Op == "for" {
+		answers = []string{"none", "one", "more"}
+	}
+	if len(f.Arms) != len(answers) {
+		return false
+	}
+	var given []string
+	for _, arm := range f.Arms {
+		if arm == nil || !slices.Contains(answers, arm.Answer) || slices.Contains(given, arm.Answer) || !sound(arm.Steps) {
+			return false
+		}
+		given = append(given, arm.Answer)
+	}
+	return true
 }
 
 // Difference says what is different in a plan that was made again: the sources,
@@ -166,11 +214,21 @@ func (f *File) Difference(now *File) string {
 	if b.Len() > 0 {
 		return b.String()
 	}
-	before, after := f.text(), now.text()
-	if before != after {
-		b.WriteString(textdiff.Unified("plan", before, after, textdiff.Options{}))
+	if before, after := f.text(), now.text(); before != after {
+		return textdiff.Unified("plan", before, after, textdiff.Options{})
 	}
-	return b.String()
+	if before, after := f.tree(), now.tree(); before != after { // what the text does not show
+		return textdiff.Unified("plan", before, after, textdiff.Options{Limit: 100})
+	}
+	return ""
+}
+
+func (f *File) tree() string {
+	data, err := json.MarshalIndent(f.Root, "", " ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(data) + "\n"
 }
 
 func (f *File) text() string {

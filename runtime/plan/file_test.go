@@ -17,7 +17,7 @@ func file(t testing.TB) *plan.File {
 		Sources: []plan.Source{{Name: "//a.star", Text: "def main():\n    pass\n"}},
 		Reads:   []plan.Read{{Place: "0#1", Key: "ab", Kind: "fs.read", Description: "in.txt", Digest: "d1", Shown: `"x"`}},
 	}
-	if err := f.Seal(); err != nil {
+	if err := f.Seal([]byte("key")); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -63,7 +63,7 @@ func TestDifference(t *testing.T) {
 // it, and what a loop repeats any number of times.
 func TestAllowance(t *testing.T) {
 	item := func(key, pos string, again bool) *plan.Item {
-		return &plan.Item{Kind: "fs.write", Write: true, Change: effect.Create, Key: key, Position: pos, Repeats: again}
+		return &plan.Item{Kind: "fs.write", Write: true, Change: effect.Create, Key: key, Trail: pos, Repeats: again}
 	}
 	e := plan.Explorer{}
 	for trace := e.Next(); trace != nil; trace = e.Next() {
@@ -109,6 +109,27 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data)
+	for _, change := range []func(*plan.File){
+		func(f *plan.File) { f.Root.Steps = append(f.Root.Steps, plan.Step{Branches: []*plan.Node{nil}}) },
+		func(f *plan.File) {
+			f.Root.Steps = append(f.Root.Steps, plan.Step{Decision: &plan.Fork{Arms: []*plan.Arm{nil}}})
+		},
+		func(f *plan.File) { f.Root.Steps = append(f.Root.Steps, plan.Step{Decision: &plan.Fork{Op: "for"}}) },
+	} {
+		hostile := file(f)
+		change(hostile)
+		if err := hostile.Seal(nil); err != nil {
+			f.Fatal(err)
+		}
+		data, err := json.Marshal(hostile)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if _, err := plan.Decode(data); err == nil {
+			f.Errorf("a tree that is none is read: %s", data)
+		}
+		f.Add(data)
+	}
 	f.Add([]byte(`{"format":"provisioning-plan/1"}`))
 	f.Add([]byte(`{"format":"provisioning-plan/1","writes":[{}],"plan":{"steps":[{"branches":[null]}]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -53,6 +53,10 @@ type Item struct {
 	Repeats bool `json:"repeats,omitempty"`
 	// Key is the content key in hexadecimal; "" where an argument is not known.
 	Key string `json:"key,omitempty"`
+	// Trail is the positions of the calls that led to it.
+	Trail string `json:"trail,omitempty"`
+	// Tried says that retry or wait_until may do it any number of times.
+	Tried bool `json:"tried,omitempty"`
 }
 
 // Fork is a decision that only the run can make.
@@ -139,15 +143,27 @@ func (s *Summary) decision(f *Fork, likely bool) {
 	if f.Branch == "" {
 		s.Decisions++
 	}
-	body := f.body()
+	if body := f.body(); body != nil { // the arms say the same
+		s.steps(body.Steps, likely && f.Arms[0].Answer != "none")
+		s.repeat(f)
+		return
+	}
 	for i, arm := range f.Arms {
-		if i > 0 && body != nil {
-			break // it is the same again
-		}
 		if arm.Unexplored {
 			s.Unexplored++
 		}
 		s.steps(arm.Steps, likely && i == 0)
+	}
+}
+
+// repeat counts what a loop does again.
+func (s *Summary) repeat(f *Fork) {
+	for _, arm := range f.Arms {
+		if arm.Answer == "more" {
+			again := Summary{}
+			again.steps(arm.Steps, false)
+			s.Repeats += again.Repeats
+		}
 	}
 }
 

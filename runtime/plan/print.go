@@ -150,7 +150,7 @@ func (f *Fork) body() *Arm {
 func (p printer) arm(f *Fork, arm *Arm, indent string) {
 	answer := arm.Answer
 	if f.Op == "for" && answer == "more" {
-		answer = "more than one"
+		answer = "more than one (two are shown)"
 	}
 	if arm.Likely {
 		answer += " (as in an earlier run)"

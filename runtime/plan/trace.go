@@ -17,6 +17,8 @@ type Trace struct {
 	branches map[string][]entry
 	made     map[string]Decision // by Key
 	again    map[string]int      // by branch: how many loops it is in the second pass of
+	results  map[string]string   // by branch: a text that tells what it returned from other values
+	likely   map[string]int      // arms that are likely, by Key, whatever earlier runs did; nil: as those did
 }
 
 // entry is one thing that happens in a branch: exactly one field is set.
@@ -42,7 +44,7 @@ type Decision struct {
 // NewTrace returns an empty trace of an execution that ends where it cannot
 // decide. Those of an [Explorer] go on.
 func NewTrace() *Trace {
-	return &Trace{branches: map[string][]entry{}, made: map[string]Decision{}, again: map[string]int{}}
+	return &Trace{branches: map[string][]entry{}, made: map[string]Decision{}, again: map[string]int{}, results: map[string]string{}}
 }
 
 func (t *Trace) add(path string, e entry) {
@@ -71,6 +73,17 @@ func (t *Trace) Fork(path string, children []string) {
 	}
 }
 
+// Join notes what branches returned.
+func (t *Trace) Join(paths, results []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, path := range paths {
+		if i < len(results) {
+			t.results[path] = results[i]
+		}
+	}
+}
+
 // Stop notes why the plan does not follow the branch at path to its end.
 func (t *Trace) Stop(path, why string) { t.add(path, entry{stops: why}) }
 
@@ -82,6 +95,12 @@ func (t *Trace) Fail(path, how string) { t.add(path, entry{fails: how}) }
 func (t *Trace) Decide(path string, d Decision) (choice int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.likely != nil {
+		likely, ok := t.likely[d.Key]
+		if d.Likely = ok; ok && likely < d.Arms {
+			d.Choice = likely
+		}
+	}
 	if before, ok := t.made[d.Key]; ok { // it is known by now
 		d.Choice, d.Likely = before.Choice, before.Likely
 	} else if forced, ok := t.forced[d.Key]; ok {
@@ -107,6 +126,24 @@ func (t *Trace) Pass(path string, n, was int) {
 
 // Explores reports whether decisions are taken.
 func (t *Trace) Explores() bool { return t.explores }
+
+// maxDecisions bounds what one execution may decide: a plan with more is of no
+// use to anybody.
+const maxDecisions = 300
+
+// Full reports whether the execution has taken as many decisions as one may.
+func (t *Trace) Full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.made) >= maxDecisions
+}
+
+// Forks reports whether the execution made branches.
+func (t *Trace) Forks() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.results) > 0
+}
 
 // Decided reports whether the execution came to a decision.
 func (t *Trace) Decided() bool {

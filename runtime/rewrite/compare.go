@@ -41,7 +41,7 @@ func compare(op syntax.Token, x, y starlark.Value) (starlark.Value, error) {
 	}
 	a, err := relate(op, x, y, starlark.CompareLimit)
 	if err == nil && a == maybe && op == syntax.NEQ {
-		return unknownComparison(syntax.EQL, x, y).Not(), nil
+		return unknownComparison(syntax.EQL, x, y).Not(value.Show(x) + " != " + value.Show(y)), nil
 	}
 	if err == nil && a == maybe {
 		return unknownComparison(op, x, y), nil
@@ -209,9 +209,13 @@ func membership(op string, x, y starlark.Value) (starlark.Value, error) {
 		}
 	}
 	if a == maybe {
-		return value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) {
-			return plainMembership(op, v[0], v[1])
-		}, "%s %s %s", value.Show(x), op, value.Show(y)), nil
+		in := value.UnknownOf(starlark.Tuple{x, y}, func(v starlark.Tuple) (starlark.Value, error) {
+			return plainMembership("in", v[0], v[1])
+		}, "%s in %s", value.Show(x), value.Show(y))
+		if op == "not in" {
+			return in.Not(value.Show(x) + " not in " + value.Show(y)), nil
+		}
+		return in, nil
 	}
 	return starlark.Bool((a == yes) == (op == "in")), nil
 }

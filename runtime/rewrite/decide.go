@@ -136,7 +136,7 @@ func unwrap(v starlark.Value) (starlark.Value, error) {
 
 func not(x starlark.Value) (starlark.Value, error) {
 	if u, ok := x.(*value.Unknown); ok {
-		return u.Not(), nil
+		return u.Not("not " + u.Text), nil
 	}
 	return !x.Truth(), nil
 }

@@ -59,13 +59,6 @@ func (c *invocation) run() (starlark.Value, error) {
 }
 
 func (c *invocation) unknown() *value.Unknown {
-	var args []string
-	for _, v := range c.args {
-		args = append(args, value.Show(v))
-	}
-	for _, kv := range c.kwargs {
-		args = append(args, string(kv[0].(starlark.String))+" = "+value.Show(kv[1]))
-	}
 	name := c.plain.Name()
 	if recv := c.plain.Receiver(); recv != nil {
 		name = recv.String() + "." + name
@@ -80,7 +73,7 @@ func (c *invocation) unknown() *value.Unknown {
 	}
 	return value.UnknownOf(operands, func(v starlark.Tuple) (starlark.Value, error) {
 		return c.again(v[:len(c.args)], v[len(c.args):len(c.args)+len(c.kwargs)])
-	}, "%s(%s)", name, strings.Join(args, ", "))
+	}, "%s(%s)", name, value.Arguments(c.args, c.kwargs))
 }
 
 // again makes the call with known arguments, where it cannot call back into the

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
@@ -55,9 +56,7 @@ func UnknownOf(operands starlark.Tuple, guess func(starlark.Tuple) (starlark.Val
 	io.WriteString(h, text) //nolint:errcheck // a hash takes anything
 	for _, v := range operands {
 		Walk(v, func(v starlark.Value) bool {
-			if u, ok := v.(*Unknown); ok {
-				io.WriteString(h, "\x00"+u.Key()) //nolint:errcheck // a hash takes anything
-			}
+			io.WriteString(h, "\x00"+identityOf(v)) //nolint:errcheck // a hash takes anything
 			return true
 		})
 	}
@@ -66,6 +65,21 @@ func UnknownOf(operands starlark.Tuple, guess func(starlark.Tuple) (starlark.Val
 		u.Guess = guessOf(operands, guess)
 	}
 	return u
+}
+
+// identityOf tells a value from others of its type, apart from what is in it.
+func identityOf(v starlark.Value) string {
+	switch v := v.(type) {
+	case *Unknown:
+		return v.Key()
+	case *starlark.List, *starlark.Dict, *starlark.Set, *starlarkstruct.Struct:
+		return fmt.Sprintf("%s %d", v.Type(), starlark.Len(v))
+	case starlark.Tuple:
+		return fmt.Sprintf("tuple %d", len(v))
+	case *starlark.Function:
+		return v.Name() + " " + v.Position().String()
+	}
+	return v.Type() + " " + v.String()
 }
 
 // guessOf returns nil where something has no guess, or the operation fails.
@@ -130,9 +144,9 @@ func (u *Unknown) Key() string {
 	return u.key
 }
 
-// Not returns the negation of u.
-func (u *Unknown) Not() *Unknown {
-	n := UnknownOf(starlark.Tuple{u}, func(v starlark.Tuple) (starlark.Value, error) { return !v[0].Truth(), nil }, "not %s", u.Text)
+// Not returns the negation of u, which is shown as text.
+func (u *Unknown) Not(text string) *Unknown {
+	n := UnknownOf(starlark.Tuple{u}, func(v starlark.Tuple) (starlark.Value, error) { return !v[0].Truth(), nil }, "%s", text)
 	n.of = u
 	return n
 }
@@ -223,7 +237,19 @@ func (u *Unknown) CallInternal(_ *starlark.Thread, args starlark.Tuple, kwargs [
 			named[i] = x[1+len(args)+i].(starlark.Tuple)
 		}
 		return method.CallInternal(new(starlark.Thread), x[1:1+len(args)], named)
-	}, "%s()", u.Text), nil
+	}, "%s(%s)", u.Text, Arguments(args, kwargs)), nil
+}
+
+// Arguments are those of a call in the text of an unknown.
+func Arguments(args starlark.Tuple, kwargs []starlark.Tuple) string {
+	var texts []string
+	for _, v := range args {
+		texts = append(texts, Show(v))
+	}
+	for _, kv := range kwargs {
+		texts = append(texts, string(kv[0].(starlark.String))+" = "+Show(kv[1]))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // An Overrider is a right operand that does the operation even if the left one
@@ -268,6 +294,9 @@ func clip(s string, n int) string {
 	}
 	for n > 0 && s[n]&0xC0 == 0x80 {
 		n--
+	}
+	if at := strings.LastIndex(s[:n], MarkOpen); at >= 0 && !strings.Contains(s[at:n], MarkClose) {
+		n = at // half a marker could not be redacted
 	}
 	return s[:n] + "…"
 }

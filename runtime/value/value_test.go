@@ -119,7 +119,7 @@ func TestUnknownPasses(t *testing.T) {
 	for expr, want := range map[string]string{
 		`u.stdout`:     "exec.run(…).stdout",
 		`u[0]`:         "exec.run(…)[0]",
-		`u(1)`:         "exec.run(…)()",
+		`u(1)`:         "exec.run(…)(1)",
 		`u + 1`:        "exec.run(…) + 1",
 		`"a" + u`:      `"a" + exec.run(…)`,
 		`-u`:           "-exec.run(…)",
