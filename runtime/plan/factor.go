@@ -19,10 +19,19 @@ func factored(steps []Step) []Step {
 		for _, arm := range s.Decision.Arms {
 			arm.Steps = factored(arm.Steps)
 		}
-		out = append(out, s.Decision.factor()...)
+		common := s.Decision.factor()
+		if s.Decision.idle() {
+			out = out[:len(out)-1]
+		}
+		out = append(out, common...)
 		out = append(out, factored(later)...)
 	}
 	return out
+}
+
+// idle reports whether nothing follows from a decision.
+func (f *Fork) idle() bool {
+	return !slices.ContainsFunc(f.Arms, func(a *Arm) bool { return a.Unexplored || len(a.Steps) > 0 })
 }
 
 // factor takes the steps with which all arms end out of them: without it a plan

@@ -38,6 +38,25 @@ func TestFileIsReadAsWritten(t *testing.T) {
 	}
 }
 
+// TestForged: a file that was written anew, with a hash that fits, lacks the key.
+func TestForged(t *testing.T) {
+	f := file(t)
+	if !f.Authentic([]byte("key")) {
+		t.Error("a plan is not authentic")
+	}
+	f.Root.Steps = nil
+	if err := f.Seal([]byte("another key")); err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if read, err := plan.Decode(data); err != nil || read.Authentic([]byte("key")) {
+		t.Errorf("a forged plan is authentic, or cannot be read: %v", err)
+	}
+}
+
 func TestDifference(t *testing.T) {
 	tests := []struct {
 		name   string
