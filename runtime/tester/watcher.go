@@ -115,13 +115,21 @@ func (w *watcher) pass(e *journal.Effect, m Moment) error {
 	if w.dead {
 		return errDead
 	}
-	w.passed = append(w.passed, passing{Point{e.Place, m}, *e})
+	w.passed = append(w.passed, passing{Point{e.Place, m}, copyOf(e)})
 	if k := w.at; k != nil && (k.nth == len(w.passed) || k.nth == 0 && k.point == Point{e.Place, m}) {
 		w.dead = true
 		w.die(k.lose)
 		return errDead
 	}
 	return nil
+}
+
+// copyOf leaves out the number, which the writer of the journal gives meanwhile.
+func copyOf(e *journal.Effect) journal.Effect {
+	return journal.Effect{
+		Place: e.Place, Kind: e.Kind, Write: e.Write, Key: e.Key, Pos: e.Pos, Description: e.Description,
+		Status: e.Status, Result: e.Result, Attempts: e.Attempts,
+	}
 }
 
 // alive performs do unless the execution is dead.
@@ -170,7 +178,7 @@ func (h *history) ended(e *journal.Effect, again bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.happened[e.Place] && !again && !h.redone[e.Place] && !h.mortal[e.Kind] {
-		h.twice = append(h.twice, *e)
+		h.twice = append(h.twice, copyOf(e))
 	}
 	h.happened[e.Place] = true
 }
