@@ -116,9 +116,9 @@ func (r *Runtime) revise(in Interrupt, run *journal.Run, with *Resume, edit Edit
 	if err := editable(run); err != nil {
 		return nil, err
 	}
-	var forced map[string]int
+	var known door.Known
 	for n := 1; ; n++ {
-		x, inputs, err := r.openEdited(in, run, edit.Params, fromDisk, forced)
+		x, inputs, err := r.openEdited(in, run, edit.Params, fromDisk, known)
 		if x != nil {
 			defer x.end()
 		}
@@ -130,8 +130,15 @@ func (r *Runtime) revise(in Interrupt, run *journal.Run, with *Resume, edit Edit
 			return nil, err
 		}
 		if more := x.door.Unlike(); more != nil && n < maxComparisons {
-			forced = more
+			known.Branches = more
 			x.end()
+			continue
+		}
+		if known.Beyond == nil && c.result.Leaves() {
+			x.end()
+			if known.Beyond, err = r.goAhead(in, run, edit, fromDisk, known); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		c.Notes = x.notes
@@ -144,6 +151,29 @@ func (r *Runtime) revise(in Interrupt, run *journal.Run, with *Resume, edit Edit
 		}
 		return c, x.commit(c, inputs, with, undo)
 	}
+}
+
+// goAhead follows the new text past where the run has stopped, as check mode does:
+// what the journal has, and the text does not ask for where it was, may come there.
+func (r *Runtime) goAhead(in Interrupt, run *journal.Run, edit Edit, fromDisk bool, known door.Known) (*door.Ahead, error) {
+	known.GoAhead = true
+	x, inputs, err := r.openEdited(in, run, edit.Params, fromDisk, known)
+	if x != nil {
+		defer x.end()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if _, err := x.engine.Ready(x.run.Script, inputs); err != nil {
+		return nil, x.explain(err)
+	}
+	why := ""
+	if _, err := x.engine.Run(); err != nil {
+		if why = x.explain(err).Error(); x.stop.Err() != nil {
+			return nil, x.explain(err)
+		}
+	}
+	return x.door.EndAhead(why), nil
 }
 
 // editable refuses runs that there is nothing to go on with.
@@ -173,7 +203,7 @@ type edited struct {
 
 // openEdited prepares the comparison of a run with its script: with the text on
 // the disk, or with that in the journal.
-func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][]string, fromDisk bool, forced map[string]int) (*edited, interpreter.Inputs, error) {
+func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][]string, fromDisk bool, known door.Known) (*edited, interpreter.Inputs, error) {
 	inputs, err := interpreter.DecodeInputs(run.Entry, run.Params)
 	if err != nil {
 		return nil, inputs, fault.Wrap(fault.Failed, err, "cannot read the parameters of run %s", run.ID)
@@ -210,7 +240,7 @@ func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][
 		e.read[name] = content
 		return nil
 	}
-	if err := e.hold(run, forced); err != nil {
+	if err := e.hold(run, known); err != nil {
 		return e, inputs, err
 	}
 	if err := e.adapt(run, &inputs, params); err != nil {
@@ -220,7 +250,7 @@ func (r *Runtime) openEdited(in Interrupt, run *journal.Run, params map[string][
 }
 
 // hold takes the run, and gives the comparison its past.
-func (x *edited) hold(run *journal.Run, forced map[string]int) (err error) {
+func (x *edited) hold(run *journal.Run, known door.Known) (err error) {
 	if err := openSecrets(run, x.box, x.shared.Secrets); err != nil {
 		return err
 	}
@@ -255,7 +285,7 @@ func (x *edited) hold(run *journal.Run, forced map[string]int) (err error) {
 	x.door.SetPast(past)
 	rb := &rollback{x: x.execution}
 	restored := map[*journal.Effect]effect.Performer{}
-	x.door.StartComparison(run.State == journal.Completed, forced, func(e *journal.Effect) (effect.Performer, error) {
+	x.door.StartComparison(run.State == journal.Completed, known, func(e *journal.Effect) (effect.Performer, error) {
 		if do := restored[e]; do != nil {
 			return do, nil
 		}
@@ -268,7 +298,15 @@ func (x *edited) hold(run *journal.Run, forced map[string]int) (err error) {
 		do, err := rb.restore(e)
 		restored[e] = do
 		return do, err
-	})
+	}, x.rt.decl)
+	return nil
+}
+
+// decl is what is known of the effects of a kind; nil for the runtime's own.
+func (r *Runtime) decl(kind string) *effect.Decl {
+	if f := r.function(kind); f != nil {
+		return f.Decl()
+	}
 	return nil
 }
 

@@ -106,6 +106,7 @@ type line struct {
 	stopped  bool   // it, or a branch that it made, was not followed to its end
 	atEdge   bool   // because its journal ends there
 	why      string // why it stopped where the journal goes on
+	after    bool   // all of it comes after where the run has stopped
 }
 
 // step is an effect that the edited script asks for.
@@ -117,12 +118,14 @@ type step struct {
 	key     []byte // content key of a step that the journal does not have
 	call    *effect.Call
 	args    []byte
+	failed  []byte // content key of the failed effect that it takes the place of
 	diff    Difference
 }
 
 // family is the branches of one fork.
 type family struct {
 	rec     *journal.Effect // the fork in the journal; nil for one that is new
+	place   string          // of one that is new
 	parent  *line
 	olds    []*oldBranch
 	taken   []bool

@@ -23,6 +23,7 @@ import (
 // one with the same content key, else one that was passed over before.
 type Comparison struct {
 	Restore func(*journal.Effect) (effect.Performer, error) // makes a recorded effect again
+	Decl    func(kind string) *effect.Decl                  // nil for a kind that scripts do not have
 
 	forced   map[string]int // which old branch a new one is, by its path; which old fork, by its place
 	lines    map[string]*line
@@ -33,6 +34,9 @@ type Comparison struct {
 	moves    []journal.Move
 	reads    []madeRead
 	dropped  []int64 // reads that are made again
+
+	ahead  *Ahead // what this comparison finds by going past where the run has stopped; nil when it does not
+	beyond *Ahead // what another one has found so
 }
 
 // madeRead is a read that the comparison has made.
@@ -42,13 +46,16 @@ type madeRead struct {
 }
 
 // StartComparison begins a comparison. ended says that the run had come to its end;
-// forced is what an earlier comparison has found out about branches, or nil.
-func (d *Door) StartComparison(ended bool, forced map[string]int, restore func(*journal.Effect) (effect.Performer, error)) {
+// known is what earlier comparisons have found out.
+func (d *Door) StartComparison(ended bool, known Known, restore func(*journal.Effect) (effect.Performer, error), decl func(string) *effect.Decl) {
 	root := &line{path: "0", next: 1, ended: ended, assigned: true}
 	root.follow(oldTree(d.Past))
 	d.Compare = &Comparison{
-		Restore: restore, forced: forced, lines: map[string]*line{"0": root}, order: []*line{root},
+		Restore: restore, Decl: decl, forced: known.Branches, beyond: known.Beyond, lines: map[string]*line{"0": root}, order: []*line{root},
 		loose: map[*journal.Effect]string{}, passed: map[string]map[int64]bool{},
+	}
+	if known.GoAhead {
+		d.Compare.ahead = &Ahead{found: map[int64]bool{}}
 	}
 }
 
@@ -136,6 +143,7 @@ func (d *Door) found(l *line, s *site, i int, renamed bool) (starlark.Value, err
 	}
 	l.cursor = max(l.cursor, i+1)
 	l.steps = append(l.steps, st)
+	c.ahead.find(rec)
 	m := journal.Move{Seq: rec.Seq, From: rec.Place, Place: s.place, Pos: s.pos, Description: d.Run.Secrets.Redact(s.call.Describe())}
 	if renamed {
 		m.Key = s.key
@@ -150,6 +158,9 @@ func (d *Door) found(l *line, s *site, i int, renamed bool) (starlark.Value, err
 	if l.settled {
 		return nil, branch.ErrSibling
 	}
+	if c.ahead != nil && rec.Write {
+		return d.planAhead(s)
+	}
 	return nil, c.pause(l, s, true, "it is in doubt whether %s %s happened", rec.Kind, rec.Description)
 }
 
@@ -161,7 +172,7 @@ func (d *Door) unrecorded(l *line, s *site) (starlark.Value, error) {
 		return nil, branch.ErrSibling
 	}
 	// A branch that may turn out to be one of the old ones is followed a little.
-	if !l.ended && !l.remains() && !(l.old == nil && l.fam.candidates() && len(l.steps) < lookahead) {
+	if !l.ended && !l.remains() && c.ahead == nil && !(l.old == nil && l.fam.candidates() && len(l.steps) < lookahead) {
 		return nil, d.edge(l, s)
 	}
 	if s.call.Decl.Kind == effect.KindPause {
@@ -179,6 +190,7 @@ const lookahead = 32
 func (d *Door) again(l *line, s *site, i int, why string) (starlark.Value, error) {
 	rec := l.old.recs[i]
 	l.used[i] = true
+	d.Compare.ahead.find(rec)
 	st := step{old: i, gap: l.cursor, diff: d.difference(Again, s, rec)}
 	st.diff.Why = why
 	l.cursor = max(l.cursor, i+1)
@@ -238,7 +250,8 @@ func (d *Door) edge(l *line, s *site) error {
 	if l.old != nil && l.old.failed != nil && l.old.failed.Kind == s.call.Decl.Kind {
 		rec := l.old.failed
 		if string(rec.Key) != string(s.key) {
-			l.steps = append(l.steps, step{old: -1, gap: l.cursor, diff: d.difference(Retried, s, rec)})
+			diff := d.difference(Retried, s, rec)
+			l.steps = append(l.steps, step{old: -1, gap: l.cursor, key: s.key, call: s.call, args: s.args, diff: diff})
 		}
 		d.Compare.moves = append(d.Compare.moves, journal.Move{
 			Seq: rec.Seq, From: rec.Place, Place: s.place, Key: s.key, Pos: s.pos, Description: d.Run.Secrets.Redact(s.call.Describe()),
@@ -261,6 +274,7 @@ func (c *Comparison) stop(l *line, s *site, format string, args ...any) error {
 // of the old branch comes where the new one has stopped; taken says that the
 // journal has something for that very place.
 func (c *Comparison) pause(l *line, s *site, taken bool, format string, args ...any) error {
+	c.ahead.cut(format, args...)
 	if !taken {
 		l.next--
 	}
@@ -309,11 +323,11 @@ func (d *Door) compareFork(b *branch.Branch, f branch.Fork, rec *journal.Effect,
 		case l.settled:
 			l.next--
 			return f, branch.ErrSibling
-		case !l.ended && !l.remains():
+		case !l.ended && !l.remains() && c.ahead == nil:
 			l.atEdge = true
 			return f, c.pause(l, s, false, "the journal ends here")
 		}
-		fam.ended = true
+		fam.ended, fam.place = true, f.Place
 		l.steps = append(l.steps, step{old: -1, gap: l.cursor, diff: Difference{
 			Change: Inserted, Kind: effect.KindFork, Place: f.Place, Position: rec.Pos, Description: rec.Description,
 		}})
@@ -338,6 +352,7 @@ func (d *Door) foundFork(l *line, f branch.Fork, fam *family, i int, rec *journa
 		c.pass(d, l, i)
 	}
 	l.used[i] = true
+	c.ahead.find(old)
 	fam.rec, fam.olds = old, l.old.children[old]
 	fam.taken = make([]bool, len(fam.olds))
 	fam.ended, fam.settled = old.Status == journal.Done, l.settled || old.Status == journal.Caught
@@ -356,7 +371,6 @@ func (d *Door) foundFork(l *line, f branch.Fork, fam *family, i int, rec *journa
 
 // alike finds effects that differ from s in the names of functions at most.
 func (d *Door) alike(s *site) func(*journal.Effect) bool {
-	c := d.Compare
 	mine := ""
 	return func(rec *journal.Effect) bool {
 		if rec.Kind != s.call.Decl.Kind {
@@ -369,15 +383,23 @@ func (d *Door) alike(s *site) func(*journal.Effect) bool {
 			}
 			mine = d.arguments(s.call.Decl, args)
 		}
-		theirs, known := c.loose[rec]
-		if !known {
-			if err := d.Record.Details(rec); err == nil {
-				theirs = d.arguments(s.call.Decl, rec.Args)
-			}
-			c.loose[rec] = theirs
-		}
-		return mine != "" && mine == theirs
+		return mine != "" && mine == d.recordArguments(rec)
 	}
+}
+
+// recordArguments are the arguments that identify a recorded effect; "" when they
+// cannot be read.
+func (d *Door) recordArguments(rec *journal.Effect) string {
+	c := d.Compare
+	text, known := c.loose[rec]
+	if known {
+		return text
+	}
+	if decl := c.Decl(rec.Kind); decl != nil && d.Record.Details(rec) == nil {
+		text = d.arguments(decl, rec.Args)
+	}
+	c.loose[rec] = text
+	return text
 }
 
 // arguments are the arguments that identify an effect, in their order; "" when
@@ -520,8 +542,11 @@ func (c *Comparison) touches(d *Door, rec *journal.Effect) []string {
 	if err != nil {
 		return nil // no builtin: a mark of the runtime itself
 	}
-	env := &effect.Env{Run: d.Run, Place: rec.Place, Origin: rec.Origin, Options: effect.NoOptions, Begun: rec.Begun}
-	return d.resources(do, env)
+	return d.resources(do, d.recordedEnv(rec))
+}
+
+func (d *Door) recordedEnv(rec *journal.Effect) *effect.Env {
+	return &effect.Env{Run: d.Run, Place: rec.Place, Origin: rec.Origin, Options: effect.NoOptions, Begun: rec.Begun}
 }
 
 // Planned reports whether a write was planned: what the script finds after it may

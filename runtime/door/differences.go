@@ -44,6 +44,7 @@ type Difference struct {
 	Undo           bool   `json:"undo,omitempty"`      // the old one can be taken back
 
 	branch string
+	seq    int64 // of the old one
 }
 
 func (d *Door) difference(change string, s *site, old *journal.Effect) Difference {
@@ -55,13 +56,18 @@ func (d *Door) difference(change string, s *site, old *journal.Effect) Differenc
 		diff.Arguments = string(s.args) // until it is known what to compare them with
 	}
 	if old != nil {
-		diff.OldPlace, diff.OldDescription, diff.OldPosition = old.Place, old.Description, old.Pos
+		diff.was(old)
 		diff.Arguments = ""
 		if change == Retried {
 			diff.Arguments = d.argumentDiff(old, s.args)
 		}
 	}
 	return diff
+}
+
+// was says what the old effect is.
+func (diff *Difference) was(old *journal.Effect) {
+	diff.OldPlace, diff.OldDescription, diff.OldPosition, diff.seq = old.Place, old.Description, old.Pos, old.Seq
 }
 
 // Result is what a comparison has found: the differences in the order of the
@@ -71,7 +77,12 @@ type Result struct {
 	Revision    journal.Revision
 	undoable    []int64
 	failed      []int64 // what failed attempts may have left
+	leaves      bool
 }
+
+// Leaves reports whether the journal has something that the script did not ask
+// for as far as it was followed.
+func (r *Result) Leaves() bool { return r.leaves }
 
 // Settle gives the revision of the journal; with undo, what was removed is to be
 // taken back. What a failed attempt has left is always taken back, as long as
@@ -91,8 +102,11 @@ type ending struct {
 	c      *Comparison
 	result Result
 	reopen map[int64]bool
+	after  map[string]bool // new forks after the point where the run has stopped
 
-	takenBack []string // resources of what was removed
+	takenBack []string          // resources of what was removed
+	left      []*journal.Effect // what the script did not ask for
+	trailing  []asked           // what it asks for after the point where the run has stopped
 }
 
 // EndComparison returns what the comparison has found. root says that the main
@@ -102,7 +116,9 @@ func (d *Door) EndComparison(root string) *Result {
 	if root != "" && !c.lines["0"].stopped {
 		c.endedEarly("0", root)
 	}
-	e := &ending{d: d, c: c, reopen: map[int64]bool{}}
+	e := &ending{d: d, c: c, reopen: map[int64]bool{}, after: map[string]bool{}}
+	e.left = c.unmatched(d)
+	e.result.leaves = len(e.left) > 0
 	for _, l := range c.order {
 		e.line(l)
 	}
@@ -113,6 +129,8 @@ func (d *Door) EndComparison(root string) *Result {
 			}
 		}
 	}
+	e.onceMore()
+	e.blocked()
 	slices.SortStableFunc(e.result.Differences, func(a, b Difference) int { return comparePaths(a.branch, b.branch) })
 	rev := &e.result.Revision
 	rev.Moved = c.moves
@@ -173,14 +191,24 @@ func (e *ending) line(l *line) {
 		paired[step] = old
 	}
 	next := e.next(l, paired)
+	if l.after = l.fam != nil && e.after[l.fam.place]; l.after {
+		next = 0
+	}
 	e.retried(l, next)
 	for i := range l.steps {
 		st := &l.steps[i]
 		if i >= next && st.diff.Change == Inserted {
+			e.afterStop(st)
 			continue // nothing that was done comes after it
 		}
 		if st.old >= 0 && !st.moved {
 			flush(st.old)
+		}
+		if st.diff.Change == Retried {
+			e.afterStop(st)
+			if string(st.key) == string(st.failed) {
+				continue // nothing about it has changed
+			}
 		}
 		if st.diff.Change != Same && st.diff.Change != Retried {
 			e.reopenAbove(l)
@@ -231,23 +259,34 @@ func (e *ending) next(l *line, paired map[int]int) int {
 	return next
 }
 
-// retried finds what the run does next in place of what it has failed at.
+// retried finds what the run does next in place of what it has failed at: the
+// same, else what stands in its place or looks like it.
 func (e *ending) retried(l *line, next int) {
 	if l.old == nil || l.old.failed == nil {
 		return
 	}
 	rec := l.old.failed
-	for i := next; i < len(l.steps); i++ {
-		st := &l.steps[i]
-		if st.diff.Change != Inserted || st.diff.Kind != rec.Kind {
-			continue
+	loose := e.d.recordArguments(rec)
+	for _, alike := range []func(i int, st *step) bool{
+		func(_ int, st *step) bool { return string(st.key) == string(rec.Key) },
+		func(_ int, st *step) bool { return loose != "" && e.d.stepArguments(st.call, st.args) == loose },
+		func(i int, st *step) bool {
+			return (i == next || e.d.similar(rec, st)) && e.earlier(st.call, st.args) == nil
+		},
+	} {
+		for i := next; i < len(l.steps); i++ {
+			st := &l.steps[i]
+			if st.diff.Change != Inserted || st.diff.Kind != rec.Kind || st.call == nil || !alike(i, st) {
+				continue
+			}
+			args := []byte(st.diff.Arguments)
+			st.diff.Change, st.diff.Ask, st.failed = Retried, false, rec.Key
+			st.diff.was(rec)
+			st.diff.Arguments = e.d.argumentDiff(rec, args)
+			e.move(rec, st.diff.Place)
+			l.old.failed = nil
+			return
 		}
-		st.diff.Change, st.diff.Ask = Retried, false
-		st.diff.OldPlace, st.diff.OldDescription, st.diff.OldPosition = rec.Place, rec.Description, rec.Pos
-		st.diff.Arguments = e.d.argumentDiff(rec, []byte(st.diff.Arguments))
-		e.move(rec, st.diff.Place)
-		l.old.failed = nil
-		return
 	}
 }
 
@@ -272,7 +311,7 @@ func (e *ending) pairs(l *line, rest []int) map[int]int {
 			if taken[k] || st.diff.Kind != rec.Kind {
 				continue
 			}
-			if l.stopped && !e.d.sameSubject(rec, []byte(st.diff.Arguments)) {
+			if !e.d.similar(rec, &st) || l.stopped && !e.d.sameSubject(rec, []byte(st.diff.Arguments)) {
 				continue
 			}
 			pairs[i], taken[k] = k, true
@@ -300,7 +339,8 @@ func gaps(l *line) []int {
 func (e *ending) pair(l *line, st *step, old int) {
 	rec := l.old.recs[old]
 	args := []byte(st.diff.Arguments)
-	st.diff.Change, st.diff.OldPlace, st.diff.OldDescription, st.diff.OldPosition = Changed, rec.Place, rec.Description, rec.Pos
+	st.diff.Change = Changed
+	st.diff.was(rec)
 	st.diff.Arguments = e.d.argumentDiff(rec, args)
 	st.diff.Undo = e.remove(rec)
 }
@@ -311,14 +351,14 @@ func (e *ending) gone(l *line, i int) {
 	rec := l.old.recs[i]
 	diff := Difference{
 		Kind: rec.Kind, Write: rec.Write, OldPlace: rec.Place, OldDescription: rec.Description, OldPosition: rec.Pos,
-		Description: rec.Description, branch: l.path,
+		Description: rec.Description, branch: l.path, seq: rec.Seq,
 	}
 	if why := e.overtaken(l, rec); why != "" {
 		diff.Change, diff.Why, diff.Undo = Removed, why, e.remove(rec)
 		e.result.Differences = append(e.result.Differences, diff)
 		return
 	}
-	if l.stopped {
+	if l.stopped && !e.c.beyond.gone(rec) {
 		diff.Change, diff.Why = Open, l.why
 		diff.Place = e.later(l, rec)
 		e.result.Differences = append(e.result.Differences, diff)
@@ -390,7 +430,7 @@ func (e *ending) removeBranch(path string, o *oldBranch) {
 	for _, rec := range o.all() {
 		diff := Difference{
 			Change: Removed, Kind: rec.Kind, Write: rec.Write, OldPlace: rec.Place, OldDescription: rec.Description,
-			Description: rec.Description, OldPosition: rec.Pos, branch: path,
+			Description: rec.Description, OldPosition: rec.Pos, branch: path, seq: rec.Seq,
 		}
 		diff.Undo = e.remove(rec)
 		diff.Why = left(rec, diff.Undo)
@@ -411,7 +451,7 @@ func (e *ending) failed(l *line, rec *journal.Effect) {
 	e.remove(rec)
 	e.result.Differences = append(e.result.Differences, Difference{
 		Change: Removed, Kind: rec.Kind, Write: rec.Write, OldPlace: rec.Place, OldDescription: rec.Description,
-		Description: rec.Description, OldPosition: rec.Pos, Why: "it had failed", branch: l.path,
+		Description: rec.Description, OldPosition: rec.Pos, Why: "it had failed", branch: l.path, seq: rec.Seq,
 	})
 }
 
