@@ -249,9 +249,10 @@ func (d *Door) keepRead(s *site, v starlark.Value) (starlark.Value, error) {
 func (d *Door) edge(l *line, s *site) error {
 	if l.old != nil && l.old.failed != nil && l.old.failed.Kind == s.call.Decl.Kind {
 		rec := l.old.failed
-		if string(rec.Key) != string(s.key) {
-			diff := d.difference(Retried, s, rec)
-			l.steps = append(l.steps, step{old: -1, gap: l.cursor, key: s.key, call: s.call, args: s.args, diff: diff})
+		if string(rec.Key) != string(s.key) { // the end finds out whether it stands for the other
+			l.steps = append(l.steps, step{old: -1, gap: l.cursor, key: s.key, call: s.call, args: s.args, diff: d.difference(Inserted, s, nil)})
+			l.atEdge = true
+			return d.Compare.pause(l, s, false, "the journal ends here")
 		}
 		d.Compare.moves = append(d.Compare.moves, journal.Move{
 			Seq: rec.Seq, From: rec.Place, Place: s.place, Key: s.key, Pos: s.pos, Description: d.Run.Secrets.Redact(s.call.Describe()),
@@ -451,12 +452,16 @@ func (d *Door) resources(do effect.Performer, env *effect.Env) []string {
 
 // affected says which resource of s an edit changes before it; "" for none.
 func (d *Door) affected(s *site) string {
-	return d.changedBefore(d.resources(s.call.Do, d.planEnv(s)))
+	return d.changedBefore(d.resources(s.call.Do, d.planEnv(s)), nil)
 }
 
-func (d *Door) changedBefore(resources []string) string {
+// changedBefore says which of the resources an edit changes, but for what rec does.
+func (d *Door) changedBefore(resources []string, rec *journal.Effect) string {
 	for _, mine := range resources {
-		for theirs := range d.Compare.passed {
+		for theirs, by := range d.Compare.passed {
+			if rec != nil && len(by) == 1 && by[rec.Seq] {
+				continue
+			}
 			if overlap(mine, theirs) {
 				return d.resourceName(theirs) + " is another one by then"
 			}

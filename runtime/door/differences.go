@@ -58,9 +58,6 @@ func (d *Door) difference(change string, s *site, old *journal.Effect) Differenc
 	if old != nil {
 		diff.was(old)
 		diff.Arguments = ""
-		if change == Retried {
-			diff.Arguments = d.argumentDiff(old, s.args)
-		}
 	}
 	return diff
 }
@@ -299,7 +296,8 @@ func (e *ending) pairs(l *line, rest []int) map[int]int {
 	taken := map[int]bool{}
 	byGap := map[int][]int{}
 	for k, st := range l.steps {
-		if st.diff.Change == Inserted && st.diff.Kind != effect.KindFork {
+		again := l.old != nil && l.old.failed != nil && string(l.old.failed.Key) == string(st.key)
+		if st.diff.Change == Inserted && st.diff.Kind != effect.KindFork && !again {
 			byGap[st.gap] = append(byGap[st.gap], k)
 		}
 	}
@@ -376,10 +374,10 @@ func (e *ending) gone(l *line, i int) {
 // overtaken says why an effect cannot stay that was not compared: what it looks
 // at, or changes, is another thing before the run comes to it.
 func (e *ending) overtaken(l *line, rec *journal.Effect) string {
-	if !l.stopped || rec.Kind == effect.KindFork {
+	if !l.stopped || rec.Kind == effect.KindFork || e.c.beyond.gone(rec) {
 		return ""
 	}
-	why := e.d.changedBefore(e.c.touches(e.d, rec))
+	why := e.d.changedBefore(e.c.touches(e.d, rec), rec)
 	if why != "" {
 		e.c.passBy(e.d, rec)
 	}
