@@ -214,6 +214,9 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 			Text: script.FileName(name) + " has changed since; the run goes on with the script that it has (--edited takes the new one)"})
 	}
 	v, err := x.execute(run.Script, inputs)
+	if err == nil {
+		err = x.missed()
+	}
 	out, err := x.conclude(v, err)
 	out.Replayed = x.door.Past.Len()
 	again := with.revised && fault.Is(err, fault.Mismatch) // it is compared once more
@@ -221,6 +224,25 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return x.rollBackAfter(out, err)
 	}
 	return out, err
+}
+
+// missed finds what an edit has left open, and the script has never asked for: it
+// has to be removed before the run is complete.
+func (x *execution) missed() error {
+	revisions, err := x.run.Revisions()
+	if err != nil || len(revisions) == 0 {
+		return err
+	}
+	effects, err := x.run.Effects()
+	if err != nil {
+		return err
+	}
+	rec := x.door.Past.Missed(effects)
+	if rec == nil {
+		return nil
+	}
+	return fault.New(fault.Mismatch, "the edited script ends, and does not come to %s %s at %s, which was done", rec.Kind, rec.Description, rec.Place).
+		WithHint("say what becomes of it with: provisioning resume %s --edited", x.run.ID[:8])
 }
 
 // changed returns the modules whose text on the disk is another one by now.

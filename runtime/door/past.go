@@ -23,7 +23,7 @@ type Past struct {
 	Parked   []*journal.Effect // those that an edit of the script has removed
 	byPlace  map[string]*journal.Effect
 	lastDone int64
-	used     sync.Map // places that a replay has asked for
+	used     sync.Map // places that the execution has asked for
 }
 
 // NewPast makes the past of its effects.
@@ -89,6 +89,43 @@ func (p *Past) Unused() *journal.Effect {
 		}
 	}
 	return first
+}
+
+// Missed returns the first effect that a resumed execution never came to though it
+// went on to the end of its script; nil when there is none. now is what the journal
+// has by then. Branches that were stopped because another one had failed, which the
+// script has handled, need not have come to all of theirs.
+func (p *Past) Missed(now []*journal.Effect) *journal.Effect {
+	branches := map[string][]*journal.Effect{}
+	for _, e := range now {
+		if !e.Parked() {
+			path := branch.PathOf(e.Place)
+			branches[path] = append(branches[path], e)
+		}
+	}
+	for _, effects := range branches {
+		slices.SortFunc(effects, func(a, b *journal.Effect) int { return ordinal(a.Place) - ordinal(b.Place) })
+	}
+	for _, e := range now { // in the order in which they were begun
+		if _, used := p.used.Load(e.Place); used || !p.Has(e.Place) || e.Place[0] == 'r' {
+			continue
+		}
+		if !cutShort(branch.PathOf(e.Place), branches) {
+			return e
+		}
+	}
+	return nil
+}
+
+// cutShort reports whether a branch, or one that it is part of, belongs to a fork
+// whose failure was handled.
+func cutShort(path string, branches map[string][]*journal.Effect) bool {
+	i := strings.LastIndexByte(path, '.')
+	if i < 0 {
+		return false
+	}
+	fork := forkOf(path[i+1:], branches[path[:i]])
+	return fork != nil && fork.Status == journal.Caught || cutShort(path[:i], branches)
 }
 
 // DropTrailing takes out, and returns, the reads that came last in branches that
@@ -178,9 +215,7 @@ func (d *Door) recorded(s *site) (starlark.Value, error) {
 		}
 		return nil, nil
 	}
-	if d.Replay {
-		d.Past.used.Store(s.place, true)
-	}
+	d.Past.used.Store(s.place, true)
 	failed := rec.Status == journal.Erred && !d.Replay && !s.branch.Settled
 	if !failed && (rec.Kind != s.call.Decl.Kind || string(rec.Key) != string(s.key)) {
 		return nil, d.mismatch(s, rec)
