@@ -68,6 +68,16 @@ func oldBranchAt(path string, byPath map[string][]*journal.Effect, settled bool)
 	return o
 }
 
+// writes reports whether an effect changes something, or those in its branches do.
+func (o *oldBranch) writes(rec *journal.Effect) bool {
+	for _, child := range o.children[rec] {
+		if slices.ContainsFunc(child.all(), child.writes) {
+			return true
+		}
+	}
+	return rec.Write
+}
+
 func childPath(path string, i int) string { return path + "." + strconv.Itoa(i) }
 
 // forkItems is how many branches a fork made, which its description says.

@@ -70,7 +70,9 @@ func (d *Door) Unlike() map[string]int {
 	}
 	for _, l := range c.order {
 		for place, i := range l.unlikeForks() {
-			forced[place], found = i, true
+			if known, ok := forced[place]; !ok || known != i { // else it cannot be that one
+				forced[place], found = i, true
+			}
 		}
 	}
 	for _, f := range c.families {
@@ -108,7 +110,7 @@ func (d *Door) compare(s *site) (starlark.Value, error) {
 	}
 	loose := d.alike(s)
 	l.assign(c.forced, exact, loose)
-	passed := func(i int) bool { return !c.crosses(d, l, i, s) }
+	passed := func(i int) bool { return !c.crosses(d, l, i, d.resources(s.call.Do, d.planEnv(s))) }
 	i := l.find(exact, passed)
 	renamed := i < 0
 	if renamed {
@@ -308,12 +310,13 @@ func (d *Door) compareFork(b *branch.Branch, f branch.Fork, rec *journal.Effect,
 	named := func(old *journal.Effect) bool { return old.Kind == effect.KindFork && forkFunction(old) == fn }
 	counted := func(old *journal.Effect) bool { return old.Kind == effect.KindFork && forkItems(old) == n }
 	l.assign(c.forced, exact, named, counted)
+	passed := func(i int) bool { return !c.crosses(d, l, i, c.reaches(d, l.old, l.old.recs[i])) }
 	i, ok := c.forced[f.Place]
 	for _, same := range []func(*journal.Effect) bool{exact, named, counted} {
-		if ok && l.forkAt(i) {
+		if ok && l.forkAt(i) && (i >= l.cursor || passed(i)) {
 			break
 		}
-		if i = l.find(same, func(int) bool { return true }); i >= 0 {
+		if i = l.find(same, passed); i >= 0 {
 			break
 		}
 	}
@@ -521,16 +524,15 @@ func (c *Comparison) unpass(rec *journal.Effect) {
 	}
 }
 
-// crosses reports whether the recorded effect i cannot change places with those
-// that came after it and that the script asked for before it.
-func (c *Comparison) crosses(d *Door, l *line, i int, s *site) bool {
-	mine := d.resources(s.call.Do, d.planEnv(s))
+// crosses reports whether the recorded effect i, which concerns the resources
+// mine, cannot change places with those that came after it and that the script
+// asked for before it.
+func (c *Comparison) crosses(d *Door, l *line, i int, mine []string) bool {
 	for k := i + 1; k < l.cursor; k++ {
-		other := l.old.recs[k]
-		if !l.used[k] || !l.old.recs[i].Write && !other.Write {
+		if !l.used[k] || !l.old.writes(l.old.recs[i]) && !l.old.writes(l.old.recs[k]) {
 			continue
 		}
-		for _, theirs := range c.touches(d, other) {
+		for _, theirs := range c.reaches(d, l.old, l.old.recs[k]) {
 			for _, r := range mine {
 				if overlap(r, theirs) {
 					return true
@@ -539,6 +541,21 @@ func (c *Comparison) crosses(d *Door, l *line, i int, s *site) bool {
 		}
 	}
 	return false
+}
+
+// reaches are the resources of a recorded effect, or of all in the branches that
+// it made.
+func (c *Comparison) reaches(d *Door, o *oldBranch, rec *journal.Effect) []string {
+	if rec.Kind != effect.KindFork {
+		return c.touches(d, rec)
+	}
+	var all []string
+	for _, child := range o.children[rec] {
+		for _, e := range child.all() {
+			all = append(all, c.reaches(d, child, e)...)
+		}
+	}
+	return all
 }
 
 // touches are the resources of a recorded effect, as far as they can be told.
