@@ -47,7 +47,8 @@ func (a *Ahead) cut(format string, args ...any) {
 	}
 }
 
-// gone reports whether the text does certainly not ask for a recorded effect.
+// gone reports whether the text does certainly not ask for a recorded effect, or not
+// before something that comes first has changed what it looks at or changes.
 func (a *Ahead) gone(rec *journal.Effect) bool {
 	return a != nil && a.short == "" && !a.found[rec.Seq]
 }
@@ -61,7 +62,7 @@ func (d *Door) EndAhead(why string) *Ahead {
 	for _, l := range d.Compare.order {
 		for _, st := range l.steps {
 			failed := l.old != nil && l.old.failed != nil && string(l.old.failed.Key) == string(st.key)
-			if st.diff.Change == Inserted && st.diff.Ask && !failed {
+			if (st.diff.Change == Inserted || st.diff.Change == Again) && st.diff.Ask && !failed {
 				a.asked = append(a.asked, d.askedFor(&st))
 			}
 		}
@@ -71,7 +72,8 @@ func (d *Door) EndAhead(why string) *Ahead {
 
 func (d *Door) askedFor(st *step) asked {
 	diff := st.diff
-	diff.Arguments, diff.branch = "", pathOf(diff.Place)
+	diff.Change, diff.OldPlace, diff.OldDescription, diff.OldPosition = Inserted, "", "", ""
+	diff.Arguments, diff.branch, diff.seq = "", pathOf(diff.Place), 0
 	return asked{kind: diff.Kind, content: d.stepArguments(st.call, st.args), diff: diff}
 }
 

@@ -192,8 +192,7 @@ const lookahead = 32
 func (d *Door) again(l *line, s *site, i int, why string) (starlark.Value, error) {
 	rec := l.old.recs[i]
 	l.used[i] = true
-	d.Compare.ahead.find(rec)
-	st := step{old: i, gap: l.cursor, diff: d.difference(Again, s, rec)}
+	st := step{old: i, gap: l.cursor, key: s.key, call: s.call, args: s.args, diff: d.difference(Again, s, rec)}
 	st.diff.Why = why
 	l.cursor = max(l.cursor, i+1)
 	if !rec.Write {

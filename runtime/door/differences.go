@@ -412,6 +412,10 @@ func (e *ending) later(l *line, rec *journal.Effect) string {
 func (e *ending) moveBranch(o *oldBranch, path string) {
 	made := 0
 	for _, rec := range o.all() {
+		if rec != o.failed && rec.Kind != effect.KindFork && e.c.beyond.gone(rec) {
+			e.removeOne(path, rec)
+			continue
+		}
 		e.move(rec, path+"#"+strconv.Itoa(ordinal(rec.Place)))
 		for _, child := range o.children[rec] {
 			e.moveBranch(child, childPath(path, made))
@@ -426,17 +430,21 @@ func (e *ending) move(rec *journal.Effect, place string) {
 
 func (e *ending) removeBranch(path string, o *oldBranch) {
 	for _, rec := range o.all() {
-		diff := Difference{
-			Change: Removed, Kind: rec.Kind, Write: rec.Write, OldPlace: rec.Place, OldDescription: rec.Description,
-			Description: rec.Description, OldPosition: rec.Pos, branch: path, seq: rec.Seq,
-		}
-		diff.Undo = e.remove(rec)
-		diff.Why = left(rec, diff.Undo)
-		e.result.Differences = append(e.result.Differences, diff)
+		e.removeOne(path, rec)
 		for _, child := range o.children[rec] {
 			e.removeBranch(path, child)
 		}
 	}
+}
+
+func (e *ending) removeOne(path string, rec *journal.Effect) {
+	diff := Difference{
+		Change: Removed, Kind: rec.Kind, Write: rec.Write, OldPlace: rec.Place, OldDescription: rec.Description,
+		Description: rec.Description, OldPosition: rec.Pos, branch: path, seq: rec.Seq,
+	}
+	diff.Undo = e.remove(rec)
+	diff.Why = left(rec, diff.Undo)
+	e.result.Differences = append(e.result.Differences, diff)
 }
 
 // failed is the effect that stopped a branch, and that the script does not ask
