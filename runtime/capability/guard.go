@@ -119,6 +119,8 @@ func (g *Guard) allow(dir string, c Call, call *effect.Call) error {
 	switch {
 	case r.err != nil:
 		return refusal.broken()
+	case len(r.others) > 0:
+		return refusal.notUnique()
 	case call.Decl.Mode == effect.Write && g.touchesGrants(c):
 		return refusal.protected()
 	case AllowedBy(r.manifest.Capabilities, c, g.cat, g.paths) == No:
@@ -142,6 +144,7 @@ func (g *Guard) allow(dir string, c Call, call *effect.Call) error {
 type rights struct {
 	manifest *Manifest
 	grant    Grant
+	others   []string // see namesakes
 	err      error
 	stamps   [2]stamp
 }
@@ -172,6 +175,15 @@ func (g *Guard) rightsOf(dir string) *rights {
 	r := &rights{stamps: stamps}
 	g.read[dir] = r
 	if r.manifest, r.err = ReadManifest(filepath.Join(g.root, dir), g.cat); r.err != nil {
+		return r
+	}
+	dirs, err := extensionDirs(g.root)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	if r.others = namesakes(dir, dirs); len(r.others) > 0 {
+		delete(g.read, dir) // no stamp tells when the other one is gone
 		return r
 	}
 	grants, err := ReadGrants(g.root, g.cat)
@@ -245,6 +257,11 @@ func (r refusal) broken() error {
 			WithHint("without one it can only compute; make %s, which asks for what it needs", name)
 	}
 	return r.fault("invalid", "%s", e.Msg).WithHint("%s", e.Hint)
+}
+
+func (r refusal) notUnique() error {
+	return r.fault("not_unique", "%s is called so, too", strings.Join(r.rights.others, " and ")).
+		WithHint("grants go by the name: rename one of %s, in its manifest and as a directory", strings.Join(append([]string{r.dir}, r.rights.others...), ", "))
 }
 
 func (r refusal) protected() error {
