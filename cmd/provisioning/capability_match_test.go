@@ -193,7 +193,13 @@ args.url = "https://good.example/api"`, "http.get", []attempt{
 			{`url = "https://good.example/api"`, yes},
 			{`url = "https://good.example/api/x?y=z#f"`, yes},
 			{`url = "HTTPS://GOOD.example:443/api/"`, yes},
-			{`url = "https://good.example/api", follow = False, token = "t", headers = {"a": "b"}`, yes},
+			{`url = "https://good.example/api", follow = False, token = "t", headers = {"accept": "b", "Authorization": unknown}`, yes},
+			{`url = "https://good.example/api", headers = {"Host": "internal"}`, no},
+			{`url = "https://good.example/api", headers = {"hOST": "internal"}`, no},
+			{`url = "https://good.example/api", headers = {"X-Forwarded-Host": "internal"}`, no},
+			{`url = "https://good.example/api", headers = {"X-HTTP-Method-Override": "DELETE"}`, no},
+			{`url = "https://good.example/api", headers = {1: "x"}`, no},
+			{`url = "https://good.example/api", headers = unknown`, maybe},
 			{`url = "https://good.example/apix"`, no},
 			{`url = "https://good.example/"`, no},
 			{`url = "http://good.example/api"`, no},
@@ -221,6 +227,21 @@ args.url = "https://good.example/api"`, "http.get", []attempt{
 			{`url = "https://good.example/api", ca_file = "x"`, no},
 			{`url = unknown`, maybe},
 		}},
+		{"headers", `effect = "http.get"
+args.url = "https://good.example"
+args.follow = true
+args.headers = ["Host=*.good.example", "x-mine"]`, "http.get", []attempt{
+			{`url = "https://good.example/"`, yes},
+			{`url = "https://good.example/", headers = {"host": "a.good.example", "X-Mine": "y", "Accept": "z"}`, yes},
+			{`url = "https://good.example/", headers = {"Host": "internal"}`, no},
+			{`url = "https://good.example/", headers = {"Host": unknown}`, maybe},
+			{`url = "https://good.example/", headers = {"X-Other": "y"}`, no},
+			{`url = "https://good.example/", headers = {1: "y"}`, no},
+		}},
+		{"any headers", `effect = "http.get"
+args.url = "https://good.example"
+args.follow = true
+args.headers = "*"`, "http.get", []attempt{{`url = "https://good.example/", headers = {"Host": "internal"}`, yes}}},
 		{"redirects have to be named", `effect = "http.get"
 args.url = "https://good.example"`, "http.get", []attempt{
 			{`url = "https://good.example/"`, no}, {`url = "https://good.example/", follow = False`, yes},

@@ -298,6 +298,8 @@ func risksAt(s lint.Site, cat Catalog) []string {
 			risks = append(risks, "the command is computed")
 		case c == address && unknown:
 			risks = append(risks, "the host is computed")
+		case c == headers && !empty(v) && !onlyFreeHeaders(v):
+			risks = append(risks, "headers may name another host")
 		case (c == file || c == wildcard || c == secret) && unknown:
 			risks = append(risks, name+" is computed")
 		}
@@ -344,6 +346,8 @@ func argRisks(kind, name string, pattern any, write bool, add func(string)) {
 		add(name)
 	case "insecure":
 		add("certificates are not checked")
+	case "headers":
+		add("headers may name another host")
 	case "follow":
 		if moduleOf(kind) == "http" {
 			add("redirects may lead to other hosts")

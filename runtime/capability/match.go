@@ -22,6 +22,9 @@ func newMatcher(c class, pattern any) (matcher, error) {
 	if c == environ {
 		return newEnviron(pattern)
 	}
+	if c == headers {
+		return newHeaders(pattern)
+	}
 	list, ok := pattern.([]any)
 	if !ok {
 		return newSingle(c, pattern)

@@ -118,7 +118,10 @@ func exactly(call Call, cat Catalog, paths Paths) Capability {
 }
 
 func patternFor(c class, v starlark.Value, paths Paths) any {
-	if c == environ {
+	switch dict, isDict := v.(*starlark.Dict); {
+	case c == headers && isDict:
+		return variables(boundHeaders(dict))
+	case c == environ:
 		return variables(v)
 	}
 	switch v := v.(type) {
