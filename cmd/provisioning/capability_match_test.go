@@ -115,6 +115,40 @@ args.path = "out/*.txt"`, "fs.write", []attempt{
 			{`path = "out/a/b.txt", content = "x"`, no},
 			{`path = "out/a.txt.sh", content = "x"`, no},
 		}},
+		{"code is not reached by wildcards", `effect = "fs.*"
+args.path = ["**", "src/*"]
+args.source = "**"
+args.target = "**"`, "fs.write", []attempt{
+			{`path = "lib/u.txt", content = "x"`, yes},
+			{`path = "lib/u.star", content = "x"`, no},
+			{`path = "src/u.STAR", content = "x"`, no},
+			{`path = "lib/sub/../u.star", content = "x"`, no},
+			{`path = ".git/hooks/pre-commit", content = "x"`, no},
+			{`path = "sub/.GIT/config", content = "x"`, no},
+			{`path = ".git", content = "x"`, no},
+			{`path = "src/extension.toml", content = "x"`, no},
+		}},
+		{"nor as a target", `effect = "fs.*"
+args.source = "**"
+args.target = "**"`, "fs.copy", []attempt{
+			{`source = "lib/u.star", target = "out/u.txt"`, yes},
+			{`source = "u.txt", target = "lib/u.star"`, no},
+			{`source = "hooks", target = ".git/hooks", recursive = True`, no},
+		}},
+		{"what moves is changed, too", `effect = "fs.move"
+args.source = "**"
+args.target = "**"`, "fs.move", []attempt{{`source = "lib/u.star", target = "out/u.txt"`, no}, {`source = "a", target = "b"`, yes}}},
+		{"code that is read", `effect = "fs.read"
+args.path = "**"`, "fs.read", []attempt{{`path = "lib/u.star"`, yes}, {`path = ".git/config"`, yes}}},
+		{"code that is named", `effect = "fs.write"
+args.path = ["lib/**/*.star", ".git/hooks/*", "src/extension.toml"]`, "fs.write", []attempt{
+			{`path = "lib/u.star", content = "x"`, yes},
+			{`path = "lib/a/u.star", content = "x"`, yes},
+			{`path = ".git/hooks/pre-commit", content = "x"`, yes},
+			{`path = ".git/hooks/x.star", content = "x"`, no},
+			{`path = "lib/.git/x.star", content = "x"`, no},
+			{`path = "src/extension.toml", content = "x"`, yes},
+		}},
 		{"every file has to be named", `effect = "fs.*"
 args.path = "out/**"`, "fs.copy", []attempt{{`source = "secret", target = "out/x"`, no}}},
 		{"defaults count", `effect = "fs.list"`, "fs.list", []attempt{{``, no}}},

@@ -8,6 +8,7 @@ type class uint8
 const (
 	text     class = iota // text, number or truth value: "*" in a text stands for any characters
 	file                  // a file: by components, relative to the workspace
+	written               // a file that is changed, see isCode; only patterns have this class
 	wildcard              // files, as fs.glob takes them
 	address               // a URL: scheme, host, port and path, each by itself
 	secret                // the name or URI of a secret, by components

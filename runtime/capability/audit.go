@@ -12,7 +12,6 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
-	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -329,7 +328,7 @@ func risksOf(c Capability, cat Catalog) []string {
 		}
 		for _, name := range sortedNames(c.Args) {
 			if _, named := c.rules[kind][name]; named {
-				argRisks(kind, name, c.Args[name], cat[kind].Decl().Mode == effect.Write, add)
+				argRisks(kind, name, c.Args[name], writes(kind, name, cat), add)
 			}
 		}
 	}
@@ -337,7 +336,7 @@ func risksOf(c Capability, cat Catalog) []string {
 	return risks
 }
 
-func argRisks(kind, name string, pattern any, write bool, add func(string)) {
+func argRisks(kind, name string, pattern any, writes bool, add func(string)) {
 	each := eachPattern(pattern)
 	switch name {
 	case "_sudo":
@@ -375,8 +374,9 @@ func argRisks(kind, name string, pattern any, write bool, add func(string)) {
 				add("outside of the workspace")
 			} else if strings.HasPrefix(strings.TrimPrefix(p, "//"), "**") {
 				add("every file of the workspace")
-			} else if write && strings.HasSuffix(p, ".star") {
-				add("it writes scripts")
+			}
+			if writes && mayWriteCode(p) {
+				add("it writes code")
 			}
 		}
 	}
