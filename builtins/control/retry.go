@@ -155,7 +155,8 @@ var _ = Module.Control(`
 def wait_until(fn, interval = "2s", timeout = "5m"):
     """Calls a function again and again until what it returns is true.
 
-    An error of fn that could pass counts as "not yet". In check mode the function
+    An error of fn that could pass counts as "not yet"; one of kind invalid, script,
+    permission, usage, config or assertion ends the wait. In check mode the function
     is called once, and the condition is taken to come true.
 
     Args:
@@ -165,7 +166,7 @@ def wait_until(fn, interval = "2s", timeout = "5m"):
     Returns:
       The first true value that fn returned.
     Errors:
-      timeout, with the last answer or error of fn.
+      timeout, with the last answer or error of fn; that of fn, when it cannot pass.
     Example:
       wait_until(lambda: fs.exists("ready"), interval = "1s", timeout = "30s")
     """`, &waitUntil{})
@@ -182,16 +183,18 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 	}
 	b := branch.Of(thread)
 	last := ""
+	// What ends the wait is nobody's: a resumed run tries it again.
+	mayPass := func(err error) bool { return !slices.Contains(final, fault.KindOf(b.Tree.Explain(err))) }
 	// Time is counted in intervals, not by a clock, so that a replay counts alike.
 	for waited := time.Duration(0); ; waited += w.Interval {
-		v, err := call(thread, branch.Always, w.Fn, nil, nil)
-		failure, err := b.Failed(err)
+		v, cause := call(thread, mayPass, w.Fn, nil, nil)
+		failure, err := b.Failed(cause)
 		if err != nil {
 			return nil, err
 		}
 		if failure != nil {
-			if k := fault.Kind(failure.Kind); k == fault.Invalid || k == fault.Script {
-				return nil, fault.New(k, "wait_until: %s", failure.Message)
+			if !mayPass(cause) {
+				return nil, cause
 			}
 			last = failure.Message
 		} else if _, unknown := v.(*value.Unknown); !unknown && bool(v.Truth()) {
@@ -214,6 +217,10 @@ func (w *waitUntil) Control(thread *starlark.Thread) (any, error) {
 		}
 	}
 }
+
+// final are the kinds of errors that time does not change. Unlike for retry, what
+// is not found, or exists, is what one waits for.
+var final = []fault.Kind{fault.Invalid, fault.Script, fault.Permission, fault.Usage, fault.Config, fault.Assertion}
 
 var expiring = hidden(effect.Decl{Kind: effect.KindWaitUntil, Mode: effect.Write, Quality: effect.Exact}, "timeout",
 	func(state starlark.Tuple) effect.Performer {

@@ -11,6 +11,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
 	"github.com/provisioning-systems/provisioning/runtime/script"
+	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 func (a *app) lintCommand() *cobra.Command {
@@ -53,7 +54,7 @@ func (a *app) lint(args []string, strict bool) error {
 	}
 	found, errors := []lint.Finding{}, 0
 	for _, s := range set.scripts {
-		for _, f := range lint.Source(s.path, s.src, lintOptions(set.main(s))) {
+		for _, f := range lint.Source(s.path, s.src, set.options(s)) {
 			f.Warning = f.Warning && !strict
 			if !f.Warning {
 				errors++
@@ -105,6 +106,21 @@ type lintScript struct {
 type lintSet struct {
 	scripts []*lintScript
 	loaded  map[string]bool // by name
+	loader  *script.Loader
+	guessed bool // the workspace is only taken to be one
+}
+
+func (set *lintSet) options(s *lintScript) lint.Options {
+	opts := lintOptions(set.main(s))
+	opts.Module = func(spec string) ([]byte, bool, error) {
+		name, err := script.ModuleName(spec, s.name)
+		if err != nil || set.guessed && strings.HasPrefix(spec, "//") {
+			return nil, false, err
+		}
+		src, err := set.loader.OnDisk(name)
+		return src, err == nil, err
+	}
+	return opts
 }
 
 // readLintSet reads the scripts, and what they load, with the rules of a run.
@@ -113,14 +129,15 @@ func (a *app) readLintSet(files []scriptFile) (*lintSet, error) {
 	if len(files) > 0 && err != nil {
 		ws, err = a.workspace(files[0].path)
 	}
-	if err != nil && a.flags.workspace == "" {
+	guessed := err != nil && a.flags.workspace == ""
+	if guessed {
 		ws, err = workspace.At(".") // names resolve as if it were one
 	}
 	if err != nil {
 		return nil, err
 	}
-	loader := &script.Loader{Workspace: ws.Root}
-	set := &lintSet{loaded: map[string]bool{}}
+	loader := &script.Loader{Workspace: ws.Root, Stdlib: stdlib.FS}
+	set := &lintSet{loaded: map[string]bool{}, loader: loader, guessed: guessed}
 	for _, file := range files {
 		s := &lintScript{scriptFile: file}
 		if s.src, err = os.ReadFile(file.path); err != nil {

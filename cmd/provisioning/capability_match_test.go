@@ -115,6 +115,40 @@ args.path = "out/*.txt"`, "fs.write", []attempt{
 			{`path = "out/a/b.txt", content = "x"`, no},
 			{`path = "out/a.txt.sh", content = "x"`, no},
 		}},
+		{"code is not reached by wildcards", `effect = "fs.*"
+args.path = ["**", "src/*"]
+args.source = "**"
+args.target = "**"`, "fs.write", []attempt{
+			{`path = "lib/u.txt", content = "x"`, yes},
+			{`path = "lib/u.star", content = "x"`, no},
+			{`path = "src/u.STAR", content = "x"`, no},
+			{`path = "lib/sub/../u.star", content = "x"`, no},
+			{`path = ".git/hooks/pre-commit", content = "x"`, no},
+			{`path = "sub/.GIT/config", content = "x"`, no},
+			{`path = ".git", content = "x"`, no},
+			{`path = "src/extension.toml", content = "x"`, no},
+		}},
+		{"nor as a target", `effect = "fs.*"
+args.source = "**"
+args.target = "**"`, "fs.copy", []attempt{
+			{`source = "lib/u.star", target = "out/u.txt"`, yes},
+			{`source = "u.txt", target = "lib/u.star"`, no},
+			{`source = "hooks", target = ".git/hooks", recursive = True`, no},
+		}},
+		{"what moves is changed, too", `effect = "fs.move"
+args.source = "**"
+args.target = "**"`, "fs.move", []attempt{{`source = "lib/u.star", target = "out/u.txt"`, no}, {`source = "a", target = "b"`, yes}}},
+		{"code that is read", `effect = "fs.read"
+args.path = "**"`, "fs.read", []attempt{{`path = "lib/u.star"`, yes}, {`path = ".git/config"`, yes}}},
+		{"code that is named", `effect = "fs.write"
+args.path = ["lib/**/*.star", ".git/hooks/*", "src/extension.toml"]`, "fs.write", []attempt{
+			{`path = "lib/u.star", content = "x"`, yes},
+			{`path = "lib/a/u.star", content = "x"`, yes},
+			{`path = ".git/hooks/pre-commit", content = "x"`, yes},
+			{`path = ".git/hooks/x.star", content = "x"`, no},
+			{`path = "lib/.git/x.star", content = "x"`, no},
+			{`path = "src/extension.toml", content = "x"`, yes},
+		}},
 		{"every file has to be named", `effect = "fs.*"
 args.path = "out/**"`, "fs.copy", []attempt{{`source = "secret", target = "out/x"`, no}}},
 		{"defaults count", `effect = "fs.list"`, "fs.list", []attempt{{``, no}}},
@@ -193,7 +227,13 @@ args.url = "https://good.example/api"`, "http.get", []attempt{
 			{`url = "https://good.example/api"`, yes},
 			{`url = "https://good.example/api/x?y=z#f"`, yes},
 			{`url = "HTTPS://GOOD.example:443/api/"`, yes},
-			{`url = "https://good.example/api", follow = False, token = "t", headers = {"a": "b"}`, yes},
+			{`url = "https://good.example/api", follow = False, token = "t", headers = {"accept": "b", "Authorization": unknown}`, yes},
+			{`url = "https://good.example/api", headers = {"Host": "internal"}`, no},
+			{`url = "https://good.example/api", headers = {"hOST": "internal"}`, no},
+			{`url = "https://good.example/api", headers = {"X-Forwarded-Host": "internal"}`, no},
+			{`url = "https://good.example/api", headers = {"X-HTTP-Method-Override": "DELETE"}`, no},
+			{`url = "https://good.example/api", headers = {1: "x"}`, no},
+			{`url = "https://good.example/api", headers = unknown`, maybe},
 			{`url = "https://good.example/apix"`, no},
 			{`url = "https://good.example/"`, no},
 			{`url = "http://good.example/api"`, no},
@@ -221,6 +261,21 @@ args.url = "https://good.example/api"`, "http.get", []attempt{
 			{`url = "https://good.example/api", ca_file = "x"`, no},
 			{`url = unknown`, maybe},
 		}},
+		{"headers", `effect = "http.get"
+args.url = "https://good.example"
+args.follow = true
+args.headers = ["Host=*.good.example", "x-mine"]`, "http.get", []attempt{
+			{`url = "https://good.example/"`, yes},
+			{`url = "https://good.example/", headers = {"host": "a.good.example", "X-Mine": "y", "Accept": "z"}`, yes},
+			{`url = "https://good.example/", headers = {"Host": "internal"}`, no},
+			{`url = "https://good.example/", headers = {"Host": unknown}`, maybe},
+			{`url = "https://good.example/", headers = {"X-Other": "y"}`, no},
+			{`url = "https://good.example/", headers = {1: "y"}`, no},
+		}},
+		{"any headers", `effect = "http.get"
+args.url = "https://good.example"
+args.follow = true
+args.headers = "*"`, "http.get", []attempt{{`url = "https://good.example/", headers = {"Host": "internal"}`, yes}}},
 		{"redirects have to be named", `effect = "http.get"
 args.url = "https://good.example"`, "http.get", []attempt{
 			{`url = "https://good.example/"`, no}, {`url = "https://good.example/", follow = False`, yes},

@@ -58,15 +58,20 @@ type extensionRecord struct {
 }
 
 func extensionOf(e capability.Extension) extensionRecord {
-	r := extensionRecord{Name: e.Name, Dir: e.Dir, Grants: e.Grant.Allow}
+	r := extensionRecord{Name: e.Name, Dir: e.Dir, State: e.State()}
 	if e.Err != nil {
-		r.State, r.Error = "invalid", e.Err.Error()
+		r.Error = e.Err.Error()
 		return r
 	}
 	r.Type, r.Version = e.Manifest.Extension.Type, e.Manifest.Extension.Version
-	r.State, r.Asks = e.Grant.StateOf(e.Manifest), e.Manifest.Capabilities
-	if r.State == capability.Granted {
+	r.Asks = e.Manifest.Capabilities
+	switch r.State {
+	case capability.Granted:
 		r.Grants = r.Asks
+	case capability.Partly:
+		r.Grants = e.Grant.Allow
+	case capability.NotUnique:
+		r.Error = "also called so: " + strings.Join(e.Others, ", ")
 	}
 	return r
 }

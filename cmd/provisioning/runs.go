@@ -12,7 +12,6 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
-	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
@@ -87,18 +86,9 @@ func recordOf(r *journal.Run) runRecord {
 
 func effectOf(e *journal.Effect) effectRecord {
 	return effectRecord{
-		Place: e.Place, Kind: e.Kind, Write: e.Write, Description: e.Description, Position: e.Pos, Status: statusOf(e),
+		Place: e.Place, Kind: e.Kind, Write: e.Write, Description: e.Description, Position: e.Pos, Status: e.Progress(),
 		Undo: e.UndoStatus.String(), UndoError: e.UndoError, Begun: e.Begun.UTC(), Ended: utc(e.Ended), Attempts: e.Attempts,
 	}
-}
-
-// statusOf is how far an effect is. There is no doubt about branches that have not
-// ended.
-func statusOf(e *journal.Effect) string {
-	if e.Kind == effect.KindFork && e.Status == journal.Intended {
-		return "not ended"
-	}
-	return e.Status.String()
 }
 
 func utc(t time.Time) time.Time {

@@ -73,22 +73,26 @@ func (a *app) capabilities(id, name string) error {
 	if err != nil {
 		return err
 	}
-	calls, err := callsOf(run, &codec.Codec{Blobs: j.Blobs, Secrets: secrets}, counts)
+	calls, records, err := callsOf(run, &codec.Codec{Blobs: j.Blobs, Secrets: secrets}, counts)
 	if err != nil {
 		return err
 	}
-	return a.printManifest(m, calls, files, secrets)
+	return a.printManifest(m, calls, records, files, secrets)
 }
 
-func (a *app) printManifest(m *capability.Manifest, calls []capability.Call, files *sandbox.Files, secrets *value.Secrets) error {
-	var never []capability.Call
+func (a *app) printManifest(m *capability.Manifest, calls []capability.Call, records []effectRecord, files *sandbox.Files, secrets *value.Secrets) error {
+	var never []capability.Never
 	var err error
 	m.Capabilities, never, err = capability.Synthesize(calls, catalog(), capability.InWorkspace{Files: files}, secrets)
 	if err != nil {
 		return err
 	}
-	for _, c := range never {
-		a.console.Note("no entry of a manifest can allow this: %s", secrets.Redact(c.Kind))
+	for _, n := range never {
+		rec, reason := records[n.Index], n.Reason
+		if n.Arg != "" {
+			reason = n.Arg + ": " + reason
+		}
+		a.console.Note("no entry of a manifest can allow effect %d, %s at %s: %s", rec.Number, rec.Kind, rec.Position, secrets.Redact(reason))
 	}
 	if a.console.Structured() {
 		return a.console.Result(map[string]any{"extension": m.Extension, "capabilities": m.Capabilities})
@@ -136,29 +140,30 @@ func (a *app) partOf(rt *runtime.Runtime, ws workspace.Workspace, run *journal.R
 }
 
 // callsOf reads the effects of a run from its journal.
-func callsOf(run *journal.Run, values *codec.Codec, counts func(*journal.Effect) bool) ([]capability.Call, error) {
+func callsOf(run *journal.Run, values *codec.Codec, counts func(*journal.Effect) bool) (calls []capability.Call, records []effectRecord, err error) {
 	effects, err := run.Effects()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var calls []capability.Call
-	for _, rec := range effects {
+	for i, rec := range effects {
 		if door.Refused(rec) || capability.Bookkeeping(rec.Kind) || !counts(rec) {
 			continue
 		}
 		if err := run.Details(rec); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		v, err := values.Decode(rec.Args)
 		args, ok := v.(*starlark.Dict)
 		if err != nil || !ok {
-			return nil, fault.New(fault.Failed, "the arguments of %s %s cannot be read", rec.Kind, rec.Place)
+			return nil, nil, fault.New(fault.Failed, "the arguments of %s %s cannot be read", rec.Kind, rec.Place)
 		}
 		call, err := capability.CallFrom(rec.Kind, args)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		calls = append(calls, call)
+		shown := effectOf(rec)
+		shown.Number = i + 1
+		calls, records = append(calls, call), append(records, shown)
 	}
-	return calls, nil
+	return calls, records, nil
 }

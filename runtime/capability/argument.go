@@ -8,18 +8,20 @@ type class uint8
 const (
 	text     class = iota // text, number or truth value: "*" in a text stands for any characters
 	file                  // a file: by components, relative to the workspace
+	written               // a file that is changed, see isCode; only patterns have this class
 	wildcard              // files, as fs.glob takes them
 	address               // a URL: scheme, host, port and path, each by itself
 	secret                // the name or URI of a secret, by components
 	command               // a program with its arguments, or a text for the shell
 	environ               // variables by name
+	headers               // those of a request by name, see freeHeaders
 )
 
 // classes are the arguments that are more than text, by kind and by module.
 var classes = map[string]map[string]class{
 	"fs":            {"path": file, "source": file, "target": file, "pattern": wildcard},
 	"template.file": {"path": file, "roots": file},
-	"http":          {"url": address, "path": file, "ca_file": file, "client_cert": file},
+	"http":          {"url": address, "headers": headers, "path": file, "ca_file": file, "client_cert": file},
 	"secret":        {"uri": secret, "name": secret},
 	"exec":          {"command": command},
 }
@@ -36,7 +38,7 @@ var free = map[string][]string{
 	"exec.query": {"timeout", "ok_codes", "check", "quiet"},
 	"exec.start": {"ready_timeout", "stop_signal", "stop_grace", "log_lines", "quiet"},
 	"http": {
-		"params", "headers", "json", "form", "body", "timeout", "ok", "check", "max_bytes", "idempotency_key",
+		"params", "json", "form", "body", "timeout", "ok", "check", "max_bytes", "idempotency_key",
 		"user", "password", "token", "sha256", "mode",
 	},
 	"fs.append":     {"content", "mode", "parents"},

@@ -12,7 +12,6 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
-	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -298,6 +297,8 @@ func risksAt(s lint.Site, cat Catalog) []string {
 			risks = append(risks, "the command is computed")
 		case c == address && unknown:
 			risks = append(risks, "the host is computed")
+		case c == headers && !empty(v) && !onlyFreeHeaders(v):
+			risks = append(risks, "headers may name another host")
 		case (c == file || c == wildcard || c == secret) && unknown:
 			risks = append(risks, name+" is computed")
 		}
@@ -327,7 +328,7 @@ func risksOf(c Capability, cat Catalog) []string {
 		}
 		for _, name := range sortedNames(c.Args) {
 			if _, named := c.rules[kind][name]; named {
-				argRisks(kind, name, c.Args[name], cat[kind].Decl().Mode == effect.Write, add)
+				argRisks(kind, name, c.Args[name], writes(kind, name, cat), add)
 			}
 		}
 	}
@@ -335,7 +336,7 @@ func risksOf(c Capability, cat Catalog) []string {
 	return risks
 }
 
-func argRisks(kind, name string, pattern any, write bool, add func(string)) {
+func argRisks(kind, name string, pattern any, writes bool, add func(string)) {
 	each := eachPattern(pattern)
 	switch name {
 	case "_sudo":
@@ -344,6 +345,8 @@ func argRisks(kind, name string, pattern any, write bool, add func(string)) {
 		add(name)
 	case "insecure":
 		add("certificates are not checked")
+	case "headers":
+		add("headers may name another host")
 	case "follow":
 		if moduleOf(kind) == "http" {
 			add("redirects may lead to other hosts")
@@ -371,8 +374,9 @@ func argRisks(kind, name string, pattern any, write bool, add func(string)) {
 				add("outside of the workspace")
 			} else if strings.HasPrefix(strings.TrimPrefix(p, "//"), "**") {
 				add("every file of the workspace")
-			} else if write && strings.HasSuffix(p, ".star") {
-				add("it writes scripts")
+			}
+			if writes && mayWriteCode(p) {
+				add("it writes code")
 			}
 		}
 	}

@@ -162,7 +162,7 @@ func effective(call Call, cat Catalog) map[string]starlark.Value {
 // dispensable reports whether an entry that does not name the argument may allow
 // the value.
 func dispensable(kind, name string, v starlark.Value, cat Catalog) bool {
-	return !matters(kind, name, cat) || empty(v)
+	return !matters(kind, name, cat) || empty(v) || classOf(kind, name) == headers && onlyFreeHeaders(v)
 }
 
 func empty(v starlark.Value) bool {

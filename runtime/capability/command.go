@@ -111,7 +111,7 @@ func newWord(p any, program bool) (word, error) {
 func newStringWord(s string, program bool) (word, error) {
 	if !program {
 		if p, ok := strings.CutPrefix(s, "path:"); ok {
-			match, err := newPath(p, Paths.Forms)
+			match, err := newPath(p, Paths.Forms, false)
 			return func(s string, paths Paths) bool { return !strings.HasPrefix(s, "-") && match(s, paths) }, err
 		}
 		if p, ok := strings.CutPrefix(s, "url:"); ok {

@@ -1,7 +1,7 @@
 package capability
 
 import (
-	"io/fs"
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -61,6 +61,18 @@ type Extension struct {
 	Manifest *Manifest
 	Err      error // why there is no Manifest
 	Grant    Grant
+	Others   []string // directories of other extensions of this name
+}
+
+// State says what the extension may do.
+func (e *Extension) State() State {
+	switch {
+	case e.Err != nil:
+		return Broken
+	case len(e.Others) > 0:
+		return NotUnique
+	}
+	return e.Grant.StateOf(e.Manifest)
 }
 
 // Extensions finds the extensions of the workspace at root, sorted by name.
@@ -75,7 +87,7 @@ func Extensions(root string, cat Catalog) ([]Extension, error) {
 	}
 	found := make([]Extension, 0, len(dirs))
 	for _, dir := range dirs {
-		e := Extension{Name: path.Base(dir), Dir: dir}
+		e := Extension{Name: path.Base(dir), Dir: dir, Others: namesakes(dir, dirs)}
 		e.Manifest, e.Err = ReadManifest(filepath.Join(root, dir), cat)
 		e.Grant = grants[e.Name]
 		found = append(found, e)
@@ -86,44 +98,80 @@ func Extensions(root string, cat Catalog) ([]Extension, error) {
 	return found, nil
 }
 
+// extensionDirs finds the directories with a manifest where [directoryOf] looks for
+// them: whatever the case of "extensions" is, and through links.
 func extensionDirs(root string) ([]string, error) {
-	tops := []string{extensionsDir}
-	infras, _ := filepath.Glob(filepath.Join(globEscape(root), "infra", "*", extensionsDir)) // the pattern is escaped
-	for _, dir := range infras {
-		rel, err := filepath.Rel(root, dir)
-		if err == nil {
-			tops = append(tops, filepath.ToSlash(rel))
-		}
-	}
 	var dirs []string
-	for _, top := range tops {
-		err := fs.WalkDir(os.DirFS(root), top, func(name string, d fs.DirEntry, err error) error {
-			switch {
-			case err != nil && name == top:
-				return fs.SkipAll // there are none
-			case err != nil:
-				return fault.Wrap(fault.Config, err, "cannot look for extensions")
-			case !d.IsDir() || name == top:
-				return nil
-			}
-			if _, err := os.Stat(filepath.Join(root, name, ManifestFile)); err == nil {
-				dirs = append(dirs, name)
-				return fs.SkipDir
-			}
-			if strings.Count(strings.TrimPrefix(name, top), "/") >= depth {
-				return fs.SkipDir
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+	err := eachDir(root, ".", func(name string) error {
+		switch {
+		case strings.EqualFold(name, extensionsDir):
+			return manifestDirs(root, name, depth, &dirs)
+		case strings.EqualFold(name, "infra"):
+			return eachDir(root, name, func(infra string) error {
+				return eachDir(root, infra, func(name string) error {
+					if !strings.EqualFold(path.Base(name), extensionsDir) {
+						return nil
+					}
+					return manifestDirs(root, name, depth, &dirs)
+				})
+			})
 		}
-	}
-	return dirs, nil
+		return nil
+	})
+	slices.Sort(dirs)
+	return dirs, err
 }
 
-func globEscape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(s)
+// manifestDirs adds the outermost directories with a manifest, at most so many
+// levels below top.
+func manifestDirs(root, top string, levels int, dirs *[]string) error {
+	return eachDir(root, top, func(name string) error {
+		if _, err := os.Stat(filepath.Join(root, name, ManifestFile)); err == nil {
+			*dirs = append(*dirs, name)
+			return nil
+		}
+		if levels == 1 {
+			return nil
+		}
+		return manifestDirs(root, name, levels-1, dirs)
+	})
+}
+
+// eachDir calls f for the directories in one, also for links to some.
+func eachDir(root, dir string, f func(name string) error) error {
+	entries, err := os.ReadDir(filepath.Join(root, dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.Wrap(fault.Config, err, "cannot look for extensions")
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		isDir := e.IsDir()
+		if e.Type()&os.ModeSymlink != 0 {
+			info, err := os.Stat(filepath.Join(root, name))
+			isDir = err == nil && info.IsDir()
+		}
+		if isDir {
+			if err := f(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// namesakes returns the other directories whose extensions have the name of that
+// in dir. Grants go by the name: what one of them was given would be everyone's.
+func namesakes(dir string, dirs []string) []string {
+	var others []string
+	for _, d := range dirs {
+		if d != dir && path.Base(d) == path.Base(dir) {
+			others = append(others, d)
+		}
+	}
+	return others
 }
 
 // Find returns the extension called name.
@@ -146,6 +194,6 @@ func Find(all []Extension, name string) (Extension, error) {
 		}
 		return Extension{}, e.WithHint("an extension is a directory below extensions with a file %s", ManifestFile)
 	}
-	return Extension{}, fault.New(fault.Config, "there are several extensions called %q: %s and %s", name, found[0].Dir, found[1].Dir).
+	return Extension{}, fault.New(fault.Config, "there are several extensions called %q: %s and %s", name, found[0].Dir, strings.Join(found[0].Others, " and ")).
 		WithHint("grants go by the name: rename one of them")
 }

@@ -119,6 +119,8 @@ const (
 	Changed     State = "changed"     // it asks for something else by now
 	NotGranted  State = "not granted" // nothing
 	AsksNothing State = "asks for nothing"
+	NotUnique   State = "not unique" // another extension has its name, and both may do nothing
+	Broken      State = "invalid"    // its manifest cannot be read
 )
 
 // StateOf says how a grant stands to the manifest.

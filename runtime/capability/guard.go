@@ -25,6 +25,7 @@ import (
 type Guard struct {
 	cat   Catalog
 	root  string
+	files *sandbox.Files
 	paths Paths
 
 	dirs sync.Map // file → []string, the directories of the extensions that it belongs to
@@ -36,7 +37,7 @@ var _ door.Guard = (*Guard)(nil)
 
 // NewGuard makes the guard of a run whose scripts reach files.
 func NewGuard(cat Catalog, files *sandbox.Files) *Guard {
-	return &Guard{cat: cat, root: files.Workspace(), paths: InWorkspace{files}, read: map[string]*rights{}}
+	return &Guard{cat: cat, root: files.Workspace(), files: files, paths: InWorkspace{files}, read: map[string]*rights{}}
 }
 
 // Restricted returns the directories of the extensions that the files belong to.
@@ -105,9 +106,15 @@ func (g *Guard) Allow(restricted []string, call *effect.Call) error {
 		return nil
 	}
 	c := CallOf(call)
+	also, err := alsoWritten(c, g.files)
+	if err != nil {
+		return fault.New(fault.Permission, "the directory has too many files to see whether there is code among them")
+	}
 	for _, dir := range restricted {
-		if err := g.allow(dir, c, call); err != nil {
-			return err
+		for _, c := range append([]Call{c}, also...) {
+			if err := g.allow(dir, c, call); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -115,10 +122,12 @@ func (g *Guard) Allow(restricted []string, call *effect.Call) error {
 
 func (g *Guard) allow(dir string, c Call, call *effect.Call) error {
 	r := g.rightsOf(dir)
-	refusal := refusal{dir: dir, call: call, rights: r}
+	refusal := refusal{dir: dir, call: call, rights: r, code: codeIn(c, g.cat, g.paths)}
 	switch {
 	case r.err != nil:
 		return refusal.broken()
+	case len(r.others) > 0:
+		return refusal.notUnique()
 	case call.Decl.Mode == effect.Write && g.touchesGrants(c):
 		return refusal.protected()
 	case AllowedBy(r.manifest.Capabilities, c, g.cat, g.paths) == No:
@@ -142,6 +151,7 @@ func (g *Guard) allow(dir string, c Call, call *effect.Call) error {
 type rights struct {
 	manifest *Manifest
 	grant    Grant
+	others   []string // see namesakes
 	err      error
 	stamps   [2]stamp
 }
@@ -172,6 +182,15 @@ func (g *Guard) rightsOf(dir string) *rights {
 	r := &rights{stamps: stamps}
 	g.read[dir] = r
 	if r.manifest, r.err = ReadManifest(filepath.Join(g.root, dir), g.cat); r.err != nil {
+		return r
+	}
+	dirs, err := extensionDirs(g.root)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	if r.others = namesakes(dir, dirs); len(r.others) > 0 {
+		delete(g.read, dir) // no stamp tells when the other one is gone
 		return r
 	}
 	grants, err := ReadGrants(g.root, g.cat)
@@ -225,6 +244,7 @@ type refusal struct {
 	dir    string
 	call   *effect.Call
 	rights *rights
+	code   string // a file of code that it would write
 }
 
 func (r refusal) fault(reason, format string, args ...any) *fault.Error {
@@ -247,14 +267,24 @@ func (r refusal) broken() error {
 	return r.fault("invalid", "%s", e.Msg).WithHint("%s", e.Hint)
 }
 
+func (r refusal) notUnique() error {
+	return r.fault("not_unique", "%s is called so, too", strings.Join(r.rights.others, " and ")).
+		WithHint("grants go by the name: rename one of %s, in its manifest and as a directory", strings.Join(append([]string{r.dir}, r.rights.others...), ", "))
+}
+
 func (r refusal) protected() error {
 	return r.fault("protected", "no extension changes %s, or what is below %s", workspace.Marker, extensionsDir).
 		WithHint("that decides what extensions may do, and is for people to change")
 }
 
 func (r refusal) notAsked() error {
-	return r.fault("not_asked", "its manifest does not ask for it").
-		WithHint("%s\nto let it, extend %s, and then: provisioning extension grant %s",
+	why, more := "its manifest does not ask for it", ""
+	if r.code != "" {
+		why = "its manifest does not name " + r.code + ", which is code"
+		more = "\na wildcard alone does not reach *.star, .git/** and " + ManifestFile + ": name it, such as \"lib/*.star\""
+	}
+	return r.fault("not_asked", "%s", why).
+		WithHint("%s"+more+"\nto let it, extend %s, and then: provisioning extension grant %s",
 			r.has("it asks for", r.rights.manifest.Capabilities), path.Join(r.dir, ManifestFile), path.Base(r.dir))
 }
 

@@ -198,7 +198,11 @@ func (c *Capability) compileArg(name string, cat Catalog) *fault.Error {
 			known = append(known, cat[kind].Params()...)
 			continue
 		}
-		match, err := newMatcher(classOf(kind, name), c.Args[name])
+		class := classOf(kind, name)
+		if writes(kind, name, cat) {
+			class = written
+		}
+		match, err := newMatcher(class, c.Args[name])
 		if err != nil {
 			return fault.New(fault.Config, "args.%s: %v", name, err)
 		}

@@ -22,6 +22,9 @@ func newMatcher(c class, pattern any) (matcher, error) {
 	if c == environ {
 		return newEnviron(pattern)
 	}
+	if c == headers {
+		return newHeaders(pattern)
+	}
 	list, ok := pattern.([]any)
 	if !ok {
 		return newSingle(c, pattern)
@@ -126,9 +129,11 @@ func eachText(v starlark.Value, match func(string) bool) bool {
 func newText(c class, pattern string) (func(string, Paths) bool, error) {
 	switch c {
 	case file:
-		return newPath(pattern, Paths.Forms)
+		return newPath(pattern, Paths.Forms, false)
+	case written:
+		return newPath(pattern, Paths.Forms, true)
 	case wildcard:
-		return newPath(pattern, Paths.WildForms)
+		return newPath(pattern, Paths.WildForms, false)
 	case address:
 		a, err := newAddress(pattern)
 		return func(s string, _ Paths) bool { return a.match(s) }, err
@@ -151,7 +156,7 @@ func newSecret(pattern string) (func(string, Paths) bool, error) {
 		return nil, errors.New("what stands before :// must be exact")
 	}
 	if scheme == "file" {
-		match, err := newPath(rest, Paths.Forms)
+		match, err := newPath(rest, Paths.Forms, false)
 		return func(s string, paths Paths) bool {
 			name, ok := strings.CutPrefix(s, "file://")
 			return ok && match(name, paths)

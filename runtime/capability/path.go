@@ -21,8 +21,8 @@ type Paths interface {
 }
 
 // newPath reads a pattern for files: relative to the workspace, with or without
-// "//" before it, or absolute.
-func newPath(pattern string, formsOf func(Paths, string) ([]string, error)) (func(string, Paths) bool, error) {
+// "//" before it, or absolute. One for files that are written has to name code.
+func newPath(pattern string, formsOf func(Paths, string) ([]string, error), written bool) (func(string, Paths) bool, error) {
 	rest, absolute := pattern, false
 	if trimmed, ok := strings.CutPrefix(pattern, "//"); ok {
 		rest = trimmed
@@ -46,7 +46,7 @@ func newPath(pattern string, formsOf func(Paths, string) ([]string, error)) (fun
 		}
 		for _, form := range forms {
 			name, isAbsolute := strings.CutPrefix(form, "/")
-			if isAbsolute != absolute || !c.match(name) {
+			if isAbsolute != absolute || !c.match(name) || written && isCode(name) && !c.namesCode(name) {
 				return false
 			}
 		}

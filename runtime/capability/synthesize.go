@@ -1,6 +1,7 @@
 package capability
 
 import (
+	"net/url"
 	"path"
 	"sort"
 	"strings"
@@ -19,10 +20,10 @@ const manySiblings = 4
 // many files of a directory does it allow more than what was done. Its order does
 // not depend on that of the calls. The values of secrets do not appear in it, but
 // decide what matches. never are the calls that no entry can allow.
-func Synthesize(calls []Call, cat Catalog, paths Paths, secrets *value.Secrets) (entries []Capability, never []Call, err error) {
+func Synthesize(calls []Call, cat Catalog, paths Paths, secrets *value.Secrets) (entries []Capability, never []Never, err error) {
 	unique := map[string]Capability{}
 	samples := map[string]Call{} // by the entry that was made for it
-	for _, call := range calls {
+	for i, call := range calls {
 		if Bookkeeping(call.Kind) || cat[call.Kind] == nil {
 			continue
 		}
@@ -32,7 +33,7 @@ func Synthesize(calls []Call, cat Catalog, paths Paths, secrets *value.Secrets) 
 		}
 		c := exactly(call, cat, paths)
 		if c.compile(cat) != nil || c.allows(plain, cat, paths) != Yes {
-			never = append(never, call)
+			never = append(never, neverFor(i, c, call, plain, cat, paths))
 			continue
 		}
 		unique[c.String()], samples[c.String()] = c, plain
@@ -50,6 +51,87 @@ func Synthesize(calls []Call, cat Catalog, paths Paths, secrets *value.Secrets) 
 	entries = needed(append(general, entries...), seen, cat, paths)
 	sort.Slice(entries, func(i, j int) bool { return entries[i].String() < entries[j].String() })
 	return entries, never, nil
+}
+
+// Never is a call that no entry can allow.
+type Never struct {
+	Index  int    // among the calls
+	Arg    string // the argument that is why; "" when it is not one alone
+	Reason string
+}
+
+// neverFor finds the argument of a call that the entry made for it does not match.
+func neverFor(index int, c Capability, call, plain Call, cat Catalog, paths Paths) Never {
+	if err := c.compile(cat); err != nil {
+		for _, name := range sortedNames(c.Args) {
+			alone := Capability{Effect: c.Effect, Args: map[string]any{name: c.Args[name]}}
+			if err := alone.compile(cat); err != nil {
+				return Never{index, name, whyNever(classOf(c.Effect, name), call.Args[name], plain.Args[name], err.Msg)}
+			}
+		}
+		return Never{index, "", err.Msg}
+	}
+	args := effective(plain, cat)
+	cwd, _ := starlark.AsString(plain.Args["_cwd"])
+	for _, name := range sortedNames(args) {
+		match, named := c.rules[c.Effect][name]
+		where := paths
+		if classOf(c.Effect, name) == command {
+			where = fromDirectory{paths, cwd}
+		}
+		if named && match(args[name], where) != Yes {
+			return Never{index, name, whyNever(classOf(c.Effect, name), call.Args[name], args[name], "no pattern matches it")}
+		}
+	}
+	return Never{index, "", "no pattern matches its arguments"}
+}
+
+// whyNever says what keeps patterns from an argument. It never shows a value: there
+// may be a secret in it.
+func whyNever(c class, given, plain starlark.Value, otherwise string) string {
+	text, isText := starlark.AsString(plain)
+	switch {
+	case c == command && isText && hasSecret(given):
+		return "the text for the shell has a secret in it: pass that by _env or stdin"
+	case c == command && isText:
+		return "the text for the shell matches no pattern: give the command as a list of words"
+	case c == command && hasSecret(given):
+		return "a secret decides which program is executed, or is an option of it"
+	case c == address && isText:
+		u, err := url.Parse(text)
+		switch {
+		case err != nil:
+			return "it is no URL that can be read"
+		case u.User != nil:
+			return "the URL has a user in it: pass user and password"
+		case !plainHost(strings.ToLower(u.Hostname())):
+			return "the host of the URL is not ASCII"
+		case hasSecret(given):
+			return "the URL has a secret in it: pass that as a header or a parameter"
+		}
+		return "servers read the path of the URL in different ways (.., //, or an encoded slash)"
+	case hasSecret(given):
+		return "it has a secret in it"
+	}
+	return otherwise
+}
+
+// hasSecret reports whether a value holds a secret, or the mark of one.
+func hasSecret(v starlark.Value) bool {
+	if v == nil {
+		return false
+	}
+	found := false
+	_, _ = value.Map(v, func(v starlark.Value) (starlark.Value, error) { // it is only looked at
+		switch x := v.(type) {
+		case *value.Secret:
+			found = true
+		case starlark.String:
+			found = found || value.HasMarker(string(x))
+		}
+		return v, nil
+	})
+	return found
 }
 
 // inTheClear returns the call with its secrets expanded, as the door shows it to
@@ -118,7 +200,10 @@ func exactly(call Call, cat Catalog, paths Paths) Capability {
 }
 
 func patternFor(c class, v starlark.Value, paths Paths) any {
-	if c == environ {
+	switch dict, isDict := v.(*starlark.Dict); {
+	case c == headers && isDict:
+		return variables(boundHeaders(dict))
+	case c == environ:
 		return variables(v)
 	}
 	switch v := v.(type) {

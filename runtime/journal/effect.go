@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
 // Status of an effect.
@@ -26,6 +27,20 @@ const (
 
 func (s Status) String() string {
 	return word(int(s), "in doubt", "done", "failed", "failed, handled", "assumed done", "skipped", "dropped")
+}
+
+// Progress is how far an effect is, in words. One that was begun is in doubt, but
+// for a question that nobody has answered yet, and branches that have not ended.
+func (e *Effect) Progress() string {
+	if e.Status == Intended {
+		switch e.Kind {
+		case effect.KindApproval:
+			return "waiting"
+		case effect.KindFork:
+			return "not ended"
+		}
+	}
+	return e.Status.String()
 }
 
 // UndoStatus says how far the undo of an effect is.

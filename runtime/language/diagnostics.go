@@ -2,9 +2,11 @@ package language
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
 	"github.com/provisioning-systems/provisioning/runtime/partial"
 )
@@ -70,7 +72,7 @@ func (s *server) diagnostics(doc *document) []diagnostic {
 		msg := fmt.Sprintf("the script is larger than %d bytes, or nested deeper than %d brackets", maxScript, maxNesting)
 		return append(found, diagnostic{Severity: severityError, Code: string(lint.Syntax), Source: "provisioning", Message: msg})
 	}
-	opts := lint.Options{Main: s.isMain(doc), Predeclared: s.opts.Predeclared, Modules: s.opts.Modules}
+	opts := lint.Options{Main: s.isMain(doc), Predeclared: s.opts.Predeclared, Modules: s.opts.Modules, Module: s.moduleFor(doc)}
 	for _, f := range lint.Source(doc.name, []byte(doc.content), opts) {
 		d := diagnostic{Range: doc.span(doc.wordAt(f)), Severity: severityError, Code: f.Code, Source: "provisioning", Message: f.Message}
 		if f.Warning {
@@ -85,6 +87,23 @@ func (s *server) diagnostics(doc *document) []diagnostic {
 		found = append(found, d)
 	}
 	return found
+}
+
+// moduleFor reads what a document loads. Where there is no workspace it is not
+// known what "//" stands for, nor beside what a script that has no file yet lies.
+func (s *server) moduleFor(doc *document) func(spec string) ([]byte, bool, error) {
+	_, inWorkspace := workspace.Enclosing(filepath.Dir(doc.path))
+	return func(spec string) ([]byte, bool, error) {
+		if !strings.HasPrefix(spec, stdPrefix) && (doc.path == "" || strings.HasPrefix(spec, "//") && !inWorkspace) ||
+			strings.HasPrefix(spec, stdPrefix) && s.opts.Stdlib == nil {
+			return nil, false, nil
+		}
+		loaded, err := s.files.load(doc, spec)
+		if err != nil {
+			return nil, false, err
+		}
+		return []byte(loaded.content), digestible(loaded), nil
+	}
 }
 
 // wordAt is what a finding marks: the name or other token at its place.

@@ -182,6 +182,14 @@ func TestDiagnostics(t *testing.T) {
 	if found = e.diagnostics("tool.star", 1); len(found) != 1 {
 		t.Errorf("%+v", found)
 	}
+	// What it loads is looked for, and what an open script has counts.
+	e.write("config/provisioning.toml", "")
+	e.open("loads.star", "load(\"./nomod.star\", \"q\")\nload(\"//lib/new.star\", \"y\")\nload(\"//lib/new.star\", \"x\")\nprint(q, x, y)\n")
+	found = e.diagnostics("loads.star", 1)
+	if len(found) != 2 || found[0].Code.(protocol.String) != "unknown-module" || found[0].Range.Start.Character != 5 ||
+		found[1].Code.(protocol.String) != "unknown-load" || found[1].Range.Start.Line != 1 {
+		t.Errorf("%+v", found)
+	}
 	// Nested so deeply that the parser must not see it.
 	e.open("deep.star", strings.Repeat("(", 100_000))
 	if found = e.diagnostics("deep.star", 1); len(found) != 1 {

@@ -15,6 +15,8 @@ const (
 	WhileLoop         Code = "while-loop"
 	Recursion         Code = "recursion"
 	PrivateLoad       Code = "private-load"
+	UnknownModule     Code = "unknown-module"
+	UnknownLoad       Code = "unknown-load"
 	AssignedLoad      Code = "assigned-load"
 	Reassigned        Code = "reassigned"
 	DuplicateFunction Code = "duplicate-function"

@@ -6,8 +6,8 @@
 //
 //	fs.read(path)  # lint: ignore=top-level-effect
 //
-// Only one file is looked at: what a loaded file defines is not known, so
-// nothing is said about it.
+// Only one file is looked at. Of those that it loads, no more is asked than
+// whether they have the names.
 package lint
 
 import (
@@ -29,6 +29,10 @@ type Options struct {
 	Main        bool             // the file given to run: if, for, effects and reassignment at top level
 	Predeclared []string         // names that scripts see, besides the modules
 	Modules     []*module.Module // the builtins
+	// Module returns the text of what the script loads under a name; known is
+	// false when that cannot be told without running it. Nil: loads are not looked
+	// at.
+	Module func(spec string) (src []byte, known bool, err error)
 }
 
 // Finding is one thing that is wrong, or looks so.
@@ -70,7 +74,7 @@ func Source(name string, src []byte, opts Options) []Finding {
 	f.resolve()
 	f.names.collect(f.tree)
 	for _, check := range []func(){
-		f.checkNames, f.checkShadowing, f.checkCalls, f.checkEffects,
+		f.checkLoads, f.checkNames, f.checkShadowing, f.checkCalls, f.checkEffects,
 		f.checkUnreachable, f.checkDuplicates, f.checkMain, f.checkBreakpoints,
 	} {
 		check()

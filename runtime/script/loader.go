@@ -27,6 +27,7 @@ import (
 	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/spell"
 	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 )
 
@@ -160,9 +161,38 @@ func (l *Loader) open(name string) ([]byte, error) {
 		if os.IsNotExist(err) {
 			kind = fault.NotFound
 		}
-		return nil, &fault.Error{Kind: kind, Msg: fmt.Sprintf("cannot read the module %q: %v", name, reason(err)), Cause: err}
+		e := &fault.Error{Kind: kind, Msg: fmt.Sprintf("cannot read the module %q: %v", name, reason(err)), Cause: err}
+		if near := l.nearest(name); kind == fault.NotFound && near != "" {
+			e.Msg += fmt.Sprintf(" (did you mean %q?)", near)
+		}
+		return nil, e
 	}
 	return src, nil
+}
+
+// nearest is the module beside one that is not there that was probably meant.
+func (l *Loader) nearest(name string) string {
+	var entries []fs.DirEntry
+	if rest, ok := strings.CutPrefix(name, "@std//"); ok && l.Stdlib != nil {
+		entries, _ = fs.ReadDir(l.Stdlib, path.Dir(rest)) // without it there is no suggestion
+	} else if rest, ok := strings.CutPrefix(name, "//"); ok {
+		if root, err := os.OpenRoot(l.Workspace); err == nil {
+			defer root.Close()
+			entries, _ = fs.ReadDir(root.FS(), path.Dir(rest))
+		}
+	}
+	var names []string
+	for _, e := range entries {
+		if base, ok := strings.CutSuffix(e.Name(), ".star"); ok {
+			names = append(names, base)
+		}
+	}
+	dir, base := path.Split(name)
+	near := spell.Nearest(strings.TrimSuffix(base, ".star"), names)
+	if near == "" {
+		return ""
+	}
+	return dir + near + ".star"
 }
 
 // readInWorkspace follows no link that leads out of the workspace.

@@ -68,7 +68,7 @@ func (j *Journey) Explain(ctx context.Context, n int) (*Explanation, error) {
 	x := &explainer{j: j, scene: j.scene, from: j.candidates(n)}
 	e := &Explanation{
 		Run: j.rec.Run().ID, Number: n, Place: at.Place, Kind: at.Kind, Write: at.Write, Description: rec.Description,
-		Position: at.Position, Status: rec.Status.String(), Undo: rec.UndoStatus.String(), Attempts: max(rec.Attempts, 1),
+		Position: at.Position, Status: rec.Progress(), Undo: rec.UndoStatus.String(), Attempts: max(rec.Attempts, 1),
 	}
 	if !rec.Ended.IsZero() {
 		e.Took = rec.Ended.Sub(rec.Begun).Round(time.Microsecond).Seconds()

@@ -427,7 +427,7 @@ func (s *Shell) describe(at *door.Sight) string {
 	case n == 0:
 		return fmt.Sprintf("behind the last effect of the journal: %s %s was not begun", at.Place, what)
 	default:
-		return fmt.Sprintf("before effect %d of %d: %s %s   (%s)", n, j.Len(), at.Place, what, at.Record.Status)
+		return fmt.Sprintf("before effect %d of %d: %s %s   (%s)", n, j.Len(), at.Place, what, at.Record.Progress())
 	}
 }
 

@@ -177,7 +177,7 @@ func (s *Shell) effect(context.Context, string) error {
 	if !rec.Ended.IsZero() {
 		took = ", " + duration.Short(rec.Ended.Sub(rec.Begun))
 	}
-	s.Print(fmt.Sprintf("  it was: %s%s, attempts: %d", rec.Status, took, max(rec.Attempts, 1)))
+	s.Print(fmt.Sprintf("  it was: %s%s, attempts: %d", rec.Progress(), took, max(rec.Attempts, 1)))
 	v, err := sc.Stage.Outcome(rec)
 	switch {
 	case err != nil:
