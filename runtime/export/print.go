@@ -135,15 +135,20 @@ func (p *printer) fork(f *fork, indent string) {
 		p.step(s, indent+"    ")
 	}
 	list := p.expr(f.items, "")
-	call := fmt.Sprintf("parallel(%s, %s)", f.fn, list)
+	options := f.options()
+	call := fmt.Sprintf("parallel(%s, %s%s)", f.fn, list, options)
 	if x, ok := f.items.(items); ok && len(indent)+len(call) > maxLine {
 		var lines strings.Builder
 		for _, elem := range x.elems {
 			fmt.Fprintf(&lines, "%s    %s,\n", indent, p.expr(elem, ""))
 		}
-		call = fmt.Sprintf("parallel(%s, [\n%s%s])", f.fn, lines.String(), indent)
+		call = fmt.Sprintf("parallel(%s, [\n%s%s]%s)", f.fn, lines.String(), indent, options)
 	}
-	p.line("\n%s%s\n", indent, call)
+	p.line("")
+	if f.guessed() {
+		p.line("%s# The journal does not say how many ran at a time; they ran one after the other.", indent)
+	}
+	p.line("%s%s\n", indent, call)
 }
 
 // call writes the call of a step, on several lines when it is long.
