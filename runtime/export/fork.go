@@ -1,7 +1,6 @@
 package export
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -60,8 +59,8 @@ func (e *exporter) join(path string, open map[string]*fork) {
 // options are the arguments of parallel behind the items.
 func (f *fork) options() string {
 	text := ""
-	if limit, err := starlark.AsInt32(f.given("limit")); err == nil && limit > 0 {
-		text = fmt.Sprintf(", limit = %d", limit)
+	if limit, ok := f.given("limit").(starlark.Int); ok && limit.Sign() > 0 {
+		text = ", limit = " + limit.String()
 	} else if f.guessed() {
 		text = ", limit = 1"
 	}
@@ -75,7 +74,10 @@ func (f *fork) given(name string) starlark.Value {
 	if f.effect.Given == nil {
 		return nil
 	}
-	v, _, _ := f.effect.Given.Get(starlark.String(name))
+	v, found, err := f.effect.Given.Get(starlark.String(name))
+	if err != nil || !found {
+		return nil
+	}
 	return v
 }
 

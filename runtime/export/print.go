@@ -60,6 +60,9 @@ func (e *exporter) print() (string, error) {
 		}
 	}
 	for _, s := range e.secrets {
+		if s.lost {
+			p.line("    # The run computed this secret, and the journal does not tell how: compute it here, or give it.")
+		}
 		if s.uri != "" {
 			p.line("    %s = secret.get(%s)", s.name, quote(s.uri))
 		} else {
@@ -234,7 +237,9 @@ func (p *printer) expr(x expr, hint string) string {
 	panic(fmt.Sprintf("export: no way to write a %T", x))
 }
 
-func (o *origin) text() string {
+func (o *origin) text() string { return o.before + o.base() + o.after }
+
+func (o *origin) base() string {
 	switch {
 	case o.param != nil:
 		return o.param.name
