@@ -157,8 +157,8 @@ func (s *Scene) Eval(ctx context.Context, src string) (starlark.Value, []string,
 	for _, l := range b.Pure.Lines() {
 		printed = append(printed, s.redact(l.Text))
 	}
-	if err != nil && b.Pure.Refused.Load() {
-		err = fault.New(fault.Usage, "the expression has an effect, and nothing is done here").
+	if b.Pure.Refused.Load() { // also where the expression handles the refusal: what it gives then is not true
+		v, err = nil, fault.New(fault.Usage, "the expression has an effect, and nothing is done here").
 			WithHint("what an effect of the run gave is in the variables of the script; see :locals and :effect")
 	}
 	return v, printed, s.Stage.Loader.Explain(err)
