@@ -37,7 +37,8 @@ type execution struct {
 	engine   engine // evaluates the script: star, or an interpreter in another process
 	budget   *sandbox.Budget
 	limits   sandbox.Limits
-	isolated bool // engine is in another process
+	isolated bool     // engine is in another process
+	session  *Session // that is replayed; nil for scripts
 
 	sources func() []journal.Source // modules that were read before there was a run
 	printed []branch.Line           // what was printed then

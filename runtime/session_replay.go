@@ -3,13 +3,17 @@ package runtime
 import (
 	"strings"
 
+	"go.starlark.net/starlark"
+
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
 // replaySession executes the inputs of a session from its journal, for those who
 // need what they registered.
 func (x *execution) replaySession() error {
 	s := newSession(x, SessionOptions{})
+	x.session = s
 	for {
 		src, ok := x.star.Loader.Sources[s.next()]
 		if !ok {
@@ -23,6 +27,17 @@ func (x *execution) replaySession() error {
 			return err
 		}
 	}
+}
+
+// bound are the names that the statements of the session have bound so far.
+func (s *Session) bound() starlark.StringDict {
+	own := starlark.StringDict{}
+	for name, v := range s.names.Env {
+		if v != s.base[name] && name != "_" && !script.Hidden(name) {
+			own[name] = v
+		}
+	}
+	return own
 }
 
 func (s *Session) replayInput(src string) (*Input, error) {

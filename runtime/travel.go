@@ -65,7 +65,15 @@ func (c *Recording) Play(p travel.Play) error {
 
 // stage is what a debugger needs of the execution.
 func (x *execution) stage() travel.Stage {
-	return travel.Stage{Loader: x.star.Loader, Secrets: x.shared.Secrets, Thread: x.star.PureThread, Outcome: x.door.Outcome}
+	return travel.Stage{
+		Loader: x.star.Loader, Secrets: x.shared.Secrets, Thread: x.star.PureThread, Outcome: x.door.Outcome,
+		Session: func() starlark.StringDict {
+			if x.session == nil {
+				return nil
+			}
+			return x.session.bound()
+		},
+	}
 }
 
 // played says how an execution ended that somebody has looked at. Where the

@@ -11,8 +11,8 @@ def breakpoint(when = True):
     """Stops here and lets the person at the terminal look around.
 
     The prompt shows the calls and the variables, and evaluates expressions; it acts
-    on nothing. The run goes on with ":continue" and stops with ":abort", after which
-    it can be resumed. Other branches go on meanwhile.
+    on nothing. The run goes on with ":continue" and stops with ":quit" or Ctrl-D,
+    after which it can be resumed. Other branches go on meanwhile.
 
     Where there is no terminal, as in continuous integration, it prints a line and
     goes on. It is no effect: it can be added or taken out while a run is open. A run

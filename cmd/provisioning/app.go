@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,8 @@ type app struct {
 	opened  []*runtime.Runtime
 	inRun   bool // the error is that of a run, whatever its kind
 	isolate bool // evaluate scripts in a process of their own
+
+	besides atomic.Pointer[context.CancelFunc] // what Ctrl-C stops in place of the run, if anything
 }
 
 // isolateFlag is the flag of the commands that evaluate the script of a run.
@@ -151,7 +154,11 @@ func (a *app) interruptWith(note string) (runtime.Interrupt, func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		for range signals {
+		for s := range signals {
+			if cancel := a.besides.Load(); cancel != nil && s == os.Interrupt {
+				(*cancel)()
+				continue
+			}
 			if stop.Err() == nil {
 				a.console.Note("%s", note)
 				stopNow()

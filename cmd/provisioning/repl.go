@@ -86,9 +86,12 @@ func (a *app) repl(f *replFlags, evaluate bool) error {
 		}
 		f.session.Limits[name] = limit
 	}
-	ws, err := a.sessionWorkspace()
+	ws, scratch, err := a.sessionWorkspace()
 	if err != nil {
 		return err
+	}
+	if scratch && !evaluate {
+		a.console.Note("this is no workspace: the session cannot be listed or exported later; make one with: mkdir config && touch config/provisioning.toml")
 	}
 	t := &talk{a: a}
 	person := !evaluate && term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
@@ -122,12 +125,13 @@ func (a *app) repl(f *replFlags, evaluate bool) error {
 }
 
 // sessionWorkspace is the workspace, or the scratch one outside of all.
-func (a *app) sessionWorkspace() (workspace.Workspace, error) {
-	ws, err := a.workspace("")
+func (a *app) sessionWorkspace() (ws workspace.Workspace, scratch bool, err error) {
+	ws, err = a.workspace("")
 	if err != nil && a.flags.workspace == "" && os.Getenv("PROVISIONING_WORKSPACE") == "" {
-		return workspace.Scratch()
+		ws, err = workspace.Scratch()
+		return ws, true, err
 	}
-	return ws, err
+	return ws, false, err
 }
 
 func (a *app) sessionRuntime(ws workspace.Workspace, t *talk) (*runtime.Runtime, error) {

@@ -129,7 +129,7 @@ func (a *app) breakpoint(ctx context.Context, h *travel.Halt) (err error) {
 		shell := &travel.Shell{
 			Halt: h, Person: true, Print: say, Note: say,
 			Report: func(err error) { say(strings.TrimRight(fault.Render(err), "\n")) },
-			Do:     func(do func(context.Context)) { do(ctx) },
+			Do:     func(do func(context.Context)) { a.aside(ctx, do) },
 		}
 		var done func()
 		if done, err = a.travelLines(shell); err != nil {
@@ -146,6 +146,16 @@ func (a *app) breakpoint(ctx context.Context, h *travel.Halt) (err error) {
 		}
 	})
 	return err
+}
+
+// aside lets Ctrl-C stop what is done aside from a run that stands still, and not
+// the run.
+func (a *app) aside(ctx context.Context, do func(context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a.besides.Store(&cancel)
+	defer a.besides.Store(nil)
+	do(ctx)
 }
 
 // unprompted are the lines of a pipe, which have no prompt.

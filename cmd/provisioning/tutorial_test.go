@@ -16,6 +16,14 @@ func TestTutorial(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", 
 // TestTestingGuide does the same with the guide to tests.
 func TestTestingGuide(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", "testing.md")) }
 
+// TestSessionGuide does the same with the guide from a session to a script, and
+// TestDebuggingGuide with that to debugging.
+func TestSessionGuide(t *testing.T) {
+	runGuide(t, filepath.Join("..", "..", "docs", "from-session-to-script.md"))
+}
+
+func TestDebuggingGuide(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", "debugging.md")) }
+
 var (
 	scriptBlock  = regexp.MustCompile("(?s)`([a-z_]+\\.star)`:\n\n```python\n(.*?)```")
 	commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
@@ -23,7 +31,8 @@ var (
 
 // runGuide executes a guide: it writes the files that the text names, and runs
 // the blocks of commands. A command that ends with "# fails" has to fail, one
-// with "# waits" has to end with 6.
+// with "# waits" has to end with 6. The lines that begin with a prompt, "> " or
+// "(0#1) ", are typed.
 func runGuide(t *testing.T, file string) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -34,7 +43,7 @@ func runGuide(t *testing.T, file string) {
 		g.files[m[1]] = m[2]
 	}
 	blocks := commandBlock.FindAllStringSubmatchIndex(string(data), -1)
-	if len(blocks) < 5 {
+	if len(blocks) < 2 {
 		t.Fatalf("only %d blocks of commands in %s", len(blocks), file)
 	}
 	for _, at := range blocks {
@@ -81,7 +90,8 @@ func (g *guide) block(text string) {
 	for _, part := range strings.Split("\n"+text, "\n$ ")[1:] {
 		command, expected, _ := strings.Cut(part, "\n")
 		command, note, _ := strings.Cut(command, "   # ")
-		output, code := g.run(command)
+		input, expected := typedLines(expected)
+		output, code := g.run(command, input)
 		want := map[string]int{"": 0, "fails": 1, "waits": 6}[note]
 		if code != want && !(note == "fails" && code != 0) {
 			g.t.Errorf("$ %s\nended with %d, not %d:\n%s", command, code, want, output)
@@ -94,8 +104,24 @@ func (g *guide) block(text string) {
 	}
 }
 
-func (g *guide) run(command string) (output string, code int) {
+var promptText = regexp.MustCompile(`^(> |\([^ ()]+(, what if)?\) )`)
+
+// typedLines splits the lines behind a command into those that are typed, and those
+// that are shown.
+func typedLines(lines string) (input, shown string) {
+	for line := range strings.Lines(lines) {
+		if prompt := promptText.FindString(line); prompt != "" {
+			input += strings.TrimPrefix(line, prompt)
+		} else {
+			shown += line
+		}
+	}
+	return input, shown
+}
+
+func (g *guide) run(command, input string) (output string, code int) {
 	cmd := exec.Command("sh", "-c", command)
+	cmd.Stdin = strings.NewReader(input)
 	cmd.Dir, cmd.Env = g.dir, g.env
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {

@@ -31,6 +31,7 @@ type Branch struct {
 	Settled bool  // the journal knows all that the branch did before it was given up: it does nothing more
 	Closed  bool  // the journal knows the branch to its end
 	Width   int   // how many branches of its last fork run at a time; 0: all
+	Keeps   bool  // the failure of one of them does not stop the others
 	Planned int   // check mode: how many writes were planned so far, with those of branches
 
 	// Held are the modules whose code has made the branch, or has deferred the

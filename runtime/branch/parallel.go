@@ -37,7 +37,7 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if b.Tree.Freeze != nil {
 		b.Tree.Freeze()
 	}
-	b.Width = limit
+	b.Width, b.Keeps = limit, keepGoing
 	fork, err := b.Tree.Host.Fork(thread, fn.Name(), len(items))
 	if err != nil {
 		return nil, err

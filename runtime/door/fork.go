@@ -13,8 +13,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 )
 
-var noArgs = []byte{'m', 0} // codec: an empty dict
-
 // Fork notes that branches are made. The note makes a difference when the script
 // went on after some of them had failed: which of the others came how far was a
 // matter of timing, and a resumed run has to find it the same.
@@ -36,9 +34,13 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 		return f, nil
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %d", effect.KindFork, fn, n))
+	args, err := d.forkArgs(b)
+	if err != nil {
+		return f, err
+	}
 	rec := &journal.Effect{
 		Place: f.Place, Kind: effect.KindFork, Key: sum[:16], Pos: caller.Position(),
-		Description: fmt.Sprintf("%s for %d items", fn, n), Args: noArgs, Begun: d.Now(),
+		Description: fmt.Sprintf("%s for %d items", fn, n), Args: args, Begun: d.Now(),
 	}
 	if err := d.watchFork(caller, rec, n); err != nil {
 		return f, err
@@ -63,6 +65,22 @@ func (d *Door) ForkOf(caller Caller, fn string, n int) (branch.Fork, error) {
 	}
 	f.Record = rec
 	return f, d.Record.Record(rec)
+}
+
+// forkArgs says how the branches are executed, for those who read the journal. It is
+// no part of the key: a run may be resumed with another limit, and journals that
+// were written before do not have it.
+func (d *Door) forkArgs(b *branch.Branch) ([]byte, error) {
+	args := starlark.NewDict(2)
+	if err := args.SetKey(starlark.String("limit"), starlark.MakeInt(b.Width)); err != nil {
+		return nil, err
+	}
+	if b.Keeps {
+		if err := args.SetKey(starlark.String("on_error"), starlark.String("continue")); err != nil {
+			return nil, err
+		}
+	}
+	return d.Codec.Encode(args)
 }
 
 // forkAgain finds out what became of branches that the journal knows.

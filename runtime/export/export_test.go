@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.starlark.net/starlark"
 
@@ -107,5 +108,32 @@ func TestSecretsAreNotWritten(t *testing.T) {
 		t.Errorf("no error for a secret in another form:\n%s", src)
 	} else if strings.Contains(err.Error(), "word1") {
 		t.Errorf("the error shows it: %v", err)
+	}
+}
+
+// Journals that do not have the limit of branches: those that did nothing at the
+// same time may depend on that.
+func TestForkWithoutLimit(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		begun [2]int // of the branches; each takes 2
+		want  string
+	}{
+		{"one after the other", [2]int{0, 3}, `parallel(each, ["aa", "bb"], limit = 1)`},
+		{"at the same time", [2]int{0, 1}, `parallel(each, ["aa", "bb"])`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := &maker{ordinal: map[string]int{}}
+			m.effect("0", "parallel").Description = "lambda for 2 items"
+			for i, name := range []string{"aa", "bb"} {
+				x := m.effect(fmt.Sprintf("0.%d", i), "world.put", text(name), starlark.None)
+				x.Gave = starlark.None
+				x.Begun = time.Unix(int64(1000+c.begun[i]), 0)
+				x.Ended = x.Begun.Add(2 * time.Second)
+			}
+			if src := scriptOf(t, m, nil); !strings.Contains(src, c.want+"\n") {
+				t.Errorf("want %s in\n%s", c.want, src)
+			}
+		})
 	}
 }

@@ -46,6 +46,8 @@ type origin struct {
 	param  *param
 	secret *secretSource
 	path   string // from there: .stdout.strip()
+	// What is computed from that: "base64.encode(", ")".
+	before, after string
 }
 
 // references calls visit for all origins in x.

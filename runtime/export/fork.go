@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
@@ -51,6 +54,53 @@ func (e *exporter) join(path string, open map[string]*fork) {
 		}
 		path = path[:i]
 	}
+}
+
+// options are the arguments of parallel behind the items.
+func (f *fork) options() string {
+	text := ""
+	if limit, ok := f.given("limit").(starlark.Int); ok && limit.Sign() > 0 {
+		text = ", limit = " + limit.String()
+	} else if f.guessed() {
+		text = ", limit = 1"
+	}
+	if v, ok := starlark.AsString(f.given("on_error")); ok {
+		text += ", on_error = " + quote(v)
+	}
+	return text
+}
+
+func (f *fork) given(name string) starlark.Value {
+	if f.effect.Given == nil {
+		return nil
+	}
+	v, found, err := f.effect.Given.Get(starlark.String(name))
+	if err != nil || !found {
+		return nil
+	}
+	return v
+}
+
+// guessed reports whether the journal, an old one, has no limit, and no two
+// branches did something at the same time: one may depend on that.
+func (f *fork) guessed() bool {
+	if f.given("limit") != nil {
+		return false
+	}
+	var before time.Time // the end of the branch before
+	for _, steps := range f.branches {
+		for _, s := range steps {
+			if s.effect.Begun.IsZero() || s.effect.Begun.Before(before) {
+				return false
+			}
+		}
+		for _, s := range steps {
+			if s.effect.Ended.After(before) {
+				before = s.effect.Ended
+			}
+		}
+	}
+	return true
 }
 
 // noteForks tells people where branches were, and collects their steps.

@@ -60,6 +60,9 @@ func (e *exporter) print() (string, error) {
 		}
 	}
 	for _, s := range e.secrets {
+		if s.lost {
+			p.line("    # The run computed this secret, and the journal does not tell how: compute it here, or give it.")
+		}
 		if s.uri != "" {
 			p.line("    %s = secret.get(%s)", s.name, quote(s.uri))
 		} else {
@@ -135,15 +138,20 @@ func (p *printer) fork(f *fork, indent string) {
 		p.step(s, indent+"    ")
 	}
 	list := p.expr(f.items, "")
-	call := fmt.Sprintf("parallel(%s, %s)", f.fn, list)
+	options := f.options()
+	call := fmt.Sprintf("parallel(%s, %s%s)", f.fn, list, options)
 	if x, ok := f.items.(items); ok && len(indent)+len(call) > maxLine {
 		var lines strings.Builder
 		for _, elem := range x.elems {
 			fmt.Fprintf(&lines, "%s    %s,\n", indent, p.expr(elem, ""))
 		}
-		call = fmt.Sprintf("parallel(%s, [\n%s%s])", f.fn, lines.String(), indent)
+		call = fmt.Sprintf("parallel(%s, [\n%s%s]%s)", f.fn, lines.String(), indent, options)
 	}
-	p.line("\n%s%s\n", indent, call)
+	p.line("")
+	if f.guessed() {
+		p.line("%s# The journal does not say how many ran at a time; they ran one after the other.", indent)
+	}
+	p.line("%s%s\n", indent, call)
 }
 
 // call writes the call of a step, on several lines when it is long.
@@ -229,7 +237,9 @@ func (p *printer) expr(x expr, hint string) string {
 	panic(fmt.Sprintf("export: no way to write a %T", x))
 }
 
-func (o *origin) text() string {
+func (o *origin) text() string { return o.before + o.base() + o.after }
+
+func (o *origin) base() string {
 	switch {
 	case o.param != nil:
 		return o.param.name

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"regexp"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -16,6 +17,7 @@ type secretSource struct {
 	uri   string // where it is; "" where a parameter says so
 	param *param // not nil: holds the uri
 	name  string
+	lost  bool // computed in the run, and nobody knows how
 }
 
 // secretOf is the origin of a secret in the branch at.
@@ -30,8 +32,11 @@ func (e *exporter) secretOf(s *value.Secret, ix *index, at string) (*origin, err
 			return &origin{v: s, secret: src}, nil
 		}
 	}
-	src := &secretSource{id: s.ID(), shown: s.Name}
-	if scheme, rest, ok := strings.Cut(s.Name, "://"); ok && (scheme == "env" || scheme == "file") && rest != "" && writable(s.Name) && e.redact(s.Name) == s.Name {
+	if o, err := e.derived(s, ix, at); o != nil || err != nil {
+		return o, err
+	}
+	src := &secretSource{id: s.ID(), shown: s.Name, lost: isDerived(s.Name)}
+	if e.isURI(s.Name) && !src.lost {
 		src.uri = s.Name
 	} else {
 		src.param = &param{
@@ -41,6 +46,17 @@ func (e *exporter) secretOf(s *value.Secret, ix *index, at string) (*origin, err
 	}
 	e.secrets = append(e.secrets, src)
 	return &origin{v: s, secret: src}, nil
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// isURI reports whether the name of a secret says where it is.
+func (e *exporter) isURI(name string) bool {
+	scheme, rest, ok := strings.Cut(name, "://")
+	if !ok || rest == "" || !writable(name) || e.redact(name) != name {
+		return false
+	}
+	return scheme == "env" && variable.MatchString(rest) || scheme == "file"
 }
 
 // through writes the encodings that a secret has been through since.

@@ -166,6 +166,9 @@ func (u *unifier) each(all []expr, of func(expr) ([]expr, bool)) ([]expr, bool) 
 
 // sameOrigin: what is outside of the fork, or at the same place within the branch.
 func (u *unifier) sameOrigin(a, b *origin, k int) bool {
+	if a.before != b.before || a.after != b.after {
+		return false
+	}
 	if a.param != nil || b.param != nil {
 		return a.param == b.param
 	}

@@ -118,7 +118,7 @@ func (c *child) Fork(thread *starlark.Thread, fn string, n int) (branch.Fork, er
 	if b.Pure != nil {
 		return branch.Fork{}, nil
 	}
-	m := &askFork{site: siteOf(thread), Fn: fn, N: n}
+	m := &askFork{site: siteOf(thread), Fn: fn, N: n, Limit: min(b.Width, n), Keeps: b.Keeps}
 	a, err := c.ask(b, m, &m.ID)
 	if err != nil {
 		return branch.Fork{}, err

@@ -74,8 +74,10 @@ type (
 	}
 	askFork struct {
 		site
-		Fn string
-		N  int
+		Fn    string
+		N     int
+		Limit int
+		Keeps bool
 	}
 	askJoin struct {
 		site
@@ -293,6 +295,8 @@ func (m *askFork) fields(c *coder) {
 	m.site.fields(c)
 	c.text(&m.Fn)
 	c.count(&m.N)
+	c.count(&m.Limit)
+	c.flag(&m.Keeps)
 }
 
 func (m *askJoin) fields(c *coder) {

@@ -282,6 +282,7 @@ func (e *Engine) fork(b *shadow, m *askFork, a *answer) error {
 		a.Fault = carry(err)
 		return nil
 	}
+	b.Width, b.Keeps = m.Limit, m.Keeps
 	f, err := e.now().Door.ForkOf(caller{b.Branch, &m.site}, m.Fn, m.N)
 	if err != nil {
 		a.Fault = carry(err)

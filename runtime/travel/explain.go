@@ -111,7 +111,8 @@ func (j *Journey) candidates(n int) []candidate {
 	h := j.play.hold
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, e := range j.effects[:n-1] {
+	for _, before := range j.order[:j.rankOf(n)] {
+		e := j.effects[before-1]
 		r, ok := h.results[e.Place]
 		if !ok || r.err != nil {
 			continue

@@ -18,6 +18,7 @@ package travel
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,6 +56,8 @@ type Journey struct {
 	rec     Recording
 	effects []*journal.Effect
 	number  map[string]int // of an effect, by place; the first one has 1
+	order   []int          // the numbers, in an order in which the script can come to them
+	rank    map[int]int    // where a number is in that order
 
 	edits   edits
 	origin  int // where it was before something was supposed
@@ -72,7 +75,7 @@ type playing struct {
 	stage  Stage
 	whatIf *door.WhatIf
 	cancel context.CancelFunc
-	until  int // number of the effect that it stops at
+	until  int // rank of the effect that it stops at
 }
 
 // NewJourney begins a journey before the first effect of nothing: call GoTo next.
@@ -81,6 +84,11 @@ func NewJourney(rec Recording) *Journey {
 	for i, e := range rec.Effects() {
 		j.number[e.Place] = i + 1
 		j.effects = append(j.effects, e)
+	}
+	j.rank = make(map[int]int, len(j.effects))
+	for r, i := range order(j.effects) {
+		j.order = append(j.order, i+1)
+		j.rank[i+1] = r
 	}
 	return j
 }
@@ -146,6 +154,15 @@ func (j *Journey) Find(text string) (int, error) {
 	return n, nil
 }
 
+// rankOf is where an effect is in the order of the script; those that the journal
+// does not have come last.
+func (j *Journey) rankOf(n int) int {
+	if r, ok := j.rank[n]; ok {
+		return r
+	}
+	return len(j.order)
+}
+
 func (j *Journey) extent() string {
 	id := j.rec.Run().ID[:8]
 	if len(j.effects) == 0 {
@@ -157,6 +174,13 @@ func (j *Journey) extent() string {
 // failure is the effect with which the run failed.
 func (j *Journey) failure() (int, error) {
 	f := j.rec.Run().Error
+	if f == nil && isRollback(j.rec.Run().State) {
+		for _, n := range slices.Backward(j.order) { // the rollback has taken the place of the failure
+			if e := j.effects[n-1]; e.Status == journal.Erred && e.Kind != effect.KindFork && e.Place[0] != 'r' {
+				return n, nil
+			}
+		}
+	}
 	if f == nil {
 		return 0, fault.New(fault.Usage, "the run %s has not failed", j.rec.Run().ID[:8]).WithHint("%s", j.extent())
 	}
@@ -175,6 +199,8 @@ func (j *Journey) failure() (int, error) {
 	return len(j.effects) + 1, nil
 }
 
+func isRollback(s journal.State) bool { return s == journal.RolledBack || s == journal.RollingBack }
+
 // standard is where to look first: at the failure, else where the run stopped,
 // and for one that has completed at its first effect.
 func (j *Journey) standard() int {
@@ -188,8 +214,45 @@ func (j *Journey) standard() int {
 }
 
 // GoTo goes to the moment before effect n of the run was made; behind the last
-// one to where its journal ends.
+// one to where its journal ends. Where the script does not come there, the journey
+// stays where it was.
 func (j *Journey) GoTo(ctx context.Context, n int) error {
+	stay := j.stay()
+	err := j.goTo(ctx, n)
+	if err != nil && stay != nil {
+		stay(context.WithoutCancel(ctx))
+	}
+	return err
+}
+
+// stay remembers where the journey is, and returns what goes there again; nil where
+// that is not needed.
+func (j *Journey) stay() func(context.Context) {
+	if j.play == nil || j.Changed() {
+		return nil
+	}
+	until, path, selected, halted := j.play.until, j.path, 0, j.halts != nil
+	if j.scene != nil {
+		selected = j.scene.At
+	}
+	return func(ctx context.Context) {
+		if halted {
+			j.GoToFailure(ctx)
+		} else if n := len(j.effects) + 1; until < len(j.order) {
+			_ = j.goTo(ctx, j.order[until]) // it went well before
+		} else {
+			_ = j.goTo(ctx, n)
+		}
+		if j.play != nil && j.play.hold.at(path) != nil {
+			_ = j.arrive(path, "") // it stands there
+		}
+		if j.scene != nil && selected < len(j.scene.Frames) {
+			j.scene.At = selected
+		}
+	}
+}
+
+func (j *Journey) goTo(ctx context.Context, n int) error {
 	if j.Changed() {
 		e := j.Effect(n)
 		if e == nil {
@@ -197,13 +260,13 @@ func (j *Journey) GoTo(ctx context.Context, n int) error {
 		}
 		return j.suppose(ctx, e.Place)
 	}
-	if j.play == nil || j.play.until > n || j.halts != nil {
+	if j.play == nil || j.play.until > j.rankOf(n) || j.halts != nil {
 		j.halts = nil
 		if err := j.begin(ctx, n, nil); err != nil {
 			return err
 		}
 	}
-	j.play.until = n
+	j.play.until = j.rankOf(n)
 	j.play.hold.goOn(j.from(n))
 	e := j.Effect(n)
 	if e == nil {
@@ -253,7 +316,7 @@ func (j *Journey) GoToFailure(ctx context.Context) bool {
 func (j *Journey) from(n int) func(*door.Sight) bool {
 	return func(s *door.Sight) bool {
 		number := j.number[s.Place]
-		return number == 0 || number >= n || isOpen(s.Record)
+		return number == 0 || j.rankOf(number) >= j.rankOf(n) || isOpen(s.Record)
 	}
 }
 
@@ -331,7 +394,7 @@ func (j *Journey) begin(ctx context.Context, n int, stops func(*door.Sight) bool
 		stops = j.from(n)
 	}
 	play, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p := &playing{hold: newHold(stops), cancel: cancel, until: n}
+	p := &playing{hold: newHold(stops), cancel: cancel, until: j.rankOf(n)}
 	for place, v := range j.answers {
 		p.hold.answer(place, v)
 	}
@@ -396,6 +459,14 @@ func (j *Journey) Next(ctx context.Context, n int) error {
 	return nil
 }
 
+// Later is the number of the effect that comes n effects of the run after one.
+func (j *Journey) Later(at, n int) int {
+	if r := j.rankOf(at) + n; n >= 0 && r >= 0 && r < len(j.order) {
+		return j.order[r]
+	}
+	return len(j.effects) + 1
+}
+
 // following is the number of the effect that comes next in the branch of one.
 func (j *Journey) following(s *door.Sight) (int, error) {
 	at := j.number[s.Place]
@@ -404,7 +475,7 @@ func (j *Journey) following(s *door.Sight) (int, error) {
 			WithHint("what if it gave something: :answer VALUE")
 	}
 	for path := s.Path(); path != ""; path = parentOf(path) {
-		for n := at + 1; n <= len(j.effects); n++ {
+		for _, n := range j.order[j.rank[at]+1:] {
 			if branch.PathOf(j.effects[n-1].Place) == path {
 				return n, nil
 			}
@@ -424,9 +495,10 @@ func (j *Journey) Back(ctx context.Context, n int) error {
 	for range n {
 		before := 0
 		for p := path; p != "" && before == 0; p = parentOf(p) {
-			for i := at - 1; i >= 1 && before == 0; i-- {
+			for _, i := range slices.Backward(j.order[:j.rankOf(at)]) {
 				if branch.PathOf(j.effects[i-1].Place) == p {
 					before, path = i, p
+					break
 				}
 			}
 		}

@@ -24,6 +24,16 @@ type Stage struct {
 	Thread func(name string) (thread *starlark.Thread, b *branch.Branch, done func())
 	// Outcome is what the journal answers an effect with.
 	Outcome func(*journal.Effect) (starlark.Value, error)
+	// Session are the names that the earlier statements of a session have bound;
+	// empty for a script. It is called while the script stands still.
+	Session func() starlark.StringDict
+}
+
+func (s Stage) session() starlark.StringDict {
+	if s.Session == nil {
+		return nil
+	}
+	return s.Session()
 }
 
 // Scene is what there is to see of a branch that stands still. It must not be
@@ -98,6 +108,13 @@ func (s *Scene) Locals() string {
 				lines = append(lines, name+" = "+s.Show(v, maxShown)+"   (global)")
 			}
 		}
+		session := s.Stage.session()
+		for _, name := range session.Keys() {
+			v := session[name]
+			if _, isFunction := v.(*starlark.Function); !isFunction && !f.fn.Globals().Has(name) {
+				lines = append(lines, name+" = "+s.Show(v, maxShown)+"   (session)")
+			}
+		}
 	}
 	if len(lines) == 0 {
 		return f.Func + " has no locals"
@@ -129,6 +146,9 @@ func (s *Scene) Names() starlark.StringDict {
 	for name, v := range s.Stage.Loader.Predeclared {
 		all[name] = v
 	}
+	for name, v := range s.Stage.session() {
+		all[name] = v
+	}
 	if f := s.Frame(); f != nil {
 		for name, v := range f.names() {
 			all[name] = v
@@ -157,8 +177,8 @@ func (s *Scene) Eval(ctx context.Context, src string) (starlark.Value, []string,
 	for _, l := range b.Pure.Lines() {
 		printed = append(printed, s.redact(l.Text))
 	}
-	if err != nil && b.Pure.Refused.Load() {
-		err = fault.New(fault.Usage, "the expression has an effect, and nothing is done here").
+	if b.Pure.Refused.Load() { // also where the expression handles the refusal: what it gives then is not true
+		v, err = nil, fault.New(fault.Usage, "the expression has an effect, and nothing is done here").
 			WithHint("what an effect of the run gave is in the variables of the script; see :locals and :effect")
 	}
 	return v, printed, s.Stage.Loader.Explain(err)
@@ -168,7 +188,7 @@ func (s *Scene) Eval(ctx context.Context, src string) (starlark.Value, []string,
 func (s *Scene) env(e syntax.Expr) starlark.StringDict {
 	env := starlark.StringDict{}
 	c := copier{seen: map[starlark.Value]starlark.Value{}}
-	f := s.Frame()
+	f, session := s.Frame(), s.Stage.session()
 	syntax.Walk(e, func(n syntax.Node) bool {
 		id, ok := n.(*syntax.Ident)
 		if !ok {
@@ -177,6 +197,9 @@ func (s *Scene) env(e syntax.Expr) starlark.StringDict {
 		var v starlark.Value
 		if f != nil {
 			v = f.lookUp(id.Name)
+		}
+		if v == nil {
+			v = session[id.Name]
 		}
 		if v == nil {
 			v = s.Stage.Loader.Predeclared[id.Name]

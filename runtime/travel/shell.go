@@ -64,9 +64,12 @@ func (s *Shell) Loop() error {
 		line, err := s.Lines.Prompt(s.prompt())
 		switch {
 		case errors.Is(err, io.EOF):
+			if s.Halt != nil {
+				s.stop()
+			}
 			return s.err
 		case err != nil && s.Interrupted != nil && errors.Is(err, s.Interrupted):
-			s.Note("Ctrl-D or :quit ends this; :help lists the commands")
+			s.Note(s.given())
 			continue
 		case err != nil:
 			return err
@@ -83,6 +86,18 @@ func (s *Shell) Loop() error {
 	}
 	return s.err
 }
+
+// given is said when a person gives a line up.
+func (s *Shell) given() string {
+	if s.Halt != nil {
+		return "the run still stands here: " + ways
+	}
+	return "Ctrl-D or :quit ends this; :help lists the commands"
+}
+
+// ways are those out of a breakpoint. To leave is to stop: nothing is done that
+// nobody has asked for.
+const ways = "it goes on with :continue, and stops with :quit or Ctrl-D; :help lists the commands"
 
 func (s *Shell) prompt() string {
 	switch {
@@ -146,8 +161,8 @@ func commands() []command {
 		{[]string{":diff"}, "", "what the run would do differently then", (*Shell).diff, inJourney},
 		{[]string{":forget"}, "", "take back all that was supposed", (*Shell).forget, inJourney},
 		{[]string{":continue-live"}, "[yes]", "leave, and go on with the run for real: resume it", (*Shell).live, inJourney},
-		{[]string{":continue", ":c"}, "", "go on with the run, as Ctrl-D does", (*Shell).quit, atBreakpoint},
-		{[]string{":abort"}, "", "stop the run; it can be resumed", (*Shell).abort, atBreakpoint},
+		{[]string{":continue", ":c"}, "", "go on with the run", (*Shell).quit, atBreakpoint},
+		{[]string{":quit", ":q", ":exit", ":abort"}, "", "stop the run, as Ctrl-D does; it can be resumed", (*Shell).abort, atBreakpoint},
 		{[]string{":help", ":h", ":?"}, "", "this list", (*Shell).help, everywhere},
 		{[]string{":quit", ":q", ":exit"}, "", "leave, as Ctrl-D does", (*Shell).quit, inJourney},
 	}
@@ -159,9 +174,6 @@ var spoken = map[string]string{"?": ":help", "help": ":help", "quit": ":quit", "
 func (s *Shell) execute(line string) (err error) {
 	if word, ok := spoken[line]; ok {
 		line = word
-	}
-	if s.Halt != nil && line == ":quit" {
-		line = ":continue"
 	}
 	s.Do(func(ctx context.Context) {
 		if !strings.HasPrefix(line, ":") {
@@ -343,8 +355,13 @@ func (s *Shell) quit(context.Context, string) error {
 }
 
 func (s *Shell) abort(context.Context, string) error {
-	s.ended, s.err = true, ErrAbort
+	s.stop()
 	return nil
+}
+
+func (s *Shell) stop() {
+	s.Note("the run stops here, and can be resumed")
+	s.ended, s.err = true, ErrAbort
 }
 
 func (s *Shell) help(context.Context, string) error {
@@ -383,7 +400,7 @@ func (s *Shell) arrivedAtBreakpoint() {
 	s.Print(fmt.Sprintf("breakpoint%s, branch %s, before %s", where, s.Halt.Path, s.Halt.Next))
 	s.line()
 	if s.Person {
-		s.Note("the run goes on with :continue or Ctrl-D, and stops with :abort; :help lists the commands")
+		s.Note("the run stands still: " + ways)
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Shell) step(ctx context.Context, arg string) error {
 	if at == 0 {
 		return fault.New(fault.Usage, "there is nothing after this: the journal ends here")
 	}
-	return s.moved(s.Journey.GoTo(ctx, min(at+n, s.Journey.Len()+1)))
+	return s.moved(s.Journey.GoTo(ctx, s.Journey.Later(at, n)))
 }
 
 func (s *Shell) goTo(ctx context.Context, arg string) error {
