@@ -82,7 +82,10 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 	if s.Cover != nil {
 		s.Cover.Performed(e.effects)
 	}
-	if r.Err = verdict(e.cut, e.stage, e.err); r.Err != nil {
+	if r.Err = verdict(e.cut, e.stage, e.err); r.Err == nil {
+		r.Err = e.stage.deck.Missing()
+	}
+	if r.Err != nil {
 		return nil
 	}
 	ref := &reference{passed: e.watcher.passed, chance: chanceOf(e.watcher.passed, s.Clocks), volatile: map[string]bool{}}
