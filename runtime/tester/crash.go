@@ -2,6 +2,7 @@ package tester
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -102,7 +103,7 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 // discard removes the world, unless it is to be kept.
 func (x *trial) discard(r *Result) {
 	if x.s.Keep && !x.s.keepsPoint() {
-		r.Kept = x.world.Dir
+		r.Kept, r.Err = x.world.Dir, errors.Join(r.Err, x.world.Keep())
 		return
 	}
 	if err := x.world.Remove(); err != nil && r.Err == nil {
@@ -214,7 +215,7 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 			r.Err = p.broken
 		}
 		if s.Keep && p.world != nil {
-			r.Kept = p.world.Dir
+			r.Kept, r.Err = p.world.Dir, errors.Join(r.Err, p.world.Keep())
 		}
 		if len(p.deaths) == 0 {
 			report.NotReached++

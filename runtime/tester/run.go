@@ -62,7 +62,7 @@ func (s *Suite) run(ctx context.Context, t Test) (r Result) {
 	}
 	defer func() {
 		if s.Keep {
-			r.Kept = w.Dir
+			r.Kept, r.Err = w.Dir, errors.Join(r.Err, w.Keep())
 			return
 		}
 		if err := w.Remove(); err != nil {
