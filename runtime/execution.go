@@ -119,7 +119,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		guard := r.cfg.Guard(files)
 		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad
 	}
-	x.star.Tree.Break = x.breakpoint
+	x.star.Tree.Break, x.star.Tree.Asserts = x.breakpoint, test.Stage != nil
 	x.engine = here{x.star, x.door}
 	if req.isolated {
 		x.isolate(req, events)

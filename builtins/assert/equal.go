@@ -12,7 +12,7 @@ def eq(got, want, message = ""):
     """Fails unless two values are equal.
 
     The failure shows both; texts of several lines, and long lists and dicts, line
-    by line.
+    by line. Two secrets are equal when their values are, whatever their names.
 
     Args:
       got: what there is.
@@ -27,7 +27,7 @@ def eq(got, want, message = ""):
     """`, &eq{})
 	_ = Module.Pure(`
 def ne(got, unwanted, message = ""):
-    """Fails when two values are equal.
+    """Fails when two values are equal. Secrets are when their values are.
 
     Args:
       got: what there is.
@@ -48,9 +48,9 @@ type eq struct {
 	Message string         `star:"message"`
 }
 
-func (a *eq) Compute(*effect.Env) (any, error) {
-	same, err := starlark.Equal(a.Got, a.Want)
-	if err != nil || same {
+func (a *eq) Compute(env *effect.Env) (any, error) {
+	equal, err := same(env, a.Got, a.Want)
+	if err != nil || equal {
 		return nil, err
 	}
 	return nil, differ(a.Message, a.Got, a.Want)
@@ -62,9 +62,9 @@ type ne struct {
 	Message  string         `star:"message"`
 }
 
-func (a *ne) Compute(*effect.Env) (any, error) {
-	same, err := starlark.Equal(a.Got, a.Unwanted)
-	if err != nil || !same {
+func (a *ne) Compute(env *effect.Env) (any, error) {
+	equal, err := same(env, a.Got, a.Unwanted)
+	if err != nil || !equal {
 		return nil, err
 	}
 	return nil, failed(a.Message, "got %s, which is what it must not be", show(a.Got))

@@ -8,34 +8,42 @@ import (
 )
 
 var _ = Module.Pure(`
-def cassette(file):
+def cassette(file, unused = "fail"):
     """In a test: answers effects from a recorded run.
 
     From here on reads and writes are answered from the file, and nothing is
-    performed. An effect that is not in the file fails the test. Write the file with
-    "provisioning runs export RUN --cassette FILE".
+    performed. An effect that is not in the file fails the test, and so does a write
+    in the file that the test never comes to: something is not done any more. Write
+    the file with "provisioning runs export RUN --cassette FILE".
 
     Args:
       file: of the workspace; "./x" is beside the file of the test.
+      unused: "ok" when the test is of a part of what was recorded: then it may leave
+        out writes.
     Returns:
       None
     Errors:
       usage: this is not a test.
       not_found: there is no such file.
       config: it is no cassette.
+      invalid: unused is neither "fail" nor "ok".
     Example:
       cassette("./deploy.cassette")
     """`, &cassette{})
 
 type cassette struct {
-	File string `star:"file"`
+	File   string `star:"file"`
+	Unused string `star:"unused"`
 }
 
 func (c *cassette) Compute(env *effect.Env) (any, error) {
 	if env.Run.Stage == nil {
 		return nil, onlyInTests("cassette")
 	}
-	return nil, env.Run.Stage.Cassette(c.File)
+	if c.Unused != "fail" && c.Unused != "ok" {
+		return nil, fault.New(fault.Invalid, "cassette: unused must be \"fail\" or \"ok\", not %q", c.Unused)
+	}
+	return nil, env.Run.Stage.Cassette(c.File, c.Unused == "ok")
 }
 
 var _ = Module.Pure(`

@@ -102,6 +102,9 @@ func (a *app) test(paths []string, f *testFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := writable(map[string]string{"--junit": f.junit, "--cover-out": f.coverOut}); err != nil {
+		return err
+	}
 	tests, err := chosenTests(suite.Workspace, paths, f.run)
 	if err != nil {
 		return err
@@ -204,7 +207,7 @@ func (a *app) listTests(tests []tester.Test) error {
 		return a.console.Result(records)
 	}
 	for _, t := range tests {
-		a.console.Print("%s", t)
+		a.console.Print("%s", console.Visible(t.String()))
 	}
 	return nil
 }
@@ -214,18 +217,18 @@ func (a *app) listTests(tests []tester.Test) error {
 func (a *app) runTests(suite *tester.Suite, tests []tester.Test) ([]tester.Result, error) {
 	tasks := a.console.NewTasks("tests")
 	defer tasks.Close()
-	suite.Begin = func(t tester.Test) { tasks.Begin(t.String()) }
-	suite.Progress = func(t tester.Test, doing string) { tasks.Note(t.String(), doing) }
+	suite.Begin = func(t tester.Test) { tasks.Begin(console.Visible(t.String())) }
+	suite.Progress = func(t tester.Test, doing string) { tasks.Note(console.Visible(t.String()), doing) }
 	suite.End = func(r tester.Result) {
-		tasks.End(r.String())
+		tasks.End(console.Visible(r.String()))
 		a.printTest(r)
 	}
 	suite.Watch = func(t tester.Test, e event.Event) {
 		switch e.Type {
 		case event.EffectStarted:
-			tasks.Note(t.String(), e.Kind+" "+e.Text)
+			tasks.Note(console.Visible(t.String()), console.Visible(e.Kind+" "+e.Text))
 		case event.EffectEnded:
-			tasks.Note(t.String(), "")
+			tasks.Note(console.Visible(t.String()), "")
 		}
 	}
 	in, done := a.interruptWith("stopping: what is under way is cut off, and removed")
@@ -241,24 +244,24 @@ func (a *app) runTests(suite *tester.Suite, tests []tester.Test) ([]tester.Resul
 
 // printTest tells of a test that has ended.
 func (a *app) printTest(r tester.Result) {
-	took := duration.Short(r.Took.Round(time.Millisecond))
+	took, name := duration.Short(r.Took.Round(time.Millisecond)), console.Visible(r.String())
 	switch {
 	case r.Status == tester.Failed:
-		a.console.Print("%s %s (%s)", a.console.Bad("FAIL"), r, took)
-		a.console.Print("%s", indent(fault.Render(r.Err), "    "))
+		a.console.Print("%s %s (%s)", a.console.Bad("FAIL"), name, took)
+		a.console.Print("%s", indent(console.Visible(fault.Render(r.Err)), "    "))
 		a.printOutput(r)
 	case a.console.Verbose && r.Status == tester.Passed:
-		a.console.Print("%s %s (%s, %s)", a.console.Good("ok  "), r, took, count(r.Effects, "effect"))
+		a.console.Print("%s %s (%s, %s)", a.console.Good("ok  "), name, took, count(r.Effects, "effect"))
 		a.printOutput(r)
 	}
 	a.printTorment(r)
 	if a.console.Verbose && r.Status == tester.Passed {
 		for _, line := range r.Unused {
-			a.console.Print("    unused: %s", firstLine(line))
+			a.console.Print("    unused: %s", console.Visible(firstLine(line)))
 		}
 	}
 	if r.Kept != "" {
-		a.console.Note("kept %[1]s in %[2]s; see what it did with:\n  PROVISIONING_HOME=%[2]s/key provisioning -W %[2]s/workspace runs show last", r, r.Kept)
+		a.console.Note("kept %[1]s in %[2]s; see what it did with:\n  PROVISIONING_HOME=%[2]s/key provisioning -W %[2]s/workspace runs show last", name, r.Kept)
 	}
 }
 
@@ -278,7 +281,7 @@ func (a *app) printOutput(r tester.Result) {
 		if l.Level != "print" {
 			l.Text = l.Level + ": " + l.Text
 		}
-		a.console.Print("%s", indent(l.Text, "        "))
+		a.console.Print("%s", indent(console.Visible(l.Text), "        "))
 	}
 }
 

@@ -95,6 +95,31 @@ func testSummary(by map[tester.Status]int, all int) string {
 	return count(all, "test") + ": " + strings.Join(parts, ", ")
 }
 
+// writable tells of files for results, by their flags, that could not be written
+// when the tests have run. What it makes it takes away.
+func writable(files map[string]string) error {
+	for _, flag := range sortedKeys(files) {
+		name := files[flag]
+		switch name {
+		case "":
+			continue
+		case "-":
+			return fault.New(fault.Usage, "%s needs a file: the results for people are on standard output", flag).
+				WithHint("%s /dev/stdout writes there all the same", flag)
+		}
+		_, missing := os.Lstat(name)
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o666)
+		if err != nil {
+			return fault.Wrap(fault.Failed, err, "%s: cannot write %q", flag, name)
+		}
+		_ = f.Close() // nothing was written
+		if missing != nil {
+			_ = os.Remove(name) // the tests may be interrupted
+		}
+	}
+	return nil
+}
+
 func writeTo(name string, write func(*os.File) error) error {
 	w, err := os.Create(name)
 	if err == nil {

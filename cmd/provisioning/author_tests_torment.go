@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
 	"github.com/provisioning-systems/provisioning/runtime/tester"
 )
@@ -83,24 +84,24 @@ func recordOfUndo(r *tester.UndoReport) *undoRecord {
 func (a *app) printTorment(r tester.Result) {
 	if c := r.Crash; c != nil && r.Err == nil {
 		for _, w := range c.Waits {
-			a.console.Print("%s: %s %s waits for an answer after a crash (%s)", w.Position, w.Kind, w.Description, count(w.Points, "point"))
+			a.console.Print("%s: %s %s waits for an answer after a crash (%s)", w.Position, w.Kind, console.Visible(w.Description), count(w.Points, "point"))
 		}
 	}
 	if c := r.Crash; c != nil && c.Points > 0 && a.console.Verbose {
 		for _, name := range c.Volatile {
-			a.console.Print("    %s has another content each time; it was not compared", name)
+			a.console.Print("    %s has another content each time; it was not compared", console.Visible(name))
 		}
 	}
 	if u := r.Undo; u != nil && r.Err == nil {
 		for _, s := range u.Stays {
-			a.console.Print("%s: %s %s stays: %s", s.Position, s.Kind, s.Description, s.Why)
+			a.console.Print("%s: %s %s stays: %s", s.Position, s.Kind, console.Visible(s.Description), console.Visible(s.Why))
 			for _, d := range s.Differences {
-				a.console.Print("    %s", d)
+				a.console.Print("    %s", console.Visible(d.String()))
 			}
 		}
 		if a.console.Verbose {
 			for _, s := range u.Unseen {
-				a.console.Print("%s: %s %s has no undo, and left nothing in the workspace", s.Position, s.Kind, s.Description)
+				a.console.Print("%s: %s %s has no undo, and left nothing in the workspace", s.Position, s.Kind, console.Visible(s.Description))
 			}
 		}
 	}

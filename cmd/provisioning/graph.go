@@ -147,6 +147,9 @@ func (a *app) runsExport() *cobra.Command {
 		if tape != "" && (outfile != "" || asScript.wanted) {
 			return fault.New(fault.Usage, "--cassette is given without --outfile and --script")
 		}
+		if outfile == "-" {
+			outfile = ""
+		}
 		if err := asScript.check(); err != nil {
 			return err
 		}

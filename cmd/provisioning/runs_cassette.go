@@ -40,6 +40,13 @@ func (a *app) exportCassette(j *journal.Journal, run *journal.Run, file string) 
 		return fault.New(fault.Failed, "cannot write the cassette: the value of a secret would be in it").
 			WithHint("look for what a command prints about a secret in: provisioning runs export %s", run.ID[:8])
 	}
+	for _, name := range values.Secrets.Short() {
+		a.console.Note("warning: the value of the secret %q is too short to be told from other text; look for it in what the cassette holds", name)
+	}
+	if file == "-" {
+		_, err := a.console.Out.Write(text.Bytes())
+		return err
+	}
 	if err := os.WriteFile(file, text.Bytes(), 0o644); err != nil {
 		return fault.Wrap(fault.Failed, err, "cannot write %q", file)
 	}

@@ -38,6 +38,9 @@ type Branch struct {
 	// call that it runs: they are not on the stack, and led to what it does.
 	Held []string
 
+	// Expects says that an assertion is to fail: then it is an error like others.
+	Expects bool
+
 	ctx      context.Context
 	stop     context.Context // that of the root: when the whole run has to stop
 	cancel   context.CancelCauseFunc
@@ -91,6 +94,9 @@ type Tree struct {
 	// a plan is the same each time.
 	Ordered bool
 	Clock   clock.Clock // nil: that of the machine
+	// Asserts says that an assertion that fails ends the run, whatever the script
+	// does about errors: that of a test is what it is for.
+	Asserts bool
 	// NewThread makes a thread for b whose builtins act for the run.
 	NewThread func(b *Branch) *starlark.Thread
 	// Explain turns the error of an interpreter thread into a fault with the
@@ -197,7 +203,7 @@ func (b *Branch) Cancel(cause error) { b.cancel(cause) }
 // child makes the next branch within b.
 func (b *Branch) child(ctx context.Context) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)
-	c.depth, c.Pure = b.depth+1, b.Pure
+	c.depth, c.Pure, c.Expects = b.depth+1, b.Pure, b.Expects
 	b.children++
 	return c
 }

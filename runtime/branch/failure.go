@@ -47,7 +47,7 @@ func (b *Branch) Failed(err error) (*Failure, error) {
 	if err == nil {
 		return nil, nil
 	}
-	if !Catchable(err) || errors.As(err, &undecided) || b.Stopping() {
+	if !b.catchable(err) || errors.As(err, &undecided) || b.Stopping() {
 		return nil, err
 	}
 	return FailureOf(b.Tree.Explain(err)), nil

@@ -69,7 +69,7 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if b.Tree.Check {
 		fork.Results = results(outcomes)
 	}
-	if err := b.Tree.Host.Join(fork, firstError(outcomes, keepGoing)); err != nil {
+	if err := b.Tree.Host.Join(fork, b.firstError(outcomes, keepGoing)); err != nil {
 		return nil, err
 	}
 	return outcomes, nil
@@ -132,7 +132,7 @@ func (b *Branch) inherit(c *Branch) {
 // firstError chooses the error that stops the caller: an effect in doubt, which
 // must not be lost sight of, before a failure, that before a branch that waits
 // for something else, and that before a branch that was only told to stop.
-func firstError(outcomes []Outcome, keepGoing bool) error {
+func (b *Branch) firstError(outcomes []Outcome, keepGoing bool) error {
 	for _, o := range outcomes {
 		if e := fault.As(o.Err); e != nil && e.InDoubt && errors.Is(o.Err, ErrSuspended) {
 			return o.Err
@@ -150,7 +150,7 @@ func firstError(outcomes []Outcome, keepGoing bool) error {
 			if cancelled == nil {
 				cancelled = o.Err
 			}
-		case !keepGoing || !Catchable(o.Err):
+		case !keepGoing || !b.catchable(o.Err):
 			return o.Err
 		}
 	}

@@ -53,7 +53,7 @@ func (b *Branch) InScope(thread *starlark.Thread, catches Catcher, fn func() (st
 }
 
 func (b *Branch) goesOn(catches Catcher, err error) bool {
-	return catches != nil && Catchable(err) && !b.Stopping() && catches(err)
+	return catches != nil && b.catchable(err) && !b.Stopping() && catches(err)
 }
 
 // leave ends a scope. What is left of it is for the scope around it.
@@ -110,6 +110,11 @@ func (b *Branch) Close(thread *starlark.Thread) error {
 // ErrSuspended is wrapped by errors after which the run goes on later, at the
 // same place: nothing may be cleaned up, caught or retried on the way out.
 var ErrSuspended = errors.New("the run is suspended")
+
+// catchable reports whether the script of b may go on after err.
+func (b *Branch) catchable(err error) bool {
+	return Catchable(err) && (b.Expects || !b.Tree.Asserts || !fault.Is(err, fault.Assertion))
+}
 
 // Catchable reports whether a script may go on after err. It may not when the
 // run is to stop: interrupted, over a limit, waiting for a person, or off the

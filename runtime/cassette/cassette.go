@@ -8,7 +8,10 @@
 //	{"kind": "fs.read", "args": {"path": "a"}, "error": {"kind": "not_found", "message": "cannot read …"}}
 //
 // An effect is answered by its content: its kind and the arguments that identify
-// it, whichever functions led to it. The n-th of equal ones gets the n-th answer.
+// it, whichever functions led to it. The n-th of equal ones gets the n-th answer,
+// of those that its branch had ("branch", the place without its ordinal) if it had
+// any: which of two branches comes first is by chance. "write" marks what changed
+// something, so that a test can tell when it is not done any more.
 // Secrets are in the file by name only, and paths of the workspace by what they
 // are below it.
 package cassette
@@ -41,6 +44,8 @@ type header struct {
 // entry is a line of the file.
 type entry struct {
 	Kind   string          `json:"kind"`
+	Write  bool            `json:"write,omitempty"`
+	Branch string          `json:"branch,omitempty"` // "": the main line
 	Args   json.RawMessage `json:"args"`
 	Result json.RawMessage `json:"result,omitempty"`
 	Error  *failure        `json:"error,omitempty"`
@@ -96,13 +101,29 @@ func (src Source) line(f *format, e *journal.Effect) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	line := fmt.Sprintf("{\"kind\": %s, \"args\": %s, ", quoted(e.Kind), args)
+	line := "{\"kind\": " + quoted(e.Kind)
+	if e.Write {
+		line += ", \"write\": true"
+	}
+	if branch := branchOf(e.Place); branch != "" {
+		line += ", \"branch\": " + quoted(branch)
+	}
+	line += ", \"args\": " + args + ", "
 	if e.Status == journal.Erred || e.Status == journal.Caught {
 		text, err := failureText(f, e.Result)
 		return line + "\"error\": " + text + "}\n", err
 	}
 	result, err := src.text(f, e.Result)
 	return line + "\"result\": " + result + "}\n", err
+}
+
+// branchOf is the branch that a place is in; "" for the main line.
+func branchOf(place string) string {
+	branch, _, _ := strings.Cut(place, "#")
+	if !strings.Contains(branch, ".") {
+		return ""
+	}
+	return branch
 }
 
 func (src Source) text(f *format, data []byte) (string, error) {

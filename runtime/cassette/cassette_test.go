@@ -222,7 +222,7 @@ func TestDeck(t *testing.T) {
 	if v, err := ask(d, pair("path", starlark.String("a"))); v != nil || err != nil {
 		t.Errorf("without a cassette: %v, %v", v, err)
 	}
-	if err := d.Load(file, "x.cassette"); err != nil {
+	if err := d.Load(file, "x.cassette", false); err != nil {
 		t.Fatal(err)
 	}
 	a := pair("path", starlark.String("/elsewhere/a"))

@@ -21,6 +21,10 @@ import (
 // Deck plays cassettes: it answers the effects of one run. It is safe for
 // concurrent use; the zero value has no cassette and answers nothing.
 type Deck struct {
+	// Writes says which kinds of effects change something, for what the file does
+	// not mark; nil: none.
+	Writes func(kind string) bool
+
 	mu      sync.Mutex
 	files   []string
 	name    string // of the cassettes, for errors
@@ -34,6 +38,8 @@ type track struct {
 	args  []arg  // nil until an effect of its kind is looked for
 	ready bool
 	used  bool
+	file  string // that it is of, as errors call it
+	maybe bool   // it is no mistake not to ask for it
 }
 
 // arg is an argument in the text form that arguments are compared in.
@@ -41,8 +47,9 @@ type arg struct{ name, text string }
 
 var _ door.Answers = (*Deck)(nil)
 
-// Load adds the cassette in a file; name is how errors call it.
-func (d *Deck) Load(file, name string) error {
+// Load adds the cassette in a file; name is how errors call it. maybe says that
+// not all of its writes have to be asked for.
+func (d *Deck) Load(file, name string, maybe bool) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		kind := fault.Failed
@@ -62,13 +69,13 @@ func (d *Deck) Load(file, name string) error {
 		return nil // the top level of a script may be evaluated twice
 	}
 	d.files = append(d.files, file)
+	for _, e := range entries {
+		d.entries = append(d.entries, &track{entry: e, line: e.Kind + " " + string(e.Args), file: name, maybe: maybe})
+	}
 	if d.name != "" {
 		name = d.name + ", " + name
 	}
 	d.name = name
-	for _, e := range entries {
-		d.entries = append(d.entries, &track{entry: e, line: e.Kind + " " + string(e.Args)})
-	}
 	return nil
 }
 
@@ -85,6 +92,34 @@ func (d *Deck) Unused() []string {
 	return lines
 }
 
+// shownMissing of the writes that were not asked for are in an error.
+const shownMissing = 20
+
+// Missing is the error of writes that nobody has asked for, although the cassettes
+// have them: what is tested has ceased to do something. nil when there are none.
+func (d *Deck) Missing() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var lines []string
+	for _, t := range d.entries {
+		if !t.used && !t.maybe && (t.Write || d.Writes != nil && d.Writes(t.Kind)) {
+			lines = append(lines, "\n"+t.file+": "+t.line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	times := fmt.Sprintf("%d writes", len(lines))
+	if len(lines) == 1 {
+		times = "a write"
+	}
+	if n := len(lines) - shownMissing; n > 0 {
+		lines = append(lines[:shownMissing], fmt.Sprintf("\n… and %d more", n))
+	}
+	return fault.New(fault.Assertion, "the test did not do %s of its cassette:%s", times, strings.Join(lines, "")).
+		WithHint("record it anew when that is right; when the test is of a part of what was recorded: cassette(…, unused = \"ok\")")
+}
+
 // Answer returns what the cassettes say. Without a cassette, and for what is about
 // the run alone, that is nothing.
 func (d *Deck) Answer(r door.Request) (starlark.Value, error) {
@@ -98,7 +133,7 @@ func (d *Deck) Answer(r door.Request) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	var same []*track // used up
+	var same, here []*track
 	for _, t := range d.entries {
 		if t.Kind != r.Decl.Kind {
 			continue
@@ -109,13 +144,21 @@ func (d *Deck) Answer(r door.Request) (starlark.Value, error) {
 		if !slices.Equal(t.args, wanted) {
 			continue
 		}
+		same = append(same, t)
+		if t.Branch == branchOf(r.Place) {
+			here = append(here, t)
+		}
+	}
+	if len(here) == 0 { // it was recorded elsewhere: the script, or the test, makes other branches
+		here = same
+	}
+	for _, t := range here {
 		if !t.used {
 			t.used = true
 			return t.outcome(f)
 		}
-		same = append(same, t)
 	}
-	return nil, d.unknown(r, wanted, len(same))
+	return nil, d.unknown(r, wanted, len(here))
 }
 
 // wantedArgs are the arguments that identify a request, by name.

@@ -170,6 +170,20 @@ func TestWorld(t *testing.T) {
 	}
 }
 
+// TestPacedEnds: what is left of the waits takes no time when nothing goes on
+// beside the lines any more.
+func TestPacedEnds(t *testing.T) {
+	c := clock.NewVirtual()
+	began := time.Now()
+	c.Paced = func() bool { return time.Since(began) < 100*time.Millisecond }
+	fan(c,
+		func() { c.Wait(context.Background(), time.Hour) },
+		func() { c.Wait(context.Background(), 2*time.Hour) })
+	if took := time.Since(began); took < 100*time.Millisecond || took > 30*time.Second || passed(c) != 2*time.Hour {
+		t.Errorf("%s in %s of real time", passed(c), took)
+	}
+}
+
 func TestReal(t *testing.T) {
 	why := errors.New("stopped")
 	ctx, cancel := context.WithCancelCause(context.Background())

@@ -18,7 +18,8 @@ const patience = time.Second
 // Virtual is a clock that jumps. It begins with one line of execution.
 //
 // While the world goes on by itself, see Paced, waits take the time that they say:
-// a clock that jumped would give up before the world had a chance. And when those
+// a clock that jumped would give up before the world had a chance. What is left of
+// them when it has ended takes no time. And when those
 // that do not wait are kept up by the world, waits take the time that they say,
 // but a second at least.
 type Virtual struct {
@@ -98,9 +99,17 @@ func (v *Virtual) Wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(rest)
 	defer timer.Stop()
 	for woken := false; !woken; {
+		var look <-chan time.Time
+		if paced {
+			look = time.After(patience / 50)
+		}
 		select {
 		case <-w.woken:
 			woken = true
+		case <-look:
+			if paced = v.still(); !paced { // what went on beside the lines has ended
+				timer.Reset(patience)
+			}
 		case <-ctx.Done():
 			v.mu.Lock()
 			v.wake(w)
@@ -132,6 +141,17 @@ func (v *Virtual) overdue(w *wait, paced bool) time.Duration {
 		v.moveTo(w.until)
 	}
 	return patience
+}
+
+// still reports whether time does not jump yet; else it does.
+func (v *Virtual) still() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.paced() {
+		return true
+	}
+	v.advance()
+	return false
 }
 
 func (v *Virtual) paced() bool { return v.Paced != nil && v.Paced() }

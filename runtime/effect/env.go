@@ -65,8 +65,9 @@ func (r *Run) Time() clock.Clock {
 
 // Stage is what a test can set up about the run that it is.
 type Stage interface {
-	// Cassette makes the effects that a file has recorded answer from it.
-	Cassette(file string) error
+	// Cassette makes the effects that a file has recorded answer from it. maybe says
+	// that it is no failure when writes in it are not asked for.
+	Cassette(file string, maybe bool) error
 	// Answer gives the answer to questions that a regular expression matches.
 	Answer(question, answer string) error
 }

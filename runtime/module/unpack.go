@@ -1,6 +1,7 @@
 package module
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -75,7 +76,7 @@ func (u *unpacking) positional(dst reflect.Value, args starlark.Tuple) error {
 	if s.varargs != nil {
 		dst.FieldByIndex(s.varargs.index).Set(reflect.ValueOf(args[n:]))
 	} else if len(args) > max {
-		return u.fail("takes at most %d positional %s, not %d", max, plural(max, "argument"), len(args))
+		return u.misused("takes at most %d positional %s, not %d", max, plural(max, "argument"), len(args))
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func (u *unpacking) keywords(dst reflect.Value, kwargs []starlark.Tuple) error {
 		name := string(kv[0].(starlark.String))
 		if i, ok := u.spec.byName[name]; ok {
 			if u.given[i] != nil {
-				return u.fail("the argument %q is given twice", name)
+				return u.misused("the argument %q is given twice", name)
 			}
 			u.given[i] = kv[1]
 		} else if u.spec.kwargs != nil {
@@ -164,6 +165,16 @@ func (u *unpacking) sample(p *param, v starlark.Value) (starlark.Value, error) {
 	return starlark.NewList(elems), nil
 }
 
+// ErrMisused is the cause of an error that says that a function does not take such
+// arguments: too few, too many, or unknown ones.
+var ErrMisused = errors.New("the function does not take such arguments")
+
+func (u *unpacking) misused(format string, args ...any) error {
+	e := fault.As(u.fail(format, args...))
+	e.Cause = ErrMisused
+	return e
+}
+
 func (u *unpacking) fail(format string, args ...any) error {
 	return fault.New(fault.Invalid, "%s: %s", u.f.name, fmt.Sprintf(format, args...)).
 		WithHint("%s", u.f.Signature())
@@ -176,7 +187,7 @@ func (u *unpacking) missing() error {
 			names = append(names, fmt.Sprintf("%q", p.name))
 		}
 	}
-	return u.fail("%s missing: %s", plural(len(names), "argument"), strings.Join(names, ", "))
+	return u.misused("%s missing: %s", plural(len(names), "argument"), strings.Join(names, ", "))
 }
 
 func (u *unpacking) unexpected(name string) error {
@@ -188,7 +199,7 @@ func (u *unpacking) unexpected(name string) error {
 	if near := spell.Nearest(name, names); near != "" {
 		msg += fmt.Sprintf(" (did you mean %q?)", near)
 	}
-	return u.fail("%s", msg)
+	return u.misused("%s", msg)
 }
 
 func plural(n int, word string) string {

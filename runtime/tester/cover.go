@@ -1,6 +1,7 @@
 package tester
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
@@ -235,9 +237,60 @@ func (c *Cover) file(rel string, src []byte, opts lint.Options) FileCoverage {
 	}
 	slices.SortFunc(out.Lines, func(a, b LineCoverage) int { return a.Line - b.Line })
 	opts.Main = true
+	known := map[string]bool{}
 	for _, s := range lint.CallSites(rel, src, opts) {
-		key := rel + ":" + strconv.Itoa(s.Line) + ":" + strconv.Itoa(s.Col) + " " + s.Kind
+		key := siteKey(s)
+		known[key] = true
 		out.Effects = append(out.Effects, SiteCoverage{s, c.sites[key]})
 	}
+	acts := acting(opts.Modules)
+	for key, n := range c.sites {
+		if s, ok := parseSite(key); ok && s.File == rel && !known[key] && acts[s.Kind] {
+			out.Effects = append(out.Effects, SiteCoverage{s, n})
+		}
+	}
+	slices.SortStableFunc(out.Effects, func(a, b SiteCoverage) int {
+		return cmp.Or(a.Line-b.Line, a.Col-b.Col, strings.Compare(a.Kind, b.Kind))
+	})
 	return out
+}
+
+// siteKey is how a place is counted: "file:line:col kind".
+func siteKey(s lint.CallSite) string {
+	return s.File + ":" + strconv.Itoa(s.Line) + ":" + strconv.Itoa(s.Col) + " " + s.Kind
+}
+
+// parseSite reads what siteKey writes.
+func parseSite(key string) (s lint.CallSite, ok bool) {
+	space := strings.LastIndexByte(key, ' ')
+	if space < 0 {
+		return s, false
+	}
+	parts := strings.Split(key[:space], ":")
+	if len(parts) < 3 {
+		return s, false
+	}
+	n := len(parts)
+	s.File, s.Kind = strings.Join(parts[:n-2], ":"), key[space+1:]
+	var err error
+	if s.Line, err = strconv.Atoi(parts[n-2]); err == nil {
+		s.Col, err = strconv.Atoi(parts[n-1])
+	}
+	return s, err == nil
+}
+
+// acting are the kinds of the effects that scripts perform by their names, not
+// those that are made of others, such as a pause of retry. A script may reach them
+// by another name, or give them to something that calls them: nothing but their
+// execution shows that.
+func acting(modules []*module.Module) map[string]bool {
+	kinds := map[string]bool{}
+	for _, m := range modules {
+		for _, f := range m.Funcs() {
+			if f.Decl() != nil {
+				kinds[f.Name()] = true
+			}
+		}
+	}
+	return kinds
 }

@@ -2,6 +2,7 @@ package tester
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -82,7 +83,10 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 	if s.Cover != nil {
 		s.Cover.Performed(e.effects)
 	}
-	if r.Err = verdict(e.cut, e.stage, e.err); r.Err != nil {
+	if r.Err = verdict(e.cut, e.stage, e.err); r.Err == nil {
+		r.Err = e.stage.deck.Missing()
+	}
+	if r.Err != nil {
 		return nil
 	}
 	ref := &reference{passed: e.watcher.passed, chance: chanceOf(e.watcher.passed, s.Clocks), volatile: map[string]bool{}}
@@ -99,7 +103,7 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 // discard removes the world, unless it is to be kept.
 func (x *trial) discard(r *Result) {
 	if x.s.Keep && !x.s.keepsPoint() {
-		r.Kept = x.world.Dir
+		r.Kept, r.Err = x.world.Dir, errors.Join(r.Err, x.world.Keep())
 		return
 	}
 	if err := x.world.Remove(); err != nil && r.Err == nil {
@@ -211,7 +215,7 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 			r.Err = p.broken
 		}
 		if s.Keep && p.world != nil {
-			r.Kept = p.world.Dir
+			r.Kept, r.Err = p.world.Dir, errors.Join(r.Err, p.world.Keep())
 		}
 		if len(p.deaths) == 0 {
 			report.NotReached++

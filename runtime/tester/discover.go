@@ -4,10 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"go.starlark.net/syntax"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
@@ -124,25 +121,5 @@ func testsOf(path, rel string) []Test {
 	if err != nil {
 		return []Test{{File: rel, Err: err}}
 	}
-	var tests []Test
-	for _, stmt := range tree.Stmts {
-		def, ok := stmt.(*syntax.DefStmt)
-		if !ok || !strings.HasPrefix(def.Name.Name, Prefix) {
-			continue
-		}
-		t := Test{File: rel, Name: def.Name.Name, Line: int(def.Def.Line)}
-		if slices.ContainsFunc(def.Params, required) {
-			e := fault.New(fault.Script, "a test has no parameters without a default")
-			e.Stack = []fault.Frame{{File: rel, Line: t.Line, Col: int(def.Def.Col)}}
-			t.Err = e
-		}
-		tests = append(tests, t)
-	}
-	return tests
-}
-
-// required reports whether a parameter has to be given.
-func required(p syntax.Expr) bool {
-	_, ok := p.(*syntax.Ident)
-	return ok
+	return testsIn(rel, tree)
 }

@@ -62,7 +62,7 @@ func (s *Suite) run(ctx context.Context, t Test) (r Result) {
 	}
 	defer func() {
 		if s.Keep {
-			r.Kept = w.Dir
+			r.Kept, r.Err = w.Dir, errors.Join(r.Err, w.Keep())
 			return
 		}
 		if err := w.Remove(); err != nil {
@@ -103,7 +103,7 @@ func (s *Suite) torment(ctx context.Context, t Test) (r Result) {
 // runIn executes the test of r in a world.
 func (s *Suite) runIn(ctx context.Context, w *World, r *Result) {
 	sink := &recorder{test: r.Test, to: s.Watch}
-	stage := &stage{test: r.Test, root: w.Workspace.Root}
+	stage := newStage(r.Test, w.Workspace.Root, s.Runtime.Modules)
 	rt := runtime.New(s.config(w, stage, sink))
 	cut, cancel := context.WithTimeoutCause(ctx, s.Timeout, fault.New(fault.Timeout, "the test took longer than %s", duration.Short(s.Timeout)))
 	defer cancel()
@@ -115,7 +115,9 @@ func (s *Suite) runIn(ctx context.Context, w *World, r *Result) {
 	}
 	err = errors.Join(err, rt.Close())
 	r.Output, r.Unused = sink.lines(), stage.deck.Unused()
-	r.Err = verdict(cut, stage, err)
+	if r.Err = verdict(cut, stage, err); r.Err == nil {
+		r.Err = stage.deck.Missing()
+	}
 	switch {
 	case r.Err == nil:
 		r.Status = Passed

@@ -14,6 +14,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
 // stage is what the script of a test sets up: who answers its questions, and what
@@ -33,6 +34,23 @@ type answer struct {
 	text     string
 }
 
+// newStage returns that of a test in a workspace at root. modules say which effects
+// are writes.
+func newStage(t Test, root string, modules []*module.Module) *stage {
+	s := &stage{test: t, root: root}
+	s.deck.Writes = func(kind string) bool {
+		for _, m := range modules {
+			for _, f := range m.Funcs() {
+				if d := f.Decl(); d != nil && d.Kind == kind {
+					return d.Mode == effect.Write
+				}
+			}
+		}
+		return false
+	}
+	return s
+}
+
 var (
 	_ effect.Stage = (*stage)(nil)
 	_ door.Person  = (*stage)(nil)
@@ -40,7 +58,7 @@ var (
 
 // Cassette makes a recorded run answer effects. "./x" is beside the file of the
 // test, everything else below the workspace.
-func (s *stage) Cassette(file string) error {
+func (s *stage) Cassette(file string, maybe bool) error {
 	rel := strings.TrimPrefix(file, "//")
 	if strings.HasPrefix(file, "./") || strings.HasPrefix(file, "../") {
 		rel = path.Join(path.Dir(s.test.File), file)
@@ -48,7 +66,7 @@ func (s *stage) Cassette(file string) error {
 	if rel = path.Clean(rel); !filepath.IsLocal(rel) {
 		return fault.New(fault.Permission, "the cassette %q is outside of the workspace", file)
 	}
-	return s.deck.Load(filepath.Join(s.root, filepath.FromSlash(rel)), rel)
+	return s.deck.Load(filepath.Join(s.root, filepath.FromSlash(rel)), rel, maybe)
 }
 
 // Answer keeps an answer.

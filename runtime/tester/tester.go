@@ -59,6 +59,7 @@ func (s *Suite) Run(ctx context.Context, tests []Test) []Result {
 	if s.Timeout <= 0 {
 		s.Timeout = StandardTimeout
 	}
+	sweep()
 	begin, stop := context.WithCancel(ctx)
 	defer stop()
 	results := make([]Result, len(tests))

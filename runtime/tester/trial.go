@@ -79,7 +79,7 @@ const dying = 10 * time.Second
 func (x *trial) execute(ctx context.Context, do verb, at *kill) (e executed) {
 	e.secret = true
 	e.sink = &recorder{test: x.test, to: x.watch}
-	e.stage = &stage{test: x.test, root: x.world.Workspace.Root}
+	e.stage = newStage(x.test, x.world.Workspace.Root, x.s.Runtime.Modules)
 	cut, cancelCut := context.WithTimeoutCause(ctx, x.s.Timeout, fault.New(fault.Timeout, "the test took longer than %s", duration.Short(x.s.Timeout)))
 	defer cancelCut()
 	stop, cancelStop := context.WithCancel(cut)

@@ -19,6 +19,7 @@ type World struct {
 	Dir       string // holds all of it
 	Workspace workspace.Workspace
 	Key       *seal.Key
+	lock      *os.File // nil: it belongs to nobody
 }
 
 // worldPrefix begins the names of the directories of worlds. They are not copied,
@@ -37,7 +38,9 @@ func NewWorld(ws workspace.Workspace, stop <-chan struct{}) (*World, error) {
 	}
 	w := &World{Dir: dir, Key: seal.KeyAt(filepath.Join(dir, "key", "age.key"))}
 	root := filepath.Join(dir, "workspace")
-	err = copyTree(ws.Root, root, stop)
+	if w.lock, err = lock(dir); err == nil {
+		err = copyTree(ws.Root, root, stop)
+	}
 	if err == nil {
 		w.Workspace, err = workspace.At(root)
 	}
@@ -47,8 +50,23 @@ func NewWorld(ws workspace.Workspace, stop <-chan struct{}) (*World, error) {
 	return w, nil
 }
 
+// Keep leaves the world to who wants to look at it: nobody removes it then.
+func (w *World) Keep() error {
+	err := os.Remove(filepath.Join(w.Dir, lockName))
+	w.unlock()
+	return err
+}
+
+func (w *World) unlock() {
+	if w.lock != nil {
+		_ = w.lock.Close() // there is nothing in it
+		w.lock = nil
+	}
+}
+
 // Remove removes the world, also directories that a test has closed to itself.
 func (w *World) Remove() error {
+	defer w.unlock()
 	if os.RemoveAll(w.Dir) == nil {
 		return nil
 	}

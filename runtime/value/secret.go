@@ -4,8 +4,10 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/url"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -199,6 +201,20 @@ func (s *Secrets) Empty() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.byID) == 0
+}
+
+// Short returns the names of the secrets whose values are too short to be found in
+// what is printed or recorded, unless they are there as secrets.
+func (s *Secrets) Short() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	names := map[string]bool{}
+	for _, h := range s.byID {
+		if h.plain != "" && len(h.plain) < minScan {
+			names[h.secret.Name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // Each calls f for every secret.
