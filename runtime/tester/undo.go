@@ -268,8 +268,10 @@ func culprit(all []backFrom, name string, without map[string]bool) (journal.Effe
 		if _, left := b.left[name]; left {
 			continue
 		}
-		for place := range b.done {
-			innocent[place] = true
+		for place, e := range b.done {
+			if e.Status == journal.Done { // another one may have been stopped before it did anything
+				innocent[place] = true
+			}
 		}
 	}
 	var best *journal.Effect
