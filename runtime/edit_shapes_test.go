@@ -158,12 +158,12 @@ func plantStop(r *rand.Rand, blocks []block) []block {
 // script alone does it, or than it was done before, unless there was a yes to just
 // that; and the run replays, and its rollback leaves nothing.
 func TestEditedRunsDoNothingTwice(t *testing.T) {
-	cases := 150
+	cases := 50
 	if n, err := strconv.Atoi(os.Getenv("EDITS")); err == nil {
 		cases = n
 	}
 	if testing.Short() {
-		cases = 40
+		cases = 25
 	}
 	quiet, asked := 0, 0
 	for seed := range cases {

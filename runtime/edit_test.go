@@ -275,12 +275,12 @@ func editOf(r *rand.Rand, x text) text {
 // After an edit, with a yes to everything, the world is what the edited script
 // alone makes of it; the run replays; and its rollback leaves nothing.
 func TestEditedRunsEndAsNewOnes(t *testing.T) {
-	cases := 80
+	cases := 30
 	if n, err := strconv.Atoi(os.Getenv("EDITS")); err == nil {
 		cases = n
 	}
 	if testing.Short() {
-		cases = 25
+		cases = 15
 	}
 	for seed := range cases {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { editedEndsAsNew(t, uint64(seed)) })
@@ -370,7 +370,7 @@ func fromScratch(t *testing.T, x text) (map[string]string, string) {
 // Whenever the process of an edited resume dies, a plain resume goes on with the
 // edited script: every moment before and after an effect, or an undo, is tried.
 func TestEditedResumeSurvives(t *testing.T) {
-	seeds := 40
+	seeds := 16
 	if testing.Short() {
 		seeds = 8
 	}

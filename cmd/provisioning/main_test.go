@@ -56,7 +56,7 @@ func TestIsolated(t *testing.T) {
 	runScripts(t, func(env *testscript.Env) error {
 		env.Setenv("TEST_ISOLATED", "1")
 		return setUpScript(env)
-	}, "isolate", "travel") // those choose themselves; a debugger needs the interpreter in its own process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export") // they choose themselves, or need no other process
 }
 
 func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...string) {

@@ -20,7 +20,7 @@ import (
 // TestPlanShowsWhatHappens: for scripts of a generator, what a run does is one
 // path through the tree that its plan shows.
 func TestPlanShowsWhatHappens(t *testing.T) {
-	n := 150
+	n := 60
 	if os.Getenv("TORTURE") == "full" {
 		n = 5000
 	}
