@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -76,13 +75,11 @@ func (a *app) setUp() error {
 			a.flags.infra = infra
 		}
 	}
-	if a.flags.infra != "" && !infraName.MatchString(a.flags.infra) {
+	if a.flags.infra != "" && !workspace.ValidName(a.flags.infra) {
 		return fault.New(fault.Usage, "%q is no name of an infrastructure: lower case letters, digits, - and _", a.flags.infra)
 	}
 	return nil
 }
-
-var infraName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
 // workspace finds the workspace; file is the script that the command is about.
 func (a *app) workspace(file string) (workspace.Workspace, error) {

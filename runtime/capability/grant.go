@@ -85,7 +85,7 @@ func ParseGrants(data []byte, cat Catalog) (map[string]Grant, error) {
 
 func (g Grant) check(name string, cat Catalog) error {
 	switch {
-	case !nameForm.MatchString(name):
+	case !workspace.ValidName(name):
 		return fault.New(fault.Config, " [extensions.%s]: that is no name of an extension", name)
 	case g.Grant != "" && g.Grant != wholeManifest:
 		return fault.New(fault.Config, " [extensions.%s]: grant is %q: it must be \"manifest\", or left out", name, g.Grant)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/spell"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
@@ -40,8 +40,6 @@ type Identity struct {
 
 // Types are the types of extensions.
 var Types = []string{"provider", "taskserv", "cluster", "workflow", "template"}
-
-var nameForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
 
 const (
 	maxManifest     = 1 << 20 // bytes
@@ -84,7 +82,7 @@ func ParseManifest(data []byte, cat Catalog) (*Manifest, error) {
 	}
 	id := m.Extension
 	switch {
-	case !nameForm.MatchString(id.Name):
+	case !workspace.ValidName(id.Name):
 		return nil, fault.New(fault.Config, " extension.name is %q: it must be lower case letters, digits, - and _", id.Name)
 	case !slices.Contains(Types, id.Type):
 		return nil, nearest(fault.New(fault.Config, " extension.type is %q", id.Type), id.Type, Types)
