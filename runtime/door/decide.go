@@ -23,7 +23,10 @@ func (d *Door) DecideOf(caller Caller, u *value.Undecided) (int, error) {
 	if d.Trace.Full() {
 		return 0, &value.Undecided{Unknown: u.Unknown, Op: u.Op + " (after too many other decisions)"}
 	}
-	unknown, negated := u.Unknown.Positive()
+	unknown, negated := u.Unknown, false
+	if u.Op != "for" { // how often a loop goes round has no opposite
+		unknown, negated = unknown.Positive()
+	}
 	decision := plan.Decision{
 		Key: unknown.Key(), Question: d.Run.Secrets.Redact(unknown.Text), Op: u.Op, Position: caller.Position(),
 		Arms: 2, Choice: 1, Likely: unknown.Guess != nil,

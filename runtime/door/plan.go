@@ -110,17 +110,15 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	}
 	if u := s.call.Unknown; u != nil {
 		item.Depends = u.Text
-		d.touch(s)
 		d.blind.Store(true)
-		return d.unknownResult(s), nil
+		return d.touch(s), nil
 	}
 	if s.call.Decl.Quality == effect.Blind {
 		d.blind.Store(true)
 	}
 	predictor, ok := s.call.Do.(effect.Predictor)
 	if !ok {
-		d.touch(s)
-		return d.unknownResult(s), nil
+		return d.touch(s), nil
 	}
 	p, err := predictor.Predict(s.branch.Context(), d.planEnv(s))
 	if err != nil {
@@ -129,8 +127,7 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 			return nil, err
 		}
 		item.Depends = undecided.Unknown.Text
-		d.touch(s)
-		return d.unknownResult(s), nil
+		return d.touch(s), nil
 	}
 	item.Change, item.Diff, item.Quality = p.Change, d.Run.Secrets.Redact(p.Diff), s.call.Decl.Quality.String()
 	v := value.Of(p.Result)
@@ -146,15 +143,16 @@ func (d *Door) guessed(s *site, v starlark.Value) starlark.Value {
 	return v
 }
 
-// touch notes that nobody knows what a planned write makes of its resources.
-func (d *Door) touch(s *site) {
-	t, ok := s.call.Do.(effect.Toucher)
-	if !ok {
-		return
+// touch notes that nobody knows what a planned write makes of its resources, nor
+// its result, which it returns.
+func (d *Door) touch(s *site) starlark.Value {
+	result := d.unknownResult(s) // once: the guess for it is the next one of several
+	if t, ok := s.call.Do.(effect.Toucher); ok {
+		for _, resource := range t.Touches(d.planEnv(s)) {
+			d.Run.Planned.Set(resource, result)
+		}
 	}
-	for _, resource := range t.Touches(d.planEnv(s)) {
-		d.Run.Planned.Set(resource, d.unknownResult(s))
-	}
+	return result
 }
 
 func (d *Door) planEnv(s *site) *effect.Env {
