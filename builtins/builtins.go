@@ -18,6 +18,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/ipnet"
 	"github.com/provisioning-systems/provisioning/builtins/json"
 	"github.com/provisioning-systems/provisioning/builtins/log"
+	"github.com/provisioning-systems/provisioning/builtins/op"
 	"github.com/provisioning-systems/provisioning/builtins/path"
 	"github.com/provisioning-systems/provisioning/builtins/random"
 	"github.com/provisioning-systems/provisioning/builtins/regexp"
@@ -25,6 +26,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/secret"
 	"github.com/provisioning-systems/provisioning/builtins/semver"
 	"github.com/provisioning-systems/provisioning/builtins/table"
+	"github.com/provisioning-systems/provisioning/builtins/target"
 	"github.com/provisioning-systems/provisioning/builtins/template"
 	"github.com/provisioning-systems/provisioning/builtins/time"
 	"github.com/provisioning-systems/provisioning/builtins/toml"
@@ -37,8 +39,8 @@ import (
 // All are the modules, sorted by name; the one without a name comes first.
 var All = []*module.Module{
 	control.Module, assert.Module, base64.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
-	http.Module, ipnet.Module, json.Module, log.Module, path.Module, random.Module, regexp.Module, run.Module,
-	secret.Module, semver.Module, table.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
+	http.Module, ipnet.Module, json.Module, log.Module, op.Module, path.Module, random.Module, regexp.Module, run.Module,
+	secret.Module, semver.Module, table.Module, target.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
 	yaml.Module,
 }
 

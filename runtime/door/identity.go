@@ -102,7 +102,11 @@ func (d *Door) expanded(do effect.Performer) (effect.Performer, error) {
 	if err := d.expand(copied.Elem()); err != nil {
 		return nil, err
 	}
-	return copied.Interface().(effect.Performer), nil
+	do = copied.Interface().(effect.Performer)
+	if e, ok := do.(effect.Embedded); ok {
+		e.Embed(do)
+	}
+	return do, nil
 }
 
 var starlarkValue = reflect.TypeFor[starlark.Value]()

@@ -16,6 +16,7 @@
 //	Reviver     something that lives with the process and dies with it
 //	Volatile    a read that gives something else each time
 //	Assumer     the result to go on with when a person says "it happened"
+//	Companion   effects that follow each other look at the world together
 //
 // A type lists what it implements beneath it:
 //
@@ -210,6 +211,9 @@ type Options struct {
 	Once        bool              // commands: leave a marker, so that a resumed run can tell whether it ran
 	Description string            // shown instead of the effect's own line
 	When        bool              // false: the effect is skipped and its value is None
+	// More says that the script does not look at the value, and that its next statement
+	// is an effect of the same module: see Companion. It is not an argument.
+	More bool
 }
 
 // NoOptions are the options of a call that names none.
@@ -271,4 +275,22 @@ type Queued interface {
 // and lose nothing by that.
 type Patient interface {
 	Waits()
+}
+
+// Companion effects that follow each other in a script, with nothing between them,
+// are performed together: the door holds them back until the last one. They are
+// performed in their order, each with its own intent and result; but before the
+// first of them one Scout looks at what all of them need to know.
+type Companion interface {
+	// Party names those that the effect can be together with; "" for none.
+	Party(options Options) string
+	// Scout returns what each of them gets as Env.Party. When it fails, they do
+	// without it.
+	Scout(ctx context.Context, env *Env, all []Performer) (any, error)
+}
+
+// Embedded is implemented by a part of an effect that has to know the whole, which
+// is given whenever one is made.
+type Embedded interface {
+	Embed(self Performer)
 }

@@ -32,6 +32,8 @@ type Env struct {
 	Origin string
 	// Again says that the effect failed in an earlier execution of the run.
 	Again bool
+	// Party is what the Scout of a Companion has returned; nil where it is alone.
+	Party any
 }
 
 // Run is what all effects of a run share.

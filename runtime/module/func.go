@@ -250,7 +250,7 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 	if err := u.unpack(ptr.Elem(), args, kwargs); err != nil {
 		return nil, err
 	}
-	switch do := ptr.Interface().(type) {
+	switch do := whole(ptr).(type) {
 	case effect.Performer:
 		return host.Effect(thread, &effect.Call{
 			Decl: f.decl, Do: do, Args: u.given, Options: u.options, Under: u.under, Unknown: u.unknown,
@@ -269,6 +269,15 @@ func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs
 		return result(v, err)
 	}
 	panic(f.name + " declares neither an effect nor a function")
+}
+
+// whole tells the parts of an effect about it.
+func whole(ptr reflect.Value) any {
+	do := ptr.Interface()
+	if e, ok := do.(effect.Embedded); ok {
+		e.Embed(do.(effect.Performer))
+	}
+	return do
 }
 
 // unknown is what a function without effect gives for arguments that check mode
@@ -305,7 +314,7 @@ func (f *Func) Restore(args *starlark.Dict) (effect.Performer, effect.Options, e
 	}
 	ptr := reflect.New(f.proto)
 	err := u.unpack(ptr.Elem(), nil, kwargs)
-	do, ok := ptr.Interface().(effect.Performer)
+	do, ok := whole(ptr).(effect.Performer)
 	if err == nil && !ok {
 		err = fmt.Errorf("%s is not an effect", f.name)
 	}
@@ -336,7 +345,7 @@ func (f *Func) Call(given []starlark.Value, under []starlark.Tuple, check bool, 
 		return nil, err
 	}
 	return &effect.Call{
-		Decl: f.decl, Do: ptr.Interface().(effect.Performer), Args: u.given, Options: u.options, Under: u.under, Unknown: u.unknown,
+		Decl: f.decl, Do: whole(ptr).(effect.Performer), Args: u.given, Options: u.options, Under: u.under, Unknown: u.unknown,
 	}, nil
 }
 

@@ -1,0 +1,69 @@
+package machine
+
+import (
+	"strings"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// wrap makes a line that runs text as another user, and what has to come first on
+// its standard input. The password is read by the shell and handed on through a
+// pipe: it is never an argument, never in the environment, and a terminal is not
+// involved.
+func (a As) wrap(text string) (line, head string) {
+	inner := "sh -c " + Quote(text)
+	user := a.User
+	if user == "" {
+		user = "root"
+	}
+	var ask, silent string
+	switch a.Method {
+	case "doas":
+		return "exec doas -n -u " + Quote(user) + " " + inner, ""
+	case "su":
+		ask = "su -s /bin/sh " + Quote(user) + " -c " + Quote(text)
+		if a.Password == "" {
+			return "exec " + ask, ""
+		}
+		return "IFS= read -r _p; { printf %s\\\\n \"$_p\"; exec cat; } | LC_ALL=C " + ask, a.Password + "\n"
+	default:
+		silent = "sudo -n -u " + Quote(user) + " -- " + inner
+		ask = "sudo -S -p '' -u " + Quote(user) + " -- " + inner
+	}
+	if a.Password == "" {
+		return "LC_ALL=C exec " + silent, ""
+	}
+	// Where sudo needs no password it would leave it on the input of the command.
+	return "IFS= read -r _p; if sudo -n -u " + Quote(user) + " -- true 2>/dev/null; then unset _p; LC_ALL=C exec " + silent +
+		"; else { printf %s\\\\n \"$_p\"; unset _p; exec cat; } | LC_ALL=C " + ask + "; fi", a.Password + "\n"
+}
+
+// refused says why a user could not become another one.
+func (a As) refused(machine, said string) error {
+	method := a.Method
+	if method == "" {
+		method = "sudo"
+	}
+	said = strings.TrimSpace(said)
+	e := fault.New(fault.Permission, "%s on %s did not run the command: %s", method, machine, lastLine(said))
+	e.Unsent = true
+	switch {
+	case strings.Contains(said, "not found"):
+		return e.WithHint("install %s on the machine, or connect as a user that needs none", method)
+	case strings.Contains(said, "incorrect password"), strings.Contains(said, "try again"):
+		return e.WithHint("the password was refused")
+	case strings.Contains(said, "a password is required"), strings.Contains(said, "Authentication"):
+		return e.WithHint("give the password with the target (sudo_password = secret.get(…)), or let the user use %s without one", method)
+	}
+	return e
+}
+
+func lastLine(text string) string {
+	if i := strings.LastIndexByte(text, '\n'); i >= 0 {
+		text = text[i+1:]
+	}
+	if text == "" {
+		return "it said nothing"
+	}
+	return text
+}

@@ -1,0 +1,86 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// Local is this machine.
+type Local struct {
+	Dir string // where lines are executed; "": the home directory
+}
+
+var _ Conn = Local{}
+
+func (l Local) Name() string { return "local" }
+func (l Local) Close() error { return nil }
+
+// grace is how long what a line has started may take to end by SIGTERM.
+const grace = 5 * time.Second
+
+// Exec runs the line in a process group of its own, which SIGTERM ends when ctx
+// does, and SIGKILL 5 seconds later.
+func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
+	if ctx.Err() != nil {
+		return Exit{}, stopped(ctx, true)
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.Dir = l.Dir
+	if cmd.Dir == "" {
+		cmd.Dir, _ = os.UserHomeDir() // without one: where this program is
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = grace
+	if err := cmd.Start(); err != nil {
+		e := fault.Wrap(fault.Failed, err, "cannot start sh")
+		e.Unsent = true
+		return Exit{}, e
+	}
+	err := cmd.Wait()
+	if ctx.Err() != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of its group, if anything
+		return Exit{}, stopped(ctx, false)
+	}
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay) {
+		return Exit{}, &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err, InDoubt: true}
+	}
+	return exitOf(cmd.ProcessState), nil
+}
+
+func exitOf(state *os.ProcessState) Exit {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
+		return Exit{Code: 128 + int(status.Signal()), Signal: signalName(status.Signal())}
+	}
+	return Exit{Code: state.ExitCode()}
+}
+
+// stopped is the error of a line whose context has ended.
+func stopped(ctx context.Context, unsent bool) error {
+	cause := context.Cause(ctx)
+	e := &fault.Error{Kind: fault.KindOf(cause), Msg: "it was stopped: " + cause.Error(), Cause: cause, Unsent: unsent, InDoubt: !unsent}
+	switch {
+	case errors.Is(cause, context.DeadlineExceeded):
+		e.Kind = fault.Timeout
+	case errors.Is(cause, context.Canceled):
+		e.Kind = fault.Cancelled
+	}
+	return e
+}
+
+func signalName(s syscall.Signal) string {
+	names := map[syscall.Signal]string{
+		syscall.SIGHUP: "HUP", syscall.SIGINT: "INT", syscall.SIGQUIT: "QUIT", syscall.SIGABRT: "ABRT", syscall.SIGKILL: "KILL",
+		syscall.SIGSEGV: "SEGV", syscall.SIGPIPE: "PIPE", syscall.SIGTERM: "TERM", syscall.SIGBUS: "BUS", syscall.SIGILL: "ILL",
+	}
+	return names[s]
+}

@@ -1,0 +1,392 @@
+// Package operation is what brings one thing on a machine into a state: a file, a
+// package, a service.
+//
+// An [Operation] says which facts it needs and computes, from them alone, what has
+// to be done. It touches no machine, so its tests are tables from facts to scripts.
+// All that an operation promises comes from those two methods, by [Base]: a second
+// run changes nothing, check mode says what would change, undo brings back what the
+// facts have seen, an operation whose end was lost finds out whether it happened.
+//
+// An operation takes at most one round trip to the machine, after one for its facts.
+// Operations that follow each other in a script travel together: one round trip
+// gathers the facts of all, each change brings the facts of those after it along,
+// and an operation that has nothing to do takes none (see [Party]).
+package operation
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fact"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/target"
+)
+
+// Operation brings one thing on a machine into a state. Its fields are its
+// arguments; it embeds [Base].
+type Operation interface {
+	// Facts are what Plan has to know.
+	Facts() []fact.Fact
+	// Plan compares what there is with what there shall be. It returns nil when
+	// nothing has to be done, and an error for what cannot be done. It only computes.
+	Plan(w *fact.World) (*Change, error)
+}
+
+// Change is what an operation has to do.
+type Change struct {
+	Kind   effect.Change // Create, Update, Delete or Act
+	Step                 // what does it
+	Diff   string        // for people: unified, or a line for each thing that changes
+	Undo   *Step         // takes it back; nil when that cannot be done
+	After  map[fact.Fact]any
+	Expect func(code int, stdout, stderr string) error // what its end means; nil: 0 is well
+}
+
+// Step is a script for the machine. It may be made again after it was cut off
+// anywhere, and then has to lead to the same end.
+type Step struct {
+	Script string `json:"script"`
+	Stdin  []byte `json:"stdin,omitempty"`
+	Hidden bool   `json:"hidden,omitempty"` // it has something in it that others on the machine must not see
+}
+
+// Result is what operations, and commands, return to scripts. It has the same
+// fields for every operation, and always all of them.
+type Result struct {
+	Host     string        `star:"host"`
+	OK       bool          `star:"ok"`
+	Changed  bool          `star:"changed"`
+	RC       int           `star:"rc"`
+	Stdout   string        `star:"stdout"`
+	Stderr   string        `star:"stderr"`
+	Diff     string        `star:"diff"`
+	Duration time.Duration `star:"duration"`
+	Error    any           `star:"error"` // nil, or as attempt(…).error
+}
+
+// Base makes an effect of an operation that embeds it. Its parameters come first
+// in the operation's stub: target.
+type Base struct {
+	Target starlark.Value `star:"target"`
+
+	self   Operation
+	target *target.Target
+	change *change
+}
+
+var (
+	_ effect.Validator = (*Base)(nil)
+	_ effect.Predictor = (*Base)(nil)
+	_ effect.Undoer    = (*Base)(nil)
+	_ effect.Asker     = (*Base)(nil)
+	_ effect.Commander = (*Base)(nil)
+	_ effect.Remote    = (*Base)(nil)
+	_ effect.Companion = (*Base)(nil)
+	_ effect.Embedded  = (*Base)(nil)
+)
+
+// change is what the facts of a moment ask for.
+type change struct{ *Change } // nil within: nothing
+
+// Embed tells the base which effect it is a part of.
+func (b *Base) Embed(self effect.Performer) { b.self = self.(Operation) }
+
+func (b *Base) RunsCommand() {}
+
+// Validate refuses a target that is none. An operation that checks more calls it,
+// too.
+func (b *Base) Validate() (err error) {
+	b.target, err = target.Parse(b.Target)
+	return err
+}
+
+// On returns the name of the machine.
+func (b *Base) On() string {
+	if t, err := b.machine(); err == nil {
+		return t.Name
+	}
+	return "?"
+}
+
+func (b *Base) machine() (*target.Target, error) {
+	if b.target == nil {
+		if err := b.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return b.target, nil
+}
+
+// Endpoint is what the circuit breaker counts by.
+func (b *Base) Endpoint() string {
+	t, err := b.machine()
+	if err != nil {
+		return ""
+	}
+	return t.ID
+}
+
+// plan finds out what has to be done now.
+func (b *Base) plan(ctx context.Context, env *effect.Env) (*change, error) {
+	w, err := b.world(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	c, err := b.self.Plan(w)
+	return &change{c}, err
+}
+
+// world is what the operation has to know: from its party, or from the machine.
+func (b *Base) world(ctx context.Context, env *effect.Env) (*fact.World, error) {
+	facts := b.self.Facts()
+	if p, ok := env.Party.(*Party); ok {
+		if w := p.know(facts); w != nil {
+			return w, nil
+		}
+	}
+	conn, err := b.connect(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	return fact.Gather(ctx, conn, b.target.As(env), facts)
+}
+
+func (b *Base) connect(ctx context.Context, env *effect.Env) (machine.Conn, error) {
+	t, err := b.machine()
+	if err != nil {
+		return nil, err
+	}
+	return target.Open(ctx, env, t)
+}
+
+// memory is what the intent keeps.
+type memory struct {
+	Undo *Step  `json:"undo,omitempty"`
+	Diff string `json:"diff,omitempty"`
+}
+
+// Remember finds out what has to be done, and keeps how it is taken back.
+func (b *Base) Remember(ctx context.Context, env *effect.Env) (any, error) {
+	c, err := b.plan(ctx, env)
+	if err != nil {
+		return nil, unsent(err)
+	}
+	b.change = c
+	if c.Change == nil {
+		return nil, nil
+	}
+	return memory{c.Change.Undo, c.Change.Diff}, nil
+}
+
+// unsent marks a failure that lies before the change.
+func unsent(err error) error {
+	e := fault.As(err)
+	if e == nil {
+		return err
+	}
+	copied := *e
+	copied.Unsent, copied.InDoubt = true, false
+	return &copied
+}
+
+// Perform makes the change.
+func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
+	began := time.Now()
+	c := b.change
+	b.change = nil // another attempt looks anew
+	if c == nil {
+		var err error
+		if c, err = b.plan(ctx, env); err != nil {
+			return nil, unsent(err)
+		}
+	}
+	r := Result{Host: b.On(), OK: true}
+	if c.Change == nil {
+		r.Duration = time.Since(began)
+		return r, nil
+	}
+	r.Changed, r.Diff = true, c.Diff
+	conn, err := b.connect(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	out, err := step(ctx, env, conn, b.target, c.Step, env.Output)
+	if err != nil {
+		return nil, err
+	}
+	r.RC, r.Stdout, r.Stderr, r.Duration = out.code, out.stdout, out.stderr, time.Since(began)
+	return r, b.ended(c.Change, r)
+}
+
+// ended judges the end of a change.
+func (b *Base) ended(c *Change, r Result) error {
+	if c.Expect != nil {
+		return c.Expect(r.RC, r.Stdout, r.Stderr)
+	}
+	if r.RC == 0 {
+		return nil
+	}
+	return Failure(r)
+}
+
+// Failure is the error of a command that ended with another code than it should.
+func Failure(r Result) error {
+	e := fault.New(fault.Failed, "on %s: exit code %d%s", r.Host, r.RC, lastLines(r.Stderr))
+	e.Details = map[string]any{"host": r.Host, "code": r.RC, "stdout": tail(r.Stdout), "stderr": tail(r.Stderr)}
+	return e
+}
+
+// Predict says what the operation would do.
+func (b *Base) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, error) {
+	began := time.Now()
+	w, planned, err := b.plannedWorld(ctx, env)
+	if err != nil {
+		return effect.Prediction{}, err
+	}
+	c, err := b.self.Plan(w)
+	if err != nil {
+		return effect.Prediction{}, err
+	}
+	r := Result{Host: b.On(), OK: true, Duration: time.Since(began).Round(time.Second)}
+	if c == nil {
+		return effect.Prediction{Result: r, Change: effect.None}, nil
+	}
+	planned.add(c.After)
+	r.Changed, r.Diff = true, c.Diff
+	return effect.Prediction{Result: r, Change: c.Kind, Diff: c.Diff}, nil
+}
+
+// plannedWorld is the world as the planned operations of the run leave it.
+func (b *Base) plannedWorld(ctx context.Context, env *effect.Env) (*fact.World, *planned, error) {
+	t, err := b.machine()
+	if err != nil {
+		return nil, nil, err
+	}
+	p := plannedOn(env.Run, t.ID)
+	seen, err := b.world(ctx, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &fact.World{}
+	w.Add(seen)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.Add(&p.world)
+	return w, p, nil
+}
+
+// planned is a world that planned operations have changed, as a value of the
+// overlay.
+type planned struct {
+	starlark.NoneType
+	mu    sync.Mutex
+	world fact.World
+}
+
+var planning sync.Mutex
+
+func plannedOn(run *effect.Run, id string) *planned {
+	planning.Lock()
+	defer planning.Unlock()
+	if v, ok := run.Planned.Get("target:" + id); ok {
+		if p, ok := v.(*planned); ok {
+			return p
+		}
+	}
+	p := &planned{}
+	run.Planned.Set("target:"+id, p)
+	return p
+}
+
+func (p *planned) add(after map[fact.Fact]any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f, v := range after {
+		p.world.Set(f, v)
+	}
+}
+
+// Undo brings back what there was.
+func (b *Base) Undo(ctx context.Context, env *effect.Env, past effect.Past) error {
+	var m memory
+	if err := past.Remembered(&m); err != nil {
+		return err
+	}
+	if m.Undo == nil {
+		return nil
+	}
+	conn, err := b.connect(ctx, env)
+	if err != nil {
+		return err
+	}
+	out, err := step(ctx, env, conn, b.target, *m.Undo, nil)
+	if err != nil {
+		return err
+	}
+	if out.code != 0 {
+		return Failure(Result{Host: b.target.Name, RC: out.code, Stdout: out.stdout, Stderr: out.stderr})
+	}
+	return nil
+}
+
+// Happened asks the machine: what has nothing left to do has happened.
+func (b *Base) Happened(ctx context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {
+	env.Party = nil
+	c, err := b.plan(ctx, env)
+	if err != nil {
+		return effect.Answer{}, err
+	}
+	if c.Change != nil {
+		return effect.Answer{Happened: effect.No, Why: "the machine is not in that state yet"}, nil
+	}
+	var m memory
+	changed := past.Remembered(&m) == nil && (m.Undo != nil || m.Diff != "")
+	return effect.Answer{
+		Happened: effect.Yes, Result: Result{Host: b.On(), OK: true, Changed: changed, Diff: m.Diff},
+		Why: "the machine is in that state",
+	}, nil
+}
+
+// output is the end of a step.
+type output struct {
+	code           int
+	stdout, stderr string
+}
+
+// maxOutput is what an operation may print.
+const maxOutput = 16 << 20
+
+// step runs a script on the machine. With a party it brings the facts of the
+// operations after this one back.
+func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
+	p, _ := env.Party.(*Party)
+	script, read := p.follow("set -e\n" + s.Script)
+	var out, errs machine.Buffer
+	out.Max, errs.Max = maxOutput, maxOutput
+	streams := machine.Streams{Stdout: &out, Stderr: &errs}
+	if len(s.Stdin) > 0 {
+		streams.Stdin = newReader(s.Stdin)
+	}
+	exit, err := machine.Run(ctx, conn, machine.Command{
+		Script: script, Hidden: s.Hidden, As: t.As(env), Env: env.Options.Env, Dir: env.Options.Cwd,
+	}, streams)
+	if err != nil {
+		p.forget()
+		return output{}, err
+	}
+	o := output{exit.Code, out.String(), errs.String()}
+	if read != nil {
+		o.code, o.stdout = read(o.code, out.Bytes())
+	}
+	show(print, t.Name, "stdout", o.stdout)
+	show(print, t.Name, "stderr", o.stderr)
+	return o, nil
+}
+
+func (r Result) String() string { return fmt.Sprintf("%s: changed=%t rc=%d", r.Host, r.Changed, r.RC) }

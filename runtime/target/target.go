@@ -1,0 +1,218 @@
+// Package target is the machines that a script acts on, as the script sees them.
+//
+// A target is plain data, a struct that [target.local], [ssh.host],
+// [container.target] and providers make: it can be printed, put into lists, kept in
+// the journal and sent to another process. A connection is made when the first
+// effect needs it, kept as long as the run, and shared by all that have the same
+// target (see [Open]).
+package target
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+
+	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+)
+
+// Target is a machine, and as whom commands run on it.
+type Target struct {
+	Name string // how people call it, and what results have as host
+	Kind Kind
+	// ID is equal for targets that share a connection.
+	ID     string
+	fields starlark.StringDict
+}
+
+// Kind is a sort of machine: how targets of it are opened.
+type Kind interface {
+	Name() string // "ssh": the field kind of the struct
+	// Dial makes a connection of the fields of the struct. It is called when an
+	// effect needs it, with the secrets filled in.
+	Dial(ctx context.Context, env *effect.Env, fields Fields) (machine.Conn, error)
+	// Identity is what makes targets the same: "deploy@10.0.0.1:22".
+	Identity(fields Fields) (string, error)
+}
+
+// Constructor is what the structs of targets are made with: it is how one is told
+// from a struct that a script has made.
+const Constructor = starlark.String("target")
+
+// Make makes the struct of a target. Fields with the value None are left out.
+func Make(kind, name string, fields starlark.StringDict) *starlarkstruct.Struct {
+	all := starlark.StringDict{"kind": starlark.String(kind), "name": starlark.String(name)}
+	for k, v := range fields {
+		if v != starlark.None && v != nil {
+			all[k] = v
+		}
+	}
+	return starlarkstruct.FromStringDict(Constructor, all)
+}
+
+// Parse reads a target that a script has given.
+func Parse(v starlark.Value) (*Target, error) {
+	s, ok := v.(*starlarkstruct.Struct)
+	if !ok || s.Constructor() != starlark.Value(Constructor) {
+		what := v.Type()
+		if text, ok := starlark.AsString(v); ok {
+			what = fmt.Sprintf("the string %q", text)
+		}
+		return nil, fault.New(fault.Invalid, "a target is needed, not %s", what).
+			WithHint("target.local(), ssh.host(…), container.target(…) and server.create(…) make targets")
+	}
+	t := &Target{fields: starlark.StringDict{}}
+	s.ToStringDict(t.fields)
+	f := Fields{t.fields, func(text string) (string, error) { return text, nil }}
+	t.Name = f.String("name")
+	t.Kind = kinds[f.String("kind")]
+	if t.Kind == nil {
+		return nil, fault.New(fault.Invalid, "there is no target of the kind %q; kinds are %s", f.String("kind"), strings.Join(kindNames(), ", "))
+	}
+	id, err := t.Kind.Identity(f)
+	if err != nil {
+		return nil, err
+	}
+	t.ID = t.Kind.Name() + "://" + id
+	return t, nil
+}
+
+var kinds = map[string]Kind{}
+
+func register(k Kind) { kinds[k.Name()] = k }
+
+func kindNames() []string {
+	names := make([]string, 0, len(kinds))
+	for name := range kinds {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Fields are those of the struct of a target.
+type Fields struct {
+	dict   starlark.StringDict
+	expand func(string) (string, error)
+}
+
+// String returns a text, with the secrets in it filled in where that is due; ""
+// when there is none.
+func (f Fields) String(name string) string {
+	v, ok := f.dict[name]
+	if !ok {
+		return ""
+	}
+	text, ok := starlark.AsString(v)
+	if !ok {
+		text = v.String() // a secret is its marker
+	}
+	if plain, err := f.expand(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// Int returns a number; 0 when there is none.
+func (f Fields) Int(name string) int {
+	n, _ := starlark.AsInt32(orZero(f.dict[name]))
+	return n
+}
+
+// Bool returns a truth value; false when there is none.
+func (f Fields) Bool(name string) bool {
+	v, ok := f.dict[name]
+	return ok && bool(v.Truth())
+}
+
+// Value returns what a field holds; nil when there is none.
+func (f Fields) Value(name string) starlark.Value { return f.dict[name] }
+
+// Of returns the fields of a struct within the fields, such as a jump host.
+func (f Fields) Of(s *starlarkstruct.Struct) Fields {
+	d := starlark.StringDict{}
+	s.ToStringDict(d)
+	return Fields{d, f.expand}
+}
+
+func orZero(v starlark.Value) starlark.Value {
+	if v == nil {
+		return starlark.MakeInt(0)
+	}
+	return v
+}
+
+// As is what a command on the target runs as: what the options of the effect say,
+// else what the target says.
+func (t *Target) As(env *effect.Env) machine.As {
+	f := t.secrets(env)
+	as := machine.As{Method: f.String("become"), Password: f.String("sudo_password")}
+	if as.Method == "" && f.Bool("sudo") {
+		as.Method = "sudo"
+	}
+	switch o := env.Options; {
+	case o.User != "":
+		as.User = o.User
+		if as.Method == "" {
+			as.Method = "sudo"
+		}
+	case o.Sudo && as.Method == "":
+		as.Method = "sudo"
+	}
+	if as.Method == "" {
+		return machine.As{}
+	}
+	return as
+}
+
+func (t *Target) secrets(env *effect.Env) Fields { return Fields{t.fields, env.Run.Secrets.Expand} }
+
+// shared is the one connection to a machine.
+type shared struct {
+	mu   sync.Mutex
+	conn machine.Conn
+}
+
+func (s *shared) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == nil {
+		return nil
+	}
+	return s.conn.Close()
+}
+
+var opening sync.Mutex
+
+// Open returns the connection of the run to a target. The first call makes it.
+func Open(ctx context.Context, env *effect.Env, t *Target) (machine.Conn, error) {
+	s := sharedOf(env.Run, "target:"+t.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		return s.conn, nil
+	}
+	conn, err := t.Kind.Dial(ctx, env, t.secrets(env))
+	if err != nil {
+		return nil, err
+	}
+	s.conn = conn
+	return conn, nil
+}
+
+func sharedOf(run *effect.Run, handle string) *shared {
+	opening.Lock()
+	defer opening.Unlock()
+	if s, ok := run.Live.Get(handle).(*shared); ok {
+		return s
+	}
+	s := &shared{}
+	run.Live.Put(handle, s)
+	return s
+}
