@@ -224,6 +224,11 @@ func (s *Session) evaluate(chunk *script.Chunk, module string, enter bool) (star
 	defer detach()
 	script.SetModule(thread, module)
 	v, globals, err := s.names.Run(thread, chunk)
+	if s.branch.Waiting != nil { // an error has left a function between its effects
+		if serr := s.branch.Tree.Host.Settle(thread); serr != nil {
+			v, err = nil, serr
+		}
+	}
 	if err == nil && enter {
 		v, err = s.main(thread, globals)
 	}

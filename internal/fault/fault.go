@@ -55,6 +55,7 @@ type Error struct {
 	Hint    string         // what to do next
 	Details map[string]any // machine readable, shown by attempt(…).error.details
 	Stack   []Frame        // innermost first; filled in by the door
+	At      string         // "file:line:col" of what failed, where it came to light only later in the same function
 	Effect  string         // kind of the effect that failed, such as "fs.read"
 	Place   string         // place of that effect within the run
 	Cause   error

@@ -41,6 +41,10 @@ type Branch struct {
 	// Expects says that an assertion is to fail: then it is an error like others.
 	Expects bool
 
+	// Waiting is what the host holds back of the effects of the branch; nil for
+	// nothing. See Host.Settle.
+	Waiting any
+
 	ctx      context.Context
 	stop     context.Context // that of the root: when the whole run has to stop
 	cancel   context.CancelCauseFunc
@@ -118,6 +122,8 @@ func (t *Tree) Plans() bool { return t.Check && !t.Compares }
 type Host interface {
 	// Effect performs a call for thread.
 	Effect(thread *starlark.Thread, call *effect.Call) (starlark.Value, error)
+	// Settle performs the effects of the branch that were held back.
+	Settle(thread *starlark.Thread) error
 	// Fork notes that thread is about to make n branches, and tells what the
 	// journal knows of them.
 	Fork(thread *starlark.Thread, fn string, n int) (Fork, error)

@@ -55,6 +55,8 @@ func (s *stage) OnRollback(string, func(*starlark.Thread) error)         {}
 func (s *stage) Progress(*branch.Branch, int64, int64, string)           {}
 func (s *stage) Ended(*branch.Branch, error)                             {}
 
+func (s *stage) Settle(*starlark.Thread) error { return nil }
+
 func (s *stage) Handled(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

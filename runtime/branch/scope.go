@@ -43,6 +43,11 @@ func (b *Branch) InScope(thread *starlark.Thread, catches Catcher, fn func() (st
 	b.scopes = append(b.scopes, s)
 	defer func() { b.leave(s) }()
 	v, err := fn()
+	if b.Waiting != nil {
+		if serr := b.Tree.Host.Settle(thread); serr != nil {
+			v, err = nil, serr // that was before whatever ended fn
+		}
+	}
 	if err != nil {
 		if !b.goesOn(catches, err) {
 			return nil, err

@@ -119,6 +119,7 @@ type site struct {
 	args   []byte // codec: dict of the given arguments
 	key    []byte
 	rec    *journal.Effect // not nil: recorded before, to be performed again
+	party  *party          // may be nil
 	began  time.Time       // when this execution began to perform it
 }
 
@@ -133,6 +134,15 @@ func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error
 	if b.Pure != nil {
 		return nil, Refuse(b.Pure, call)
 	}
+	if d.holds(call) {
+		return starlark.None, d.hold(caller, call)
+	}
+	return d.together(b, &held{caller, call})
+}
+
+// alone performs one call, or answers it from the journal, or plans it.
+func (d *Door) alone(caller Caller, call *effect.Call, p *party) (starlark.Value, error) {
+	b := caller.Branch()
 	if !call.Options.When {
 		return starlark.None, nil
 	}
@@ -141,7 +151,7 @@ func (d *Door) EffectOf(caller Caller, call *effect.Call) (starlark.Value, error
 			return nil, named(err, call, "")
 		}
 	}
-	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace()}
+	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace(), party: p}
 	if d.Observe != nil {
 		d.Observe(s.place, caller.Modules())
 	}
@@ -228,6 +238,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 		return nil, d.fail(s, rec, err)
 	}
 	env := d.env(s, rec)
+	env.Party = d.scout(d.Cut, s.party, env, do)
 	if err := d.allow(s, rec); err != nil {
 		return nil, d.fail(s, rec, err)
 	}

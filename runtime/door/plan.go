@@ -120,7 +120,9 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	if !ok {
 		return d.touch(s), nil
 	}
-	p, err := predictor.Predict(s.branch.Context(), d.planEnv(s))
+	env := d.planEnv(s)
+	env.Party = d.scout(s.branch.Context(), s.party, env, s.call.Do)
+	p, err := predictor.Predict(s.branch.Context(), env)
 	if err != nil {
 		var undecided *value.Undecided
 		if !errors.As(err, &undecided) {

@@ -9,6 +9,8 @@ package interpreter
 import (
 	"context"
 	"io/fs"
+	"reflect"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -82,10 +84,27 @@ func New(c Config) *Interpreter {
 	i.Loader = &script.Loader{
 		Workspace: c.Workspace, Stdlib: c.Stdlib, Predeclared: predeclared(c), Check: c.Run.Check,
 		Sources: c.Sources, CacheDir: c.CacheDir, NewThread: i.loadThread, Instrument: c.Instrument,
+		Companion: companions(c.Modules),
 	}
 	i.Tree.Explain = i.Loader.Explain
 	return i
 }
+
+// companions tells which functions are effects that can be performed together.
+func companions(modules []*module.Module) func(name string) bool {
+	return func(name string) bool {
+		of, _, _ := strings.Cut(name, ".")
+		for _, m := range modules {
+			if m.Name == of && m.Name != "" {
+				f := m.Func(name)
+				return f != nil && f.Prototype().Implements(companion)
+			}
+		}
+		return false
+	}
+}
+
+var companion = reflect.TypeFor[effect.Companion]()
 
 func predeclared(c Config) starlark.StringDict {
 	names := starlark.StringDict{}

@@ -174,7 +174,7 @@ func (c *coder) fault(f **carried) {
 
 func (c *coder) oneFault(e *fault.Error) {
 	kind := string(e.Kind)
-	for _, s := range []*string{&kind, &e.Msg, &e.Hint, &e.Effect, &e.Place} {
+	for _, s := range []*string{&kind, &e.Msg, &e.Hint, &e.Effect, &e.Place, &e.At} {
 		c.text(s)
 	}
 	e.Kind = fault.Kind(kind)

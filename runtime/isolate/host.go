@@ -77,7 +77,11 @@ func (c *child) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Val
 	if b.Pure != nil {
 		return nil, door.Refuse(b.Pure, call)
 	}
-	m := &askEffect{site: siteOf(thread), Kind: call.Decl.Kind}
+	b.Waiting = nil
+	if call.Options.More { // the parent may hold it back
+		b.Waiting = true
+	}
+	m := &askEffect{site: siteOf(thread), Kind: call.Decl.Kind, More: call.Options.More}
 	given, args := make([]byte, len(call.Args)), starlark.Tuple{}
 	for i, v := range call.Args {
 		given[i] = '0'
@@ -110,6 +114,15 @@ func (c *child) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Val
 		return nil, err
 	}
 	return c.codec.Decode(a.Value)
+}
+
+// Settle has the parent perform what it holds back.
+func (c *child) Settle(thread *starlark.Thread) error {
+	b := branch.Of(thread)
+	b.Waiting = nil
+	m := &askSettle{siteOf(thread)}
+	_, err := c.ask(b, m, &m.ID)
+	return err
 }
 
 // Fork tells the parent of branches that are about to be made.

@@ -71,8 +71,10 @@ type (
 		Args  []byte // codec, on the wire: tuple of those that were given
 		Under []byte // list of pairs
 		State []byte // of a hidden effect: tuple
+		More  bool   // effect.Options.More
 	}
-	askFork struct {
+	askSettle struct{ site } // what was held back is to be performed
+	askFork   struct {
 		site
 		Fn    string
 		N     int
@@ -182,6 +184,8 @@ func kindOf(m message) byte {
 		return 34
 	case *askLoad:
 		return 35
+	case *askSettle:
+		return 36
 	case *tellBranch:
 		return 30
 	case *tellCancel:
@@ -201,7 +205,7 @@ func fromParent(kind byte) message {
 
 // fromChild makes the messages that the parent gets.
 func fromChild(kind byte) message {
-	return pick(kind, &askEffect{}, &askFork{}, &askJoin{}, &askDecide{}, &askLog{}, &askProgress{}, &askEnded{}, &askHandled{},
+	return pick(kind, &askEffect{}, &askSettle{}, &askFork{}, &askJoin{}, &askDecide{}, &askLog{}, &askProgress{}, &askEnded{}, &askHandled{},
 		&askHeld{}, &askSource{}, &askPass{}, &askLoad{}, &tellBranch{}, &tellCancel{}, &tellHalt{}, &done{}, &secret{})
 }
 
@@ -289,7 +293,10 @@ func (m *askEffect) fields(c *coder) {
 	c.data(&m.Args)
 	c.data(&m.Under)
 	c.data(&m.State)
+	c.flag(&m.More)
 }
+
+func (m *askSettle) fields(c *coder) { m.site.fields(c) }
 
 func (m *askFork) fields(c *coder) {
 	m.site.fields(c)

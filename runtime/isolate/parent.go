@@ -379,7 +379,11 @@ func (e *Engine) call(m *askEffect) (*effect.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	return f.Call(given, under, e.cfg.Door.Check(), e.cfg.Door.Run.Secrets)
+	call, err := f.Call(given, under, e.cfg.Door.Check(), e.cfg.Door.Run.Secrets)
+	if err == nil {
+		call.Options.More = m.More
+	}
+	return call, err
 }
 
 func (e *Engine) tuple(data []byte) (starlark.Tuple, error) {

@@ -66,6 +66,11 @@ func (e *Engine) take(m message) error {
 	switch m := m.(type) {
 	case *askEffect:
 		return e.inBranch(&m.site, m.Kind, func(b *shadow, a *answer) error { return e.effect(b, m, a) })
+	case *askSettle:
+		return e.inBranch(&m.site, "", func(b *shadow, a *answer) error {
+			a.Fault = carry(e.now().Door.SettleOf(caller{b.Branch, &m.site}))
+			return nil
+		})
 	case *askFork:
 		if m.N < 0 || m.N > maxChildren {
 			return fmt.Errorf("%w: %d branches", errGarbage, m.N)

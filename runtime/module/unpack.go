@@ -90,6 +90,8 @@ func (u *unpacking) keywords(dst reflect.Value, kwargs []starlark.Tuple) error {
 				return u.misused("the argument %q is given twice", name)
 			}
 			u.given[i] = kv[1]
+		} else if name == rewrite.More {
+			u.options.More = true
 		} else if u.spec.kwargs != nil {
 			rest = append(rest, kv)
 		} else if u.f.decl != nil && strings.HasPrefix(name, "_") {

@@ -337,8 +337,9 @@ func (b *Base) Undo(ctx context.Context, env *effect.Env, past effect.Past) erro
 
 // Happened asks the machine: what has nothing left to do has happened.
 func (b *Base) Happened(ctx context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {
-	env.Party = nil
-	c, err := b.plan(ctx, env)
+	alone := *env // what the party knows was found before
+	alone.Party = nil
+	c, err := b.plan(ctx, &alone)
 	if err != nil {
 		return effect.Answer{}, err
 	}

@@ -33,6 +33,10 @@ import "go.starlark.net/syntax"
 // Prefix begins the names of the hidden operators.
 const Prefix = "·"
 
+// More is the hidden argument of a call whose value nobody looks at, and that another
+// one follows at once: see effect.Companion. It is not of check mode.
+const More = Prefix + "more"
+
 // File rewrites f in place. It must not have been resolved yet, and must not be
 // rewritten twice.
 func File(f *syntax.File) { stmts(f.Stmts) }

@@ -3,6 +3,7 @@ package script
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 
 	"go.starlark.net/resolve"
@@ -29,7 +30,21 @@ func (l *Loader) Explain(err error) error {
 	if errors.As(err, &eval) {
 		return l.evalFault(eval)
 	}
+	if e := fault.As(err); e != nil && e.At != "" { // it came to light when the function had ended
+		copied := *e
+		copied.Stack, copied.At = append([]fault.Frame{l.frameAt(e.At, fault.Frame{File: fileOf(e.At)})}, e.Stack...), ""
+		return &copied
+	}
 	return err
+}
+
+func fileOf(at string) string {
+	for range 2 { // line and column
+		if i := strings.LastIndexByte(at, ':'); i >= 0 {
+			at = at[:i]
+		}
+	}
+	return at
 }
 
 func (l *Loader) at(pos syntax.Position, msg string) *fault.Error {
@@ -59,7 +74,11 @@ func (l *Loader) evalFault(eval *starlark.EvalError) *fault.Error {
 	} else {
 		e.Hint = hintFor(eval.Msg)
 	}
-	e.Stack = append(e.Stack[:len(e.Stack):len(e.Stack)], l.frames(eval.CallStack)...)
+	frames := l.frames(eval.CallStack)
+	if e.At != "" && len(frames) > 0 {
+		frames[0], e.At = l.frameAt(e.At, frames[0]), ""
+	}
+	e.Stack = append(e.Stack[:len(e.Stack):len(e.Stack)], frames...)
 	return e
 }
 
@@ -83,6 +102,17 @@ func (l *Loader) frame(pos syntax.Position, fn string) fault.Frame {
 		File: pos.Filename(), Line: int(pos.Line), Col: int(pos.Col), Func: fn,
 		Text: l.Line(pos.Filename(), int(pos.Line)),
 	}
+}
+
+// frameAt is a frame at another position in its function.
+func (l *Loader) frameAt(at string, f fault.Frame) fault.Frame {
+	var line, col int
+	rest, ok := strings.CutPrefix(at, f.File+":")
+	if n, err := fmt.Sscanf(rest, "%d:%d", &line, &col); !ok || n != 2 || err != nil {
+		return f
+	}
+	f.Line, f.Col, f.Text = line, col, l.Line(f.File, line)
+	return f
 }
 
 // Line returns a line of a module that was loaded; "" when there is none.

@@ -46,6 +46,7 @@ type Loader struct {
 	MayLoad     func(name, from string) error                // whether the module called from may load; nil: all may
 	Edit        func(*syntax.File)                           // changes a module before it is compiled; may be nil
 	Instrument  func(name string, f *syntax.File)            // changes what is compiled, last; then nothing is cached
+	Companion   func(name string) bool                       // whether a function is an effect.Companion; may be nil
 
 	mu      sync.Mutex
 	modules map[string]*loaded
@@ -321,6 +322,7 @@ func (l *Loader) Compile(name string, src []byte, main bool) (*starlark.Program,
 	if l.Edit != nil {
 		l.Edit(f)
 	}
+	l.straight(f)
 	if l.Check {
 		rewrite.File(f)
 	}
@@ -363,7 +365,7 @@ func (l *Loader) cacheFile(file string, src []byte, main bool) string {
 		return ""
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%d %t %t %q %q\n", starlark.CompilerVersion, main, l.Check, file, l.Predeclared.Keys())
+	fmt.Fprintf(h, "straight %d %t %t %q %q\n", starlark.CompilerVersion, main, l.Check, file, l.Predeclared.Keys())
 	h.Write(src)
 	return filepath.Join(l.CacheDir, fmt.Sprintf("%x.starc", h.Sum(nil)[:20]))
 }
