@@ -34,7 +34,7 @@ def file(target, path, content = None, mode = None, owner = None, group = None, 
       invalid when there is something at path that is no file; failed when the
       machine refuses; network when it cannot be reached.
     Example:
-      op.file(web, "/etc/motd", content = "Welcome.\n", mode = 0o644)
+      op.file(web, "/etc/motd", content = "Welcome.\\n", mode = 0o644)
       op.file(web, "/etc/nginx/sites-enabled/default", state = "absent")
     """`, &file{}, effect.Exact)
 

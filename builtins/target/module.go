@@ -21,7 +21,7 @@ def local(sudo = False):
     Returns:
       A target.
     Example:
-      op.file(target.local(), "/etc/motd", content = "Welcome.\n", _sudo = True)
+      op.file(target.local(), "/etc/motd", content = "Welcome.\\n", _sudo = True)
     """`, &local{})
 
 type local struct {
