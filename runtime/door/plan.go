@@ -125,16 +125,26 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	p, err := predictor.Predict(s.branch.Context(), env)
 	if err != nil {
 		var undecided *value.Undecided
-		if !errors.As(err, &undecided) {
+		switch {
+		case errors.As(err, &undecided):
+			item.Depends = undecided.Unknown.Text
+		case d.planned.Load() && missing(err):
+			// What it needs may be what the planned writes are going to make.
+			item.Depends = "the writes before it: " + d.Run.Secrets.Redact(err.Error())
+		default:
 			return nil, err
 		}
-		item.Depends = undecided.Unknown.Text
 		return d.touch(s), nil
 	}
 	item.Change, item.Diff, item.Quality = p.Change, d.Run.Secrets.Redact(p.Diff), s.call.Decl.Quality.String()
 	v := value.Of(p.Result)
 	value.Stamp(v, s.place)
 	return d.guessed(s, v), nil
+}
+
+// missing reports whether an error says that something is not there.
+func missing(err error) bool {
+	return fault.Is(err, fault.NotFound, fault.Network, fault.Unavailable, fault.Timeout)
 }
 
 // guessed gives a result that is not known the guess of an earlier run.
