@@ -10,7 +10,7 @@ export GOFLAGS ?= -buildvcs=false
 
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help build run test samples short race fuzz torture bench golden docs lint fmt clean
+.PHONY: help build run test samples short race fuzz torture bench golden docs lint fmt clean tools images
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,12 +21,18 @@ build: ## build bin/provisioning
 run: build ## plan, run, crash, resume and roll back the sample workflow
 	@scripts/tour.sh $(BIN)
 
-test: lint docs-check samples ## all checks and all tests
+test: lint docs-check samples images ## all checks and all tests
 	$(GO) test -race -timeout 20m ./...
 
 samples: build ## the tests of the sample workflows
 	$(BIN) test scripts
 	$(BIN) test scripts --crash --undo --points 8
+
+tools: ## install what the tests need beyond Go, where that can be done
+	@.ci/tools
+
+images: ## make the images of the test machines, where Docker answers
+	@images/build --where-possible
 
 short: ## the quick tests only
 	$(GO) test -short ./...

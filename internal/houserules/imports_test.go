@@ -31,6 +31,7 @@ var rows = []row{
 	{"templates", nil, "they are data, and know builtins only by name"},
 	{"scripts", nil, "they are data, and know builtins only by name"},
 	{"docs", nil, "they are data"},
+	{"images", nil, "they are recipes"},
 	{"cmd", []string{"..."}, "cmd wires everything"},
 }
 
