@@ -57,6 +57,10 @@ type Change struct {
 	Expect func(code int, stdout, stderr string) error // what its end means; nil: 0 is well
 }
 
+// Moved is the exit code of a step that has changed nothing, because things are
+// not as they were when it was planned. It is planned anew, and tried again.
+const Moved = 75
+
 // Step is a script for the machine. It may be made again after it was cut off
 // anywhere, and then has to lead to the same end.
 type Step struct {
@@ -268,8 +272,13 @@ func (b *Base) ended(c *Change, r Result) error {
 	if c.Expect != nil {
 		return c.Expect(r.RC, r.Stdout, r.Stderr)
 	}
-	if r.RC == 0 {
+	switch r.RC {
+	case 0:
 		return nil
+	case Moved:
+		e := fault.As(Failure(r))
+		e.Kind, e.Unsent = fault.Unavailable, true
+		return e
 	}
 	return Failure(r)
 }
@@ -289,9 +298,6 @@ func (b *Base) Predict(ctx context.Context, env *effect.Env) (effect.Prediction,
 		return effect.Prediction{}, err
 	}
 	c, err := b.self.Plan(w)
-	if fault.Is(err, fault.NotFound) && planned.any() {
-		return b.later(err), nil
-	}
 	if err != nil {
 		return effect.Prediction{}, err
 	}
@@ -302,15 +308,6 @@ func (b *Base) Predict(ctx context.Context, env *effect.Env) (effect.Prediction,
 	planned.add(c.After)
 	r.Changed, r.Diff = true, c.Diff
 	return effect.Prediction{Result: r, Change: c.Kind, Diff: c.Diff}, nil
-}
-
-// later is the prediction of an operation on something that is not there yet: an
-// operation before it may make it, as a package does with its configuration.
-func (b *Base) later(err error) effect.Prediction {
-	return effect.Prediction{
-		Result: value.NewUnknown("what comes of it: %s", err), Change: effect.Act,
-		Diff: fmt.Sprintf("not known before the operations above are made: %s\n", err),
-	}
 }
 
 // plannedWorld is the world as the planned operations of the run leave it.
@@ -336,9 +333,8 @@ func (b *Base) plannedWorld(ctx context.Context, env *effect.Env) (*fact.World, 
 // overlay.
 type planned struct {
 	starlark.NoneType
-	mu      sync.Mutex
-	world   fact.World
-	changes int // that are planned
+	mu    sync.Mutex
+	world fact.World
 }
 
 var planning sync.Mutex
@@ -356,17 +352,9 @@ func plannedOn(run *effect.Run, id string) *planned {
 	return p
 }
 
-// any reports whether something was planned.
-func (p *planned) any() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.changes > 0
-}
-
 func (p *planned) add(after map[fact.Fact]any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.changes++
 	for f, v := range after {
 		p.world.Set(f, v)
 	}
@@ -389,7 +377,7 @@ func (b *Base) Undo(ctx context.Context, env *effect.Env, past effect.Past) erro
 	if err != nil {
 		return err
 	}
-	if out.code != 0 {
+	if out.code != 0 { // Moved, too: what somebody else has changed since is not taken back
 		return Failure(Result{Host: b.target.Name, RC: out.code, Stdout: out.stdout, Stderr: out.stderr})
 	}
 	return nil
