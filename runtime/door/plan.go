@@ -116,7 +116,14 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	if s.call.Decl.Quality == effect.Blind {
 		d.blind.Store(true)
 	}
-	predictor, ok := s.call.Do.(effect.Predictor)
+	do := s.call.Do
+	if _, ok := do.(effect.Knowing); ok {
+		var err error
+		if do, err = d.expanded(do); err != nil {
+			return nil, err
+		}
+	}
+	predictor, ok := do.(effect.Predictor)
 	if !ok {
 		return d.touch(s), nil
 	}

@@ -8,6 +8,7 @@
 //	Validator   refuse bad arguments before anything happens
 //	Describer   one line for people
 //	Predictor   what check mode says would happen
+//	Knowing     a Predictor that compares secrets with the world
 //	Toucher     which resources it reads or changes
 //	Looker      which resources it only looks at
 //	Undoer      how rollback takes it back
@@ -92,6 +93,14 @@ type Describer interface {
 // nothing. A result field that cannot be known is a *value.Unknown.
 type Predictor interface {
 	Predict(ctx context.Context, env *Env) (Prediction, error)
+}
+
+// Knowing effects get the secrets in their arguments filled in when they predict,
+// as they do when they are performed: what they compare with is out in the world.
+// The door takes the secrets out of the diff, but not out of the result.
+type Knowing interface {
+	Predictor
+	KnowsSecrets()
 }
 
 // Change is the kind of change that a write would make.

@@ -1,4 +1,14 @@
-package template
+// Package render makes texts of templates with variables in them. The language is
+// that of Django and nearly that of Jinja; pongo2 executes it.
+//
+// pongo2 renders an undefined variable as nothing, prints floats with six
+// digits, forgets the order of dicts, and can be made to read any file and to
+// end the process. So a template is rewritten before pongo2 compiles it (see
+// [source]): each name in it becomes a call of ours, which knows where it stands
+// in the template and refuses what is not defined.
+//
+// Secrets among the variables stay secret: the text holds their markers.
+package render
 
 import (
 	"bytes"
@@ -6,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -13,8 +24,50 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
+
+// Options say how a template is rendered.
+type Options struct {
+	Strict     bool     // what is not defined is an error, not nothing
+	Autoescape bool     // variables are escaped for HTML
+	Roots      []string // further directories whose templates may be included
+}
+
+// Text renders a text, which cannot include others.
+func Text(ctx context.Context, text string, vars *starlark.Dict, o Options) (string, error) {
+	r, err := newRender(ctx, vars, o.Strict, o.Autoescape)
+	if err != nil {
+		return "", err
+	}
+	return r.text(text)
+}
+
+// File renders a template file, which may include others of its directory and of
+// the roots.
+func File(ctx context.Context, files *sandbox.Files, path string, vars *starlark.Dict, o Options) (string, error) {
+	r, err := newRender(ctx, vars, o.Strict, o.Autoescape)
+	if err != nil {
+		return "", err
+	}
+	p, err := files.Resolve(path)
+	if err != nil {
+		return "", err
+	}
+	l := &loader{r: r, files: files, roots: []string{filepath.Dir(p.Abs)}, depth: map[string]int{}}
+	for _, name := range o.Roots {
+		dir, err := files.Resolve(name)
+		if err != nil {
+			return "", err
+		}
+		l.roots = append(l.roots, dir.Abs)
+	}
+	if _, err := p.Stat(); err != nil {
+		return "", err
+	}
+	return r.file(l, p.Abs)
+}
 
 // render is one rendering: the variables, the places where they stand in the
 // templates, and what was used up.
