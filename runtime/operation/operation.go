@@ -25,6 +25,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/target"
 )
 
@@ -70,10 +71,11 @@ type Result struct {
 	Error    any           `star:"error"` // nil, or as attempt(…).error
 }
 
-// Base makes an effect of an operation that embeds it. Its parameters come first
-// in the operation's stub: target.
+// Base makes an effect of an operation that embeds it. Of its parameters, target
+// comes first in the operation's stub; the others are added by [Base.Parameters].
 type Base struct {
 	Target starlark.Value `star:"target"`
+	Notify starlark.Value `star:"notify,tuning"`
 
 	self   Operation
 	target *target.Target
@@ -89,6 +91,9 @@ var (
 	_ effect.Remote    = (*Base)(nil)
 	_ effect.Companion = (*Base)(nil)
 	_ effect.Embedded  = (*Base)(nil)
+	_ effect.Notifier  = (*Base)(nil)
+	_ effect.Assumer   = (*Base)(nil)
+	_ module.Part      = (*Base)(nil)
 )
 
 // change is what the facts of a moment ask for.
@@ -102,7 +107,9 @@ func (b *Base) RunsCommand() {}
 // Validate refuses a target that is none. An operation that checks more calls it,
 // too.
 func (b *Base) Validate() (err error) {
-	b.target, err = target.Parse(b.Target)
+	if b.target, err = target.Parse(b.Target); err == nil {
+		_, err = b.notifies()
+	}
 	return err
 }
 
