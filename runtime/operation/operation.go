@@ -47,6 +47,9 @@ type Change struct {
 	Undo   *Step         // takes it back; nil when that cannot be done
 	After  map[fact.Fact]any
 	Expect func(code int, stdout, stderr string) error // what its end means; nil: 0 is well
+	// Did tells from what the step has printed whether it has changed anything; nil:
+	// it has.
+	Did func(stdout string) bool
 }
 
 // Step is a script for the machine. It may be made again after it was cut off
@@ -228,6 +231,9 @@ func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		return nil, err
 	}
 	r.RC, r.Stdout, r.Stderr, r.Duration = out.code, out.stdout, out.stderr, time.Since(began)
+	if c.Did != nil && !c.Did(out.stdout) {
+		r.Changed, r.Diff = false, ""
+	}
 	return r, b.ended(c.Change, r)
 }
 
@@ -350,7 +356,11 @@ func (b *Base) Happened(ctx context.Context, env *effect.Env, past effect.Past) 
 	if err != nil {
 		return effect.Answer{}, err
 	}
-	if c.Change != nil {
+	switch {
+	case c.Change == nil:
+	case c.Kind == effect.Act:
+		return effect.Answer{Why: "what it does leaves nothing that shows whether it was done"}, nil
+	default:
 		return effect.Answer{Happened: effect.No, Why: "the machine is not in that state yet"}, nil
 	}
 	var m memory
@@ -373,6 +383,7 @@ const maxOutput = 16 << 20
 // step runs a script on the machine. With a party it brings the facts of the
 // operations after this one back.
 func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
+	env.Run.Live.Drop(t.Facts()) // something about the machine may be different now
 	p, _ := env.Party.(*Party)
 	script, read := p.follow("set -e\n" + s.Script)
 	var out, errs machine.Buffer
