@@ -176,7 +176,7 @@ func (d *Door) touch(s *site) starlark.Value {
 
 func (d *Door) planEnv(s *site) *effect.Env {
 	return &effect.Env{
-		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: d.Now(),
+		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: d.Now(), Taken: s.branch.Take,
 		Output: func(string, string) {},
 		Ask: func(context.Context, string, string, []string) (string, string, error) {
 			return "", "", fault.New(fault.Internal, "check mode asks nobody")

@@ -18,6 +18,7 @@
 //	Volatile    a read that gives something else each time
 //	Assumer     the result to go on with when a person says "it happened"
 //	Companion   effects that follow each other look at the world together
+//	Notifier    under which names others want to know that it has changed something
 //
 // A type lists what it implements beneath it:
 //
@@ -302,4 +303,12 @@ type Companion interface {
 // is given whenever one is made.
 type Embedded interface {
 	Embed(self Performer)
+}
+
+// Notifier is implemented by effects whose value has a field changed. Where that is
+// true, the branch notes the names, for handlers that ask with [Env.Taken] at the
+// end of a scope. It is asked in check mode too, when not all of the arguments may be
+// known.
+type Notifier interface {
+	Notifies() []string
 }

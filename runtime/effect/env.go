@@ -32,6 +32,9 @@ type Env struct {
 	Origin string
 	// Again says that the effect failed in an earlier execution of the run.
 	Again bool
+	// Taken reports whether something has changed in the branch under a name (see
+	// Notifier), and forgets it.
+	Taken func(name string) bool
 	// Party is what the Scout of a Companion has returned; nil where it is alone.
 	Party any
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/target"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -55,6 +56,9 @@ type Change struct {
 	Undo   *Step         // takes it back; nil when that cannot be done
 	After  map[fact.Fact]any
 	Expect func(code int, stdout, stderr string) error // what its end means; nil: 0 is well
+	// Did tells from what the step has printed whether it has changed anything; nil:
+	// it has.
+	Did func(stdout string) bool
 }
 
 // Moved is the exit code of a step that has changed nothing, because things are
@@ -86,10 +90,11 @@ type Result struct {
 	Error    any           `star:"error"` // nil, or as attempt(…).error
 }
 
-// Base makes an effect of an operation that embeds it. Its parameters come first
-// in the operation's stub: target.
+// Base makes an effect of an operation that embeds it. Of its parameters, target
+// comes first in the operation's stub; the others are added by [Base.Parameters].
 type Base struct {
 	Target starlark.Value `star:"target"`
+	Notify starlark.Value `star:"notify,tuning"`
 
 	self     Operation
 	target   *target.Target
@@ -107,6 +112,9 @@ var (
 	_ effect.Remote    = (*Base)(nil)
 	_ effect.Companion = (*Base)(nil)
 	_ effect.Embedded  = (*Base)(nil)
+	_ effect.Notifier  = (*Base)(nil)
+	_ effect.Assumer   = (*Base)(nil)
+	_ module.Part      = (*Base)(nil)
 )
 
 // change is what the facts of a moment ask for.
@@ -142,7 +150,9 @@ func (b *Base) prepare(ctx context.Context, env *effect.Env) error {
 // Validate refuses a target that is none. An operation that checks more calls it,
 // too.
 func (b *Base) Validate() (err error) {
-	b.target, err = target.Parse(b.Target)
+	if b.target, err = target.Parse(b.Target); err == nil {
+		_, err = b.notifies()
+	}
 	return err
 }
 
@@ -264,6 +274,9 @@ func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		return nil, err
 	}
 	r.RC, r.Stdout, r.Stderr, r.Duration = out.code, out.stdout, out.stderr, time.Since(began)
+	if c.Did != nil && !c.Did(out.stdout) {
+		r.Changed, r.Diff = false, ""
+	}
 	return r, b.ended(c.Change, r)
 }
 
@@ -391,7 +404,11 @@ func (b *Base) Happened(ctx context.Context, env *effect.Env, past effect.Past) 
 	if err != nil {
 		return effect.Answer{}, err
 	}
-	if c.Change != nil {
+	switch {
+	case c.Change == nil:
+	case c.Kind == effect.Act:
+		return effect.Answer{Why: "what it does leaves nothing that shows whether it was done"}, nil
+	default:
 		return effect.Answer{Happened: effect.No, Why: "the machine is not in that state yet"}, nil
 	}
 	var m memory
@@ -414,6 +431,7 @@ const maxOutput = 16 << 20
 // step runs a script on the machine. With a party it brings the facts of the
 // operations after this one back.
 func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
+	env.Run.Live.Drop(t.Facts()) // something about the machine may be different now
 	p, _ := env.Party.(*Party)
 	hidden := s.Hidden || fact.Hidden(p.next())
 	script, read := p.follow("set -e\n" + s.Script)
