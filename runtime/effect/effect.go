@@ -17,6 +17,7 @@
 //	Volatile    a read that gives something else each time
 //	Assumer     the result to go on with when a person says "it happened"
 //	Companion   effects that follow each other look at the world together
+//	Spreader    one call acts on several things, each by an effect of its own
 //
 // A type lists what it implements beneath it:
 //

@@ -73,6 +73,7 @@ type Result struct {
 // Base makes an effect of an operation that embeds it. Its parameters come first
 // in the operation's stub: target.
 type Base struct {
+	Many
 	Target starlark.Value `star:"target"`
 
 	self   Operation
