@@ -103,6 +103,9 @@ func hostOf(p effect.Part) string {
 	if t, err := target.Parse(p.Item); err == nil {
 		return t.Name
 	}
+	if text, ok := starlark.AsString(p.Item); ok {
+		return text
+	}
 	return value.Show(p.Item)
 }
 
