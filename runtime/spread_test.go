@@ -50,6 +50,7 @@ var (
 	fleetModule = module.New("fleet", "")
 	_           = fleetModule.Write("def sail(target, to = \"sea\", state = None): pass", &sail{}, effect.Exact)
 	_           = fleetModule.Write("def guess(target, to = \"sea\", state = None): pass", &blindly{}, effect.Blind)
+	_           = fleetModule.Write("def tow(target, to = \"sea\", state = None): pass", &tow{}, effect.Exact)
 	_           = fleetModule.Read("def look(target): pass", &plainLook{})
 )
 
@@ -108,6 +109,13 @@ func (s *sail) Perform(context.Context, *effect.Env) (any, error) {
 	}
 	return s.result(), nil
 }
+
+// tow can be performed together with others of its kind.
+type tow struct{ sail }
+
+func (*tow) Party(effect.Options) string { return "tows" }
+
+func (*tow) Scout(context.Context, *effect.Env, []effect.Performer) (any, error) { return nil, nil }
 
 type blindly struct{ sail }
 
@@ -207,6 +215,23 @@ return (r.rc, r.stderr, r.hosts[1].rc, r.hosts[1].stderr)`, nil, `(3, "a: crash\
 				}
 			}
 		})
+	}
+}
+
+// Effects that follow each other are held back until the last one; those on many
+// are not, and come after what was held back before them.
+func TestSpreadInOrder(t *testing.T) {
+	rt, dir := fleetRuntime(t)
+	ships.reset()
+	_, err := rt.Start(never, runtime.Start{Script: sailScript(t, dir, `
+fleet.tow("a")
+fleet.tow(["b"])
+fleet.tow("c")
+fleet.tow("d")
+fleet.tow(["e"])`)})
+	check(t, err)
+	if got := strings.Join(ships.calls, " "); got != "a b c d e" {
+		t.Errorf("the order was %s", got)
 	}
 }
 

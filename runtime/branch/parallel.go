@@ -52,6 +52,11 @@ func (b *Branch) Each(thread *starlark.Thread, fn starlark.Callable, items []sta
 }
 
 func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, keepGoing bool, judge func([]Outcome) error) ([]Outcome, error) {
+	if b.Waiting != nil { // what was asked for before comes before
+		if err := b.Tree.Host.Settle(thread); err != nil {
+			return nil, err
+		}
+	}
 	if err := b.Tree.Budget.Branches(len(items), b.depth+1); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/rewrite"
 )
 
 const (
@@ -35,7 +36,7 @@ func (f *Func) spread(thread *starlark.Thread, args starlark.Tuple, kwargs []sta
 	}
 	one := several == nil
 	if one && !s.goesOn {
-		v, err := f.call(thread, args, s.kwargs)
+		v, err := f.call(thread, args, append(s.kwargs, s.more...))
 		if err != nil || !isResult(v) {
 			return v, err
 		}
@@ -59,6 +60,7 @@ type spreading struct {
 	proto  effect.Spreader
 	args   starlark.Tuple
 	kwargs []starlark.Tuple // without the options that steer the spreading
+	more   []starlark.Tuple // rewrite.More, if it was given: branches hold nothing back
 	at     int              // where the things are: in args,
 	named  int              // or in kwargs; -1 for not there
 	limit  int
@@ -81,6 +83,8 @@ func (s *spreading) options(kwargs []starlark.Tuple) error {
 				return s.fail(fault.New(fault.Invalid, "%s must be \"stop\" or \"continue\", not %s", name, kv[1]))
 			}
 			s.goesOn = word == "continue"
+		case rewrite.More:
+			s.more = append(s.more, kv)
 		default:
 			s.kwargs = append(s.kwargs, kv)
 		}
