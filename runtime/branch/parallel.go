@@ -15,8 +15,9 @@ import (
 
 // Outcome is what became of one branch.
 type Outcome struct {
-	Value starlark.Value
-	Err   error // a fault, with the positions in the script
+	Value   starlark.Value
+	Err     error // a fault, with the positions in the script
+	Planned int   // check mode: how many writes it has planned
 }
 
 // ErrSibling is the cause for which branches stop when another one has failed.
@@ -30,12 +31,34 @@ var ErrSibling = fault.New(fault.Cancelled, "another branch failed")
 // not frozen while its top level is running; so everything that the branches
 // can reach is frozen first.
 func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, keepGoing bool) ([]Outcome, error) {
-	if err := b.Tree.Budget.Branches(len(items), b.depth+1); err != nil {
-		return nil, err
-	}
 	freezeReachable(thread, fn, items)
 	if b.Tree.Freeze != nil {
 		b.Tree.Freeze()
+	}
+	return b.parallel(thread, fn, items, limit, keepGoing, nil)
+}
+
+// Each calls fn, which is no function of the script, for every item in a branch of
+// its own, at most limit at a time (0: all at once). The failure of one does not
+// stop the others: when all have ended, judge says whether the caller fails, and
+// with what; a resumed run then tries again what failed. Without a judge the
+// caller goes on after failures.
+func (b *Branch) Each(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, judge func([]Outcome) error) ([]Outcome, error) {
+	fn.Freeze()
+	for _, item := range items {
+		item.Freeze()
+	}
+	return b.parallel(thread, fn, items, limit, judge == nil, judge)
+}
+
+func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, keepGoing bool, judge func([]Outcome) error) ([]Outcome, error) {
+	if b.Waiting != nil { // what was asked for before comes before
+		if err := b.Tree.Host.Settle(thread); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.Tree.Budget.Branches(len(items), b.depth+1); err != nil {
+		return nil, err
 	}
 	b.Width, b.Keeps = limit, keepGoing
 	fork, err := b.Tree.Host.Fork(thread, fn.Name(), len(items))
@@ -44,35 +67,47 @@ func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	}
 	ctx, cancel := context.WithCancelCause(b.ctx)
 	defer cancel(nil)
-	held, at := Modules(thread), Position(thread)
-	children := make([]*Branch, len(items))
-	for i := range items {
-		c := b.child(ctx) // paths are given out before anything runs
-		c.stop, c.Held, c.calledAt = b.stop, held, at
-		c.become(b, fork)
-		children[i] = c
-	}
+	children := b.made(ctx, thread, fork, len(items))
 	if b.Tree.Compares || b.Tree.Ordered {
 		limit = 1
 	}
+	stops := !keepGoing && judge == nil && !b.Tree.Replay && !b.Tree.Compares && !b.Tree.Check
 	outcomes := b.Tree.each(children, limit, func(i int) Outcome {
 		out := children[i].run(fn, items[i], keepGoing)
-		if out.Err != nil && !keepGoing && !errors.Is(out.Err, ErrSuspended) && !b.Tree.Replay && !b.Tree.Compares && !b.Tree.Check && !children[i].Settled {
+		if out.Err != nil && stops && !errors.Is(out.Err, ErrSuspended) && !children[i].Settled {
 			cancel(ErrSibling)
 		}
 		return out
 	})
-	for _, c := range children {
+	for i, c := range children {
+		outcomes[i].Planned = c.Planned
 		b.Planned += c.Planned
 		b.inherit(c)
 	}
 	if b.Tree.Check {
 		fork.Results = results(outcomes)
 	}
-	if err := b.Tree.Host.Join(fork, b.firstError(outcomes, keepGoing)); err != nil {
+	err = b.firstError(outcomes, keepGoing || judge != nil)
+	if err == nil && judge != nil {
+		err = judge(outcomes)
+	}
+	if err := b.Tree.Host.Join(fork, err); err != nil {
 		return nil, err
 	}
 	return outcomes, nil
+}
+
+// made makes the branches of a fork: paths are given out before anything runs.
+func (b *Branch) made(ctx context.Context, thread *starlark.Thread, fork Fork, n int) []*Branch {
+	held, at := Modules(thread), Position(thread)
+	children := make([]*Branch, n)
+	for i := range children {
+		c := b.child(ctx)
+		c.stop, c.Held, c.calledAt = b.stop, held, at
+		c.become(b, fork)
+		children[i] = c
+	}
+	return children
 }
 
 // results tells what branches returned. Unknowns count by what they are.
@@ -195,7 +230,7 @@ func (b *Branch) run(fn starlark.Callable, item starlark.Value, keepGoing bool) 
 		end.Status, end.Error = "failed", err.Error()
 	}
 	b.Tree.Events.Emit(end)
-	return Outcome{v, err}
+	return Outcome{Value: v, Err: err}
 }
 
 // stopped prefers the reason why the branch was told to stop to what the

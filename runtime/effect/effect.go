@@ -19,6 +19,7 @@
 //	Assumer     the result to go on with when a person says "it happened"
 //	Companion   effects that follow each other look at the world together
 //	Notifier    under which names others want to know that it has changed something
+//	Spreader    one call acts on several things, each by an effect of its own
 //
 // A type lists what it implements beneath it:
 //

@@ -24,6 +24,7 @@ type Func struct {
 	decl   *effect.Decl // nil for functions without effect
 	// callsBack says that it is a Controller.
 	callsBack bool
+	spreads   bool // it is a Spreader
 	spec      func() *spec
 }
 
@@ -66,6 +67,7 @@ func newFunc(m *Module, stub string, args any, decl *effect.Decl) *Func {
 	}
 	f := &Func{module: m, short: short, name: name, stub: stub, proto: reflect.TypeOf(args).Elem(), decl: decl}
 	_, f.callsBack = args.(Controller)
+	_, f.spreads = args.(effect.Spreader)
 	f.spec = sync.OnceValue(f.parse)
 	return f
 }
@@ -262,6 +264,14 @@ func (f *Func) Signature() string {
 
 // CallInternal unpacks the arguments and does what the declaration says.
 func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if f.spreads {
+		return f.spread(thread, args, kwargs)
+	}
+	return f.call(thread, args, kwargs)
+}
+
+// call is one effect, or one computation.
+func (f *Func) call(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	host := hostOf(thread)
 	u := unpacking{f: f, thread: thread, spec: f.spec(), check: host.Check(), secrets: host.Env().Run.Secrets}
 	ptr := reflect.New(f.proto)

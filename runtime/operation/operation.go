@@ -93,6 +93,7 @@ type Result struct {
 // Base makes an effect of an operation that embeds it. Of its parameters, target
 // comes first in the operation's stub; the others are added by [Base.Parameters].
 type Base struct {
+	Many
 	Target starlark.Value `star:"target"`
 	Notify starlark.Value `star:"notify,tuning"`
 
