@@ -1,4 +1,6 @@
-package exec
+// Package cmdline is what all effects that run commands have in common: how a
+// script writes a command down, and how what it prints is kept and shown.
+package cmdline
 
 import (
 	"regexp"
@@ -11,8 +13,8 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
-// argvOf reads the argument "command": a list, or a string for the shell.
-func argvOf(command starlark.Value, shell bool) ([]string, error) {
+// Argv reads the argument "command": a list, or a string for the shell.
+func Argv(command starlark.Value, shell bool) ([]string, error) {
 	text, isText := wordOf(command)
 	if _, isInt := command.(starlark.Int); isInt {
 		isText = false
@@ -91,26 +93,26 @@ func listForm(text string) string {
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
-// describe shows a command in one line, quoted as for a shell.
-func describe(command starlark.Value, shell bool) string {
-	argv, err := argvOf(command, shell)
+// Describe shows a command in one line, quoted as for a shell.
+func Describe(command starlark.Value, shell bool) string {
+	argv, err := Argv(command, shell)
 	if err != nil {
 		return ""
 	}
 	if shell {
-		return clip(strings.Join(strings.Fields(argv[2]), " "), 120)
+		return Clip(strings.Join(strings.Fields(argv[2]), " "), 120)
 	}
 	for i, word := range argv {
 		if !plainWord.MatchString(word) && !value.HasMarker(word) {
 			argv[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 		}
 	}
-	return clip(strings.Join(strings.Fields(strings.Join(argv, " ")), " "), 120)
+	return Clip(strings.Join(strings.Fields(strings.Join(argv, " ")), " "), 120)
 }
 
-// clip cuts text after n characters, but not within the marker of a secret,
+// Clip cuts text after n characters, but not within the marker of a secret,
 // which would make it unknown to the redaction.
-func clip(text string, n int) string {
+func Clip(text string, n int) string {
 	if utf8.RuneCountInString(text) <= n {
 		return text
 	}
