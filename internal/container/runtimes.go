@@ -64,10 +64,6 @@ var commands = map[string]string{"docker": "docker", "podman": "podman", "nerdct
 // Runtimes describes the runtimes whose command is there, those that do not answer
 // too. The first that answers is the default.
 func (s Search) Runtimes(ctx context.Context) ([]Runtime, error) {
-	look := s.LookPath
-	if look == nil {
-		look = exec.LookPath
-	}
 	found := []Runtime{}
 	taken := false
 	for _, name := range s.order() {
@@ -75,7 +71,7 @@ func (s Search) Runtimes(ctx context.Context) ([]Runtime, error) {
 		if !known {
 			return nil, fault.New(fault.Usage, "there is no container runtime %q", name).WithHint("docker, podman, nerdctl, orbstack, colima")
 		}
-		path, err := look(command)
+		path, err := s.look(command)
 		if err != nil {
 			continue
 		}
@@ -91,13 +87,9 @@ func (s Search) Runtimes(ctx context.Context) ([]Runtime, error) {
 	return found, nil
 }
 
-// Detect returns the runtime to use. That one is installed and does not run is
+// Detect chooses from what was found the runtime to use. That one is installed and does not run is
 // another error than that there is none.
-func (s Search) Detect(ctx context.Context) (Runtime, error) {
-	all, err := s.Runtimes(ctx)
-	if err != nil {
-		return Runtime{}, err
-	}
+func (s Search) Detect(all []Runtime) (Runtime, error) {
 	var down []string
 	for _, r := range all {
 		if r.Default {
