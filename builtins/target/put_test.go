@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"io/fs"
@@ -54,6 +55,7 @@ func (s *strange) serve(f *builtintest.Fixture) {
 	if err != nil {
 		f.T.Fatal(err)
 	}
+	f.Run.ID = rand.Text() // what undo needs is kept by it, from one test run to the next
 	if err := target.Use(f.Run, t, s); err != nil {
 		f.T.Fatal(err)
 	}
