@@ -54,6 +54,7 @@ type Server struct {
 	Addr       string // 127.0.0.1:Port
 	Port       int
 	User       string          // who is let in: the current user
+	Home       string          // $HOME of sessions; they begin in the user's own all the same
 	Key        string          // file with the private key that is let in
 	Signer     ssh.Signer      // that key
 	HostKeys   []ssh.PublicKey // in the order of Options.HostKeys
@@ -237,7 +238,13 @@ func (s *Server) environment(o Options) (string, error) {
 		}
 		env = append(env, "PATH="+bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	}
-	env = append(env, "SSHTEST="+s.Addr) // SetEnv needs one; it also tells sessions apart
+	// What the user has in ~/.bashrc is none of a test's business, and may take longer
+	// than all of it.
+	s.Home = filepath.Join(s.Dir, "home")
+	if err := os.MkdirAll(s.Home, 0o755); err != nil {
+		return "", err
+	}
+	env = append(env, "HOME="+s.Home)
 	for name, text := range o.Env {
 		env = append(env, name+"="+strconv.Quote(text))
 	}
