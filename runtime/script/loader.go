@@ -65,6 +65,9 @@ const maxSource = 1 << 20
 // Name returns the name of the module in the file at path: "//dir/x.star" below
 // the workspace, else its absolute path.
 func (l *Loader) Name(file string) (string, error) {
+	if strings.HasPrefix(file, "@std//") { // a script of the program itself
+		return ModuleName(file, "")
+	}
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return "", err
