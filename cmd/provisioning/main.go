@@ -23,11 +23,14 @@ import (
 
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/providers"
+	"github.com/provisioning-systems/provisioning/providers/local"
 	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/isolate"
 )
 
 func main() {
+	providers.All.Add(local.Name, local.New)
 	if isolate.IsChild(os.Args) { // before anything else: it has to be quick
 		os.Exit(interpret())
 	}
