@@ -6,6 +6,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/internal/ssh"
 	"github.com/provisioning-systems/provisioning/providers"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/target"
@@ -55,11 +56,11 @@ func targetOf(env *effect.Env, s providers.Server, k key) starlark.Value {
 		keys[i] = starlark.String(text)
 	}
 	fields := starlark.StringDict{
-		"host": starlark.String(s.Addresses.Reach()), "port": starlark.MakeInt(s.Port), "user": starlark.String(s.User),
-		"host_keys": starlark.NewList(keys), "trust": starlark.String("pinned"), "config": starlark.String("none"),
+		"address": starlark.String(s.Addresses.Reach()), "port": starlark.MakeInt(s.Port), "user": starlark.String(s.User),
+		"host_key": starlark.NewList(keys), "host_keys": starlark.String(ssh.Pinned), "config": starlark.String(ssh.None),
 	}
 	if private := k.private(env); private != "" {
-		fields["key"] = starlark.String(private)
+		fields["key"], fields["agent"] = starlark.String(private), starlark.String(ssh.None)
 	}
 	return target.Make("ssh", s.Name, fields)
 }
