@@ -14,6 +14,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
@@ -37,13 +38,13 @@ func prepare(env *effect.Env, text starlark.Value, shell bool) (*command, error)
 }
 
 func build(env *effect.Env, text starlark.Value, shell bool) (*command, error) {
-	argv, err := argvOf(text, shell)
+	argv, err := cmdline.Argv(text, shell)
 	if err != nil {
 		return nil, err
 	}
 	c := &command{argv: argv, name: filepath.Base(argv[0])}
 	if shell {
-		c.name = clip(strings.Join(strings.Fields(argv[2]), " "), 40)
+		c.name = cmdline.Clip(strings.Join(strings.Fields(argv[2]), " "), 40)
 	}
 	c.name = env.Run.Secrets.Redact(c.name)
 	for i := range argv {

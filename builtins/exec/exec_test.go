@@ -204,23 +204,6 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-func TestLongLines(t *testing.T) {
-	var got []string
-	l := lines{emit: func(s string) { got = append(got, s) }}
-	text := strings.Repeat("é", maxLine) // an odd byte first, so that pieces end within a character
-	l.write([]byte("x" + text[:1000]))
-	l.write([]byte(text[1000:] + "\r\nend"))
-	l.flush()
-	if len(got) != 4 || strings.Join(got, "") != "x"+text+"end" {
-		t.Fatalf("%d pieces", len(got))
-	}
-	for _, piece := range got {
-		if len(piece) > maxLine || strings.ToValidUTF8(piece, "") != piece {
-			t.Errorf("a bad piece of %d bytes", len(piece))
-		}
-	}
-}
-
 func TestOutputLimit(t *testing.T) {
 	f := builtintest.New(t, Module)
 	r := shell(`exec cat /dev/zero`)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
@@ -21,12 +22,12 @@ func (c *command) exitFault(env *effect.Env, r Result) error {
 		f.Msg += fmt.Sprintf(" (signal %d)", r.Code-128)
 	}
 	redact := env.Run.Secrets.Redact
-	line := lastLine(tail(r.Stderr, detailBytes, redact))
+	line := cmdline.LastLine(cmdline.Tail(r.Stderr, detailBytes, redact))
 	if line == "" {
-		line = lastLine(tail(r.Stdout, detailBytes, redact))
+		line = cmdline.LastLine(cmdline.Tail(r.Stdout, detailBytes, redact))
 	}
 	if line != "" {
-		f.Msg += ": " + clip(line, 300)
+		f.Msg += ": " + cmdline.Clip(line, 300)
 	}
 	f.Details = details(r.Stdout, r.Stderr, redact)
 	f.Details["code"] = r.Code
@@ -35,14 +36,14 @@ func (c *command) exitFault(env *effect.Env, r Result) error {
 
 func details(stdout, stderr string, redact func(string) string) map[string]any {
 	return map[string]any{
-		"stdout": tail(stdout, detailBytes, redact),
-		"stderr": tail(stderr, detailBytes, redact),
+		"stdout": cmdline.Tail(stdout, detailBytes, redact),
+		"stderr": cmdline.Tail(stderr, detailBytes, redact),
 	}
 }
 
 // sudoFault reads what sudo itself said, when it refused to run anything.
 func (c *command) sudoFault(code int, stderr string) error {
-	name, line := c.name, lastLine(stderr)
+	name, line := c.name, cmdline.LastLine(stderr)
 	if !c.sudo || code != 1 || !strings.HasPrefix(line, "sudo: ") {
 		return nil
 	}
@@ -65,12 +66,12 @@ func (c *command) sudoFault(code int, stderr string) error {
 // stoppedFault is the error of a command that was killed. After a timeout that
 // is the outcome, like an exit code; when the run was stopped it is not known
 // how far the command came.
-func (c *command) stoppedFault(ctx context.Context, env *effect.Env, took time.Duration, stdout, stderr *collector) error {
+func (c *command) stoppedFault(ctx context.Context, env *effect.Env, took time.Duration, stdout, stderr *cmdline.Collector) error {
 	took = took.Round(10 * time.Millisecond)
 	var f *fault.Error
 	switch {
 	case errors.Is(context.Cause(ctx), errFull):
-		f = fault.New(fault.TooLarge, "command %q was killed: it printed more than %d MiB", c.name, maxOutput>>20).
+		f = fault.New(fault.TooLarge, "command %q was killed: it printed more than %d MiB", c.name, cmdline.MaxOutput>>20).
 			WithHint("write its output to a file, or filter it")
 	case endKind(ctx) == fault.Timeout:
 		f = fault.New(fault.Timeout, "command %q was killed after %s", c.name, took).
@@ -80,7 +81,7 @@ func (c *command) stoppedFault(ctx context.Context, env *effect.Env, took time.D
 		f.InDoubt = true
 	}
 	f.Cause = context.Cause(ctx)
-	f.Details = details(stdout.all.String(), stderr.all.String(), env.Run.Secrets.Redact)
+	f.Details = details(stdout.String(), stderr.String(), env.Run.Secrets.Redact)
 	return f
 }
 

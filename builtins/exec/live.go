@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
@@ -37,7 +38,7 @@ func (l *live) Close() error {
 // log keeps the last lines of a process, of both streams together, and looks
 // for the one that says that it is ready.
 type log struct {
-	to    *printer
+	to    *cmdline.Printer
 	max   int
 	found chan struct{} // closed when a line matched
 
@@ -46,7 +47,7 @@ type log struct {
 	ready *regexp.Regexp // nil once it matched
 }
 
-func newLog(max int, ready string, to *printer) *log {
+func newLog(max int, ready string, to *cmdline.Printer) *log {
 	l := &log{max: max, to: to, found: make(chan struct{})}
 	if ready != "" {
 		l.ready = regexp.MustCompile(ready) // Validate has compiled it
@@ -57,8 +58,8 @@ func newLog(max int, ready string, to *printer) *log {
 // stream is one of the two, as a writer.
 func (l *log) stream(name string) *logStream {
 	s := &logStream{log: l}
-	s.lines.emit = func(line string) {
-		l.to.print(name, line)
+	s.lines.Emit = func(line string) {
+		l.to.Print(name, line)
 		l.add(line)
 	}
 	return s
@@ -66,13 +67,13 @@ func (l *log) stream(name string) *logStream {
 
 type logStream struct {
 	log   *log
-	lines lines
+	lines cmdline.Lines
 }
 
 func (s *logStream) Write(p []byte) (int, error) {
-	s.lines.write(p)
-	if len(s.lines.pending) > 0 { // a prompt has no end of line
-		s.log.match(s.lines.pending)
+	_, _ = s.lines.Write(p)
+	if len(s.lines.Begun()) > 0 { // a prompt has no end of line
+		s.log.match(s.lines.Begun())
 	}
 	return len(p), nil
 }

@@ -11,6 +11,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -83,14 +84,14 @@ type Result struct {
 }
 
 func (r *run) RunsCommand()     {}
-func (r *run) Describe() string { return describe(r.Command, r.Shell) }
+func (r *run) Describe() string { return cmdline.Describe(r.Command, r.Shell) }
 func (r *run) Assume() any      { return Result{OK: true} }
 
 func (r *run) Validate() error {
 	if r.Timeout < 0 {
 		return fault.New(fault.Invalid, "the timeout is negative")
 	}
-	_, err := argvOf(r.Command, r.Shell)
+	_, err := cmdline.Argv(r.Command, r.Shell)
 	return err
 }
 
@@ -165,12 +166,12 @@ var errFull = errors.New("too much output")
 func (r *run) execute(ctx context.Context, env *effect.Env, c *command, stdin string) (Result, error) {
 	ctx, cancel := r.deadline(ctx, env)
 	defer cancel(nil)
-	to := &printer{out: env.Output}
+	to := &cmdline.Printer{Out: env.Output}
 	if r.Quiet {
-		to.out = nil
+		to.Out = nil
 	}
 	full := func() { cancel(errFull) }
-	stdout, stderr := newCollector("stdout", to, full), newCollector("stderr", to, full)
+	stdout, stderr := cmdline.NewCollector("stdout", to, full), cmdline.NewCollector("stderr", to, full)
 	cmd := c.cmd()
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	if stdin != "" {
@@ -182,17 +183,17 @@ func (r *run) execute(ctx context.Context, env *effect.Env, c *command, stdin st
 		return Result{}, err
 	}
 	stopped := p.waitOrStop(ctx)
-	stdout.lines.flush()
-	stderr.lines.flush()
+	stdout.Flush()
+	stderr.Flush()
 	took := time.Since(begun)
-	if stopped || stdout.overflow || stderr.overflow {
+	if stopped || stdout.Full || stderr.Full {
 		return Result{}, c.stoppedFault(ctx, env, took, stdout, stderr)
 	}
-	if err := c.sudoFault(p.code, stderr.all.String()); err != nil {
+	if err := c.sudoFault(p.code, stderr.String()); err != nil {
 		return Result{}, err
 	}
 	return Result{
-		Code: p.code, Stdout: stdout.all.String(), Stderr: stderr.all.String(),
+		Code: p.code, Stdout: stdout.String(), Stderr: stderr.String(),
 		Duration: took, OK: slices.Contains(r.OKCodes, p.code),
 	}, nil
 }

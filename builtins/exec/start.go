@@ -14,6 +14,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
@@ -88,7 +89,7 @@ var signals = map[string]syscall.Signal{
 }
 
 func (s *start) RunsCommand()     {}
-func (s *start) Describe() string { return describe(s.Command, s.Shell) }
+func (s *start) Describe() string { return cmdline.Describe(s.Command, s.Shell) }
 
 func (s *start) Validate() error {
 	if _, err := regexp.Compile(s.Ready); err != nil {
@@ -104,14 +105,14 @@ func (s *start) Validate() error {
 	if s.ReadyTimeout <= 0 || s.StopGrace < 0 || s.LogLines < 0 {
 		return fault.New(fault.Invalid, "ready_timeout must be positive, stop_grace and log_lines cannot be negative")
 	}
-	_, err := argvOf(s.Command, s.Shell)
+	_, err := cmdline.Argv(s.Command, s.Shell)
 	return err
 }
 
 // process is the result, which is known before the process runs.
 func (s *start) process(env *effect.Env) Process {
 	name := "sh"
-	if argv, err := argvOf(s.Command, s.Shell); err == nil {
+	if argv, err := cmdline.Argv(s.Command, s.Shell); err == nil {
 		name = env.Run.Secrets.Redact(filepath.Base(argv[0]))
 	}
 	return Process{Handle: handlePrefix + env.Identity(), Name: name}
@@ -166,11 +167,11 @@ func (s *start) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.ReadyTimeout)
 	defer cancel()
-	to := &printer{out: env.Output}
+	to := &cmdline.Printer{Out: env.Output}
 	if s.Quiet {
-		to.out = nil
+		to.Out = nil
 	}
-	defer to.close() // env serves this call only
+	defer to.Close() // env serves this call only
 	l, err := s.launch(c, to)
 	if err != nil {
 		return nil, err
@@ -185,7 +186,7 @@ func (s *start) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	return p, nil
 }
 
-func (s *start) launch(c *command, to *printer) (*live, error) {
+func (s *start) launch(c *command, to *cmdline.Printer) (*live, error) {
 	l := &live{
 		log:    newLog(s.LogLines, s.Ready, to),
 		signal: signals[strings.TrimPrefix(s.StopSignal, "SIG")], grace: s.StopGrace,
@@ -195,8 +196,8 @@ func (s *start) launch(c *command, to *printer) (*live, error) {
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	var err error
 	l.process, err = c.start(cmd, func(pid int) {
-		stdout.lines.flush()
-		stderr.lines.flush()
+		stdout.lines.Flush()
+		stderr.lines.Flush()
 		_ = syscall.Kill(-pid, syscall.SIGKILL) // nothing of it outlives it
 	})
 	return l, err
@@ -268,9 +269,9 @@ func (s *start) notReady(env *effect.Env, c *command, l *live, err error, took t
 	default:
 		f = fault.New(fault.Cancelled, "command %q was killed because the run was stopped", c.name)
 	}
-	redacted := tail(output, detailBytes, env.Run.Secrets.Redact)
-	if line := lastLine(redacted); line != "" {
-		f.Msg += ": " + clip(line, 300)
+	redacted := cmdline.Tail(output, detailBytes, env.Run.Secrets.Redact)
+	if line := cmdline.LastLine(redacted); line != "" {
+		f.Msg += ": " + cmdline.Clip(line, 300)
 	}
 	f.Cause = err
 	f.Details = map[string]any{"output": redacted}

@@ -2,11 +2,11 @@ package template
 
 import (
 	"context"
-	"path/filepath"
 
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/render"
 )
 
 var _ = Module.Read(`
@@ -68,24 +68,5 @@ func (f *file) Touches(env *effect.Env) []string {
 }
 
 func (f *file) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	r, err := newRender(ctx, f.Vars, f.Strict, f.Autoescape)
-	if err != nil {
-		return nil, err
-	}
-	p, err := env.Run.Files.Resolve(f.Path)
-	if err != nil {
-		return nil, err
-	}
-	l := &loader{r: r, files: env.Run.Files, roots: []string{filepath.Dir(p.Abs)}, depth: map[string]int{}}
-	for _, name := range f.Roots {
-		dir, err := env.Run.Files.Resolve(name)
-		if err != nil {
-			return nil, err
-		}
-		l.roots = append(l.roots, dir.Abs)
-	}
-	if _, err := p.Stat(); err != nil {
-		return nil, err
-	}
-	return r.file(l, p.Abs)
+	return render.File(ctx, env.Run.Files, f.Path, f.Vars, render.Options{Strict: f.Strict, Autoescape: f.Autoescape, Roots: f.Roots})
 }

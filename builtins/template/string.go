@@ -6,6 +6,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/render"
 )
 
 var _ = Module.Pure(`
@@ -44,9 +45,5 @@ type text struct {
 }
 
 func (t *text) Compute(*effect.Env) (any, error) {
-	r, err := newRender(context.Background(), t.Vars, t.Strict, t.Autoescape)
-	if err != nil {
-		return nil, err
-	}
-	return r.text(t.Text)
+	return render.Text(context.Background(), t.Text, t.Vars, render.Options{Strict: t.Strict, Autoescape: t.Autoescape})
 }

@@ -11,7 +11,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +38,8 @@ type Kind struct {
 	Script func(args []string) string
 	// Parse reads what Script has printed: the values in the order of args.
 	Parse func(args []string, text string) ([]any, error)
+	// Hidden says that others on the machine must not see what is asked.
+	Hidden bool
 }
 
 // Of is the fact of the kind about arg.
@@ -112,6 +116,11 @@ func Script(facts []Fact) (text string, read func(output []byte) (*World, error)
 	return b.String(), func(output []byte) (*World, error) { return parse(output, nonce, groups) }
 }
 
+// Hidden reports whether others on the machine must not see what is asked.
+func Hidden(facts []Fact) bool {
+	return slices.ContainsFunc(facts, func(f Fact) bool { return f.Kind.Hidden })
+}
+
 // newNonce is what no output has in it by chance, or on purpose.
 func newNonce() string {
 	var random [12]byte
@@ -159,6 +168,9 @@ func parse(output []byte, nonce string, groups []kindGroup) (*World, error) {
 			return nil, fault.New(fault.Failed, "the answer about the %s of the machine breaks off", g.kind.Name)
 		}
 		values, err := g.kind.Parse(g.args, string(text))
+		if e := fault.As(err); e != nil {
+			return nil, e
+		}
 		if err != nil {
 			return nil, fault.Wrap(fault.Failed, err, "cannot read what the machine says of its %s", g.kind.Name)
 		}
@@ -175,15 +187,30 @@ func parse(output []byte, nonce string, groups []kindGroup) (*World, error) {
 // maxAnswer bounds what a machine may answer.
 const maxAnswer = 64 << 20
 
+// errMoving says that something changed while it was being looked at.
+var errMoving = errors.New("it changes while it is being read")
+
+// looks is how often something that changes meanwhile is looked at.
+const looks = 3
+
 // Gather asks a machine, as the given user.
-func Gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact) (*World, error) {
+func Gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact) (w *World, err error) {
+	for range looks {
+		if w, err = gather(ctx, conn, as, facts); !errors.Is(err, errMoving) {
+			break
+		}
+	}
+	return w, err
+}
+
+func gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact) (*World, error) {
 	if len(facts) == 0 {
 		return &World{}, nil
 	}
 	text, read := Script(facts)
 	var out, errs machine.Buffer
 	out.Max, errs.Max = maxAnswer, 64<<10
-	exit, err := machine.Run(ctx, conn, machine.Command{Script: text, As: as}, machine.Streams{Stdout: &out, Stderr: &errs})
+	exit, err := machine.Run(ctx, conn, machine.Command{Script: text, As: as, Hidden: Hidden(facts)}, machine.Streams{Stdout: &out, Stderr: &errs})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"syscall"
@@ -31,7 +32,7 @@ func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
 		return Exit{}, Stopped(ctx, true)
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.Stdout, cmd.Stderr = s.Stdout, s.Stderr
 	cmd.Dir = l.Dir
 	if cmd.Dir == "" {
 		cmd.Dir, _ = os.UserHomeDir() // without one: where this program is
@@ -39,12 +40,13 @@ func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = grace
-	if err := cmd.Start(); err != nil {
+	err := start(cmd, s.Stdin)
+	if err != nil {
 		e := fault.Wrap(fault.Failed, err, "cannot start sh")
 		e.Unsent = true
 		return Exit{}, e
 	}
-	err := cmd.Wait()
+	err = cmd.Wait()
 	if ctx.Err() != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of its group, if anything
 		return Exit{}, Stopped(ctx, false)
@@ -54,6 +56,26 @@ func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
 		return Exit{}, &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err, InDoubt: true}
 	}
 	return exitOf(cmd.ProcessState), nil
+}
+
+// start starts a command and feeds it. What feeds it may go on after its end, which
+// Wait of the package exec would wait for.
+func start(cmd *exec.Cmd, stdin io.Reader) error {
+	if stdin == nil {
+		return cmd.Start()
+	}
+	to, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return errors.Join(err, to.Close())
+	}
+	go func() {
+		_, _ = io.Copy(to, stdin) // a command need not read what it is given
+		_ = to.Close()            // Wait may have done it before
+	}()
+	return nil
 }
 
 func exitOf(state *os.ProcessState) Exit {

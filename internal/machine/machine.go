@@ -18,7 +18,9 @@ import (
 type Conn interface {
 	// Exec has sh read a line, in the home directory of the user that the
 	// connection is for, and waits for its end. What the line prints is written
-	// as it comes; writers are not used after Exec has returned.
+	// as it comes; writers are not used after Exec has returned. Exec does not wait for
+	// the end of Stdin once the line has ended: a reader may block until then, and
+	// be read once more after.
 	//
 	// An exit code is no error. Errors are *fault.Error: with Unsent when the line
 	// was not started for certain, with InDoubt when it was, or may have been, and

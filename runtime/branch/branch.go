@@ -54,6 +54,8 @@ type Branch struct {
 	depth    int
 	scopes   []*scope
 	left     []deferred // deferred calls of scopes that have not ended
+	within   *Branch    // nil for a main line
+	notes    *notes
 
 	calledAt string // where the script calls a builtin that has no caller on the stack: one that was deferred, or given to parallel
 }
@@ -157,7 +159,7 @@ type Fork struct {
 // NewRoot makes the main line of a run.
 func NewRoot(ctx context.Context, path string, tree *Tree) *Branch {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return &Branch{Path: path, Tree: tree, Attempt: 1, ctx: ctx, cancel: cancel}
+	return &Branch{Path: path, Tree: tree, Attempt: 1, ctx: ctx, cancel: cancel, notes: &notes{}}
 }
 
 // Renew returns a branch that goes on where b has stopped: it has the path and
@@ -165,7 +167,7 @@ func NewRoot(ctx context.Context, path string, tree *Tree) *Branch {
 // line of a session survives a statement that was interrupted.
 func (b *Branch) Renew(ctx context.Context) *Branch {
 	next := NewRoot(ctx, b.Path, b.Tree)
-	next.ordinal, next.children, next.scopes = b.ordinal, b.children, b.scopes
+	next.ordinal, next.children, next.scopes, next.notes = b.ordinal, b.children, b.scopes, b.notes
 	b.cancel(nil)
 	return next
 }
@@ -189,7 +191,7 @@ func (b *Branch) Reserve(n int) (first int) {
 // branches within b, for those who follow from another process what b does.
 func (b *Branch) Child(ctx context.Context, n int, f Fork) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(n), b.Tree)
-	c.depth, c.stop = b.depth+1, b.stop
+	c.depth, c.stop, c.within = b.depth+1, b.stop, b
 	c.become(b, f)
 	return c
 }
@@ -209,7 +211,7 @@ func (b *Branch) Cancel(cause error) { b.cancel(cause) }
 // child makes the next branch within b.
 func (b *Branch) child(ctx context.Context) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)
-	c.depth, c.Pure, c.Expects = b.depth+1, b.Pure, b.Expects
+	c.depth, c.Pure, c.Expects, c.within = b.depth+1, b.Pure, b.Expects, b
 	b.children++
 	return c
 }

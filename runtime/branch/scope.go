@@ -16,6 +16,7 @@ type scope struct {
 type deferred struct {
 	call func(thread *starlark.Thread) error
 	at   string
+	well bool // not when an error has ended the scope
 }
 
 // Catcher decides whether the script goes on after an error. It is asked only
@@ -28,8 +29,18 @@ func Always(error) bool { return true }
 // Defer registers fn, for the call of a builtin on thread, with the innermost
 // scope.
 func (b *Branch) Defer(thread *starlark.Thread, fn func(thread *starlark.Thread) error) {
+	b.atEnd(deferred{Bound(thread, fn), Position(thread), false})
+}
+
+// DeferWell is Defer for what is to be done only where the scope ends without an
+// error.
+func (b *Branch) DeferWell(thread *starlark.Thread, fn func(thread *starlark.Thread) error) {
+	b.atEnd(deferred{Bound(thread, fn), Position(thread), true})
+}
+
+func (b *Branch) atEnd(d deferred) {
 	s := b.scopes[len(b.scopes)-1]
-	s.deferred = append(s.deferred, deferred{Bound(thread, fn), Position(thread)})
+	s.deferred = append(s.deferred, d)
 }
 
 // InScope runs fn and then what it has deferred, last one first.
@@ -80,6 +91,9 @@ func (b *Branch) unwind(s *scope, catches Catcher, thread *starlark.Thread, v st
 		// Taken off first: one that was begun is never begun again by an outer
 		// scope. A resumed run comes to it by way of its journal.
 		s.deferred = s.deferred[:len(s.deferred)-1]
+		if last.well && err != nil {
+			continue
+		}
 		before := b.calledAt
 		b.calledAt = last.at
 		derr := last.call(thread)

@@ -86,10 +86,10 @@ type Door struct {
 	pureEnv  *effect.Env
 	blind    atomic.Bool  // check mode: a write was planned that may change anything
 	done     atomic.Int64 // order of completion
-	breakers breakers
-	rollback sync.Map    // place → what rollback calls for it
-	planned  atomic.Bool // check mode: a write was planned
-	erred    sync.Map    // place → *journal.Effect that failed and was not handled so far
+	breakers sync.Map     // endpoint → *circuit
+	rollback sync.Map     // place → what rollback calls for it
+	planned  atomic.Bool  // check mode: a write was planned
+	erred    sync.Map     // place → *journal.Effect that failed and was not handled so far
 	revivals revivals
 	answers  sync.Mutex
 }
@@ -155,6 +155,14 @@ func (d *Door) alone(caller Caller, call *effect.Call, p *party) (starlark.Value
 	if d.Observe != nil {
 		d.Observe(s.place, caller.Modules())
 	}
+	v, err := d.effectOrWatched(s)
+	if err == nil {
+		d.note(s, v)
+	}
+	return v, err
+}
+
+func (d *Door) effectOrWatched(s *site) (starlark.Value, error) {
 	if d.Watch != nil {
 		return d.watched(s)
 	}
@@ -294,6 +302,7 @@ func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
 	return &effect.Env{
 		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: rec.Begun, Origin: rec.Origin,
 		Again:  s.rec != nil && s.rec.Status == journal.Erred,
+		Taken:  s.branch.Take,
 		Output: func(stream, line string) { d.output(s.place, stream, line) },
 		Ask: func(ctx context.Context, kind, text string, choices []string) (string, string, error) {
 			return d.ask(ctx, s, kind, text, choices)

@@ -127,6 +127,8 @@ func (d *Door) expand(v reflect.Value) error {
 		return d.expandSlice(v)
 	case reflect.Map:
 		return d.expandMap(v)
+	case reflect.Pointer:
+		return d.expandPointer(v)
 	case reflect.Interface:
 		if v.Type() == starlarkValue && !v.IsNil() {
 			sv, err := d.expandValue(v.Interface().(starlark.Value))
@@ -174,6 +176,20 @@ func (d *Door) expandSlice(v reflect.Value) error {
 		}
 	}
 	v.Set(out)
+	return nil
+}
+
+// expandPointer makes a text that may be missing one of its own.
+func (d *Door) expandPointer(v reflect.Value) error {
+	if kind := v.Type().Elem().Kind(); v.IsNil() || kind != reflect.String && kind != reflect.Slice {
+		return nil
+	}
+	own := reflect.New(v.Type().Elem())
+	own.Elem().Set(v.Elem())
+	if err := d.expand(own.Elem()); err != nil {
+		return err
+	}
+	v.Set(own)
 	return nil
 }
 

@@ -116,7 +116,14 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 	if s.call.Decl.Quality == effect.Blind {
 		d.blind.Store(true)
 	}
-	predictor, ok := s.call.Do.(effect.Predictor)
+	do := s.call.Do
+	if _, ok := do.(effect.Knowing); ok {
+		var err error
+		if do, err = d.expanded(do); err != nil {
+			return nil, err
+		}
+	}
+	predictor, ok := do.(effect.Predictor)
 	if !ok {
 		return d.touch(s), nil
 	}
@@ -169,7 +176,7 @@ func (d *Door) touch(s *site) starlark.Value {
 
 func (d *Door) planEnv(s *site) *effect.Env {
 	return &effect.Env{
-		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: d.Now(),
+		Run: d.Run, Place: s.place, Options: s.call.Options, Begun: d.Now(), Taken: s.branch.Take,
 		Output: func(string, string) {},
 		Ask: func(context.Context, string, string, []string) (string, string, error) {
 			return "", "", fault.New(fault.Internal, "check mode asks nobody")

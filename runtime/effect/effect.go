@@ -8,6 +8,7 @@
 //	Validator   refuse bad arguments before anything happens
 //	Describer   one line for people
 //	Predictor   what check mode says would happen
+//	Knowing     a Predictor that compares secrets with the world
 //	Toucher     which resources it reads or changes
 //	Looker      which resources it only looks at
 //	Undoer      how rollback takes it back
@@ -17,6 +18,8 @@
 //	Volatile    a read that gives something else each time
 //	Assumer     the result to go on with when a person says "it happened"
 //	Companion   effects that follow each other look at the world together
+//	Notifier    under which names others want to know that it has changed something
+//	Spreader    one call acts on several things, each by an effect of its own
 //
 // A type lists what it implements beneath it:
 //
@@ -92,6 +95,14 @@ type Describer interface {
 // nothing. A result field that cannot be known is a *value.Unknown.
 type Predictor interface {
 	Predict(ctx context.Context, env *Env) (Prediction, error)
+}
+
+// Knowing effects get the secrets in their arguments filled in when they predict,
+// as they do when they are performed: what they compare with is out in the world.
+// The door takes the secrets out of the diff, but not out of the result.
+type Knowing interface {
+	Predictor
+	KnowsSecrets()
 }
 
 // Change is the kind of change that a write would make.
@@ -293,4 +304,12 @@ type Companion interface {
 // is given whenever one is made.
 type Embedded interface {
 	Embed(self Performer)
+}
+
+// Notifier is implemented by effects whose value has a field changed. Where that is
+// true, the branch notes the names, for handlers that ask with [Env.Taken] at the
+// end of a scope. It is asked in check mode too, when not all of the arguments may be
+// known.
+type Notifier interface {
+	Notifies() []string
 }

@@ -32,6 +32,9 @@ type Env struct {
 	Origin string
 	// Again says that the effect failed in an earlier execution of the run.
 	Again bool
+	// Taken reports whether something has changed in the branch under a name (see
+	// Notifier), and forgets it.
+	Taken func(name string) bool
 	// Party is what the Scout of a Companion has returned; nil where it is alone.
 	Party any
 }
@@ -124,6 +127,20 @@ func (l *Live) Any() bool {
 
 // Closer is implemented by live things that end with the run.
 type Closer interface{ Close() error }
+
+// Finisher is implemented by live things that have something to clear away once the
+// completion of the run is recorded, after which nobody will ever resume it.
+type Finisher interface{ Finish() }
+
+// FinishAll tells all that the run is complete.
+func (l *Live) FinishAll() {
+	l.m.Range(func(_, v any) bool {
+		if f, ok := v.(Finisher); ok {
+			f.Finish()
+		}
+		return true
+	})
+}
 
 // CloseAll ends and forgets everything that is still there.
 func (l *Live) CloseAll() {

@@ -8,6 +8,7 @@ const (
 	KindApproval   = "approval"    // waits for a person, and is never in doubt
 	KindWaitUntil  = "wait_until"  // the end of a wait that was in vain
 	KindPause      = "pause"       // between two tries
+	KindHandler    = "op.handler"  // whether something has changed, asked at the end of a scope
 	// KindFork is the kind of the records that say how branches ended. They are no
 	// effects, but have their place among them.
 	KindFork = "parallel"
@@ -16,6 +17,7 @@ const (
 // ofTheRun are kinds that are about the run itself, and nothing in the world.
 var ofTheRun = map[string]bool{
 	KindCheckpoint: true, KindOnRollback: true, "sleep": true, KindPause: true, KindWaitUntil: true,
+	KindHandler: true,
 }
 
 // OfTheRun reports whether effects of a kind are about the run alone: waits and

@@ -130,7 +130,7 @@ func (f *file) checkKeyword(id *syntax.Ident, s *signature) {
 		return
 	}
 	if strings.HasPrefix(id.Name, "_") && isOption(id.Name) {
-		f.report(id.NamePos, UnknownArgument, s.text, "%s: %s", s.name, s.noOption)
+		f.report(id.NamePos, UnknownArgument, s.text, "%s: %s", s.name, s.refuses(id.Name))
 		return
 	}
 	near := nearest(id.Name, append(slices.Clone(s.names), s.options...))

@@ -16,7 +16,8 @@ type signature struct {
 	positional []string // those that may be given by position, in order
 	required   []string
 	options    []string // underscore arguments that it takes
-	noOption   string   // why it does not take the others
+	noOption   string   // why it does not take options, or those of commands
+	effect     bool
 	varargs    bool
 	kwargs     bool
 }
@@ -36,6 +37,7 @@ func signatureOf(fn *module.Func) *signature {
 		s.noOption = "arguments that begin with _ are for effects"
 		return s
 	}
+	s.effect = true
 	s.noOption = "this option is for effects that run commands"
 	for _, o := range fn.Options() {
 		s.options = append(s.options, o.Name)
@@ -50,6 +52,16 @@ func isOption(name string) bool {
 		}
 	}
 	return false
+}
+
+// refuses says why the function does not take an option.
+func (s *signature) refuses(option string) string {
+	for _, o := range module.Options {
+		if o.Name == option && o.Many && s.effect {
+			return "this option is for effects that act on several targets"
+		}
+	}
+	return s.noOption
 }
 
 func signatureOfDef(def *syntax.DefStmt) *signature {

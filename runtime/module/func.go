@@ -24,6 +24,7 @@ type Func struct {
 	decl   *effect.Decl // nil for functions without effect
 	// callsBack says that it is a Controller.
 	callsBack bool
+	spreads   bool // it is a Spreader
 	spec      func() *spec
 }
 
@@ -31,6 +32,13 @@ var (
 	_ starlark.Callable = (*Func)(nil)
 	_ starlark.HasAttrs = (*Func)(nil)
 )
+
+// Part is implemented by a part of the structs of several builtins that has
+// parameters of its own: they are not in the stubs of those, but in that of the part,
+// after a star.
+type Part interface {
+	Parameters() (stub string)
+}
 
 // spec is what the stub and the struct say together. It is made on first use:
 // a run uses few of the builtins that there are.
@@ -59,6 +67,7 @@ func newFunc(m *Module, stub string, args any, decl *effect.Decl) *Func {
 	}
 	f := &Func{module: m, short: short, name: name, stub: stub, proto: reflect.TypeOf(args).Elem(), decl: decl}
 	_, f.callsBack = args.(Controller)
+	_, f.spreads = args.(effect.Spreader)
 	f.spec = sync.OnceValue(f.parse)
 	return f
 }
@@ -66,16 +75,33 @@ func newFunc(m *Module, stub string, args any, decl *effect.Decl) *Func {
 // parse reads the stub. A stub that does not fit its struct is a defect of the
 // builtin, found by the tests, which look at every declared function.
 func (f *Func) parse() *spec {
-	file, err := (&syntax.FileOptions{}).Parse(f.name, strings.TrimSpace(f.stub)+"\n", 0)
+	s := &spec{byName: map[string]int{}}
+	fields := fieldsOf(f.proto)
+	s.doc = s.read(f, f.stub, fields)
+	if part, ok := reflect.New(f.proto).Interface().(Part); ok {
+		inherited := s.read(f, part.Parameters(), fields)
+		s.doc.Args = append(s.doc.Args, inherited.Args...)
+	}
+	if len(fields) != 0 {
+		panic(fmt.Sprintf("stub of %s: no parameter for the fields %v", f.name, fields))
+	}
+	if f.decl != nil {
+		f.decl.Kind = f.name
+		for _, p := range s.params {
+			f.decl.Params = append(f.decl.Params, p.name)
+			f.decl.Tuning = append(f.decl.Tuning, p.field.tuning)
+		}
+	}
+	return s
+}
+
+// read takes the parameters of a stub, whose documentation it returns.
+func (s *spec) read(f *Func, stub string, fields map[string]field) docstring.Doc {
+	file, err := (&syntax.FileOptions{}).Parse(f.name, strings.TrimSpace(stub)+"\n", 0)
 	if err != nil {
 		panic(fmt.Sprintf("stub of %s: %v", f.name, err))
 	}
 	def := file.Stmts[0].(*syntax.DefStmt)
-	s := &spec{byName: map[string]int{}}
-	if lit, ok := docLiteral(def); ok {
-		s.doc = docstring.Parse(lit)
-	}
-	fields := fieldsOf(f.proto)
 	kwOnly := false
 	for _, p := range def.Params {
 		switch p := p.(type) {
@@ -99,17 +125,11 @@ func (f *Func) parse() *spec {
 			}
 		}
 	}
-	if len(fields) != 0 {
-		panic(fmt.Sprintf("stub of %s: no parameter for the fields %v", f.name, fields))
+	lit, ok := docLiteral(def)
+	if !ok {
+		return docstring.Doc{}
 	}
-	if f.decl != nil {
-		f.decl.Kind = f.name
-		for _, p := range s.params {
-			f.decl.Params = append(f.decl.Params, p.name)
-			f.decl.Tuning = append(f.decl.Tuning, p.field.tuning)
-		}
-	}
-	return s
+	return docstring.Parse(lit)
 }
 
 func (s *spec) addParam(f *Func, p param, fields map[string]field) {
@@ -244,6 +264,14 @@ func (f *Func) Signature() string {
 
 // CallInternal unpacks the arguments and does what the declaration says.
 func (f *Func) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	if f.spreads {
+		return f.spread(thread, args, kwargs)
+	}
+	return f.call(thread, args, kwargs)
+}
+
+// call is one effect, or one computation.
+func (f *Func) call(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	host := hostOf(thread)
 	u := unpacking{f: f, thread: thread, spec: f.spec(), check: host.Check(), secrets: host.Env().Run.Secrets}
 	ptr := reflect.New(f.proto)

@@ -18,20 +18,23 @@ type Option struct {
 	Type    string
 	Doc     string
 	Command bool // only effects that run commands take it
+	Many    bool // only effects that act on several things at once take it
 	field   string
 }
 
 // Options are the underscore arguments, in the order of the documentation.
 var Options = []Option{
-	{"_timeout", "duration", "Time that one attempt may take, such as \"30s\".", false, "Timeout"},
-	{"_retries", "int", "Attempts after the first one. By default reads and effects that may be repeated are tried three times when the failure is transient.", false, "Retries"},
-	{"_description", "string", "The line that plans, progress and logs show for this effect.", false, "Description"},
-	{"_when", "bool", "False skips the effect; its value is then None.", false, "When"},
-	{"_sudo", "bool", "Run the command as root, by sudo.", true, "Sudo"},
-	{"_user", "string", "Run the command as this user, by sudo.", true, "User"},
-	{"_env", "dict of string to string", "Added to the environment of the command.", true, "Env"},
-	{"_cwd", "string", "Working directory of the command.", true, "Cwd"},
-	{"_once", "bool", "Leave a marker, so that a resumed run can tell whether the command ran.", true, "Once"},
+	{"_timeout", "duration", "Time that one attempt may take, such as \"30s\".", false, false, "Timeout"},
+	{"_retries", "int", "Attempts after the first one. By default reads and effects that may be repeated are tried three times when the failure is transient.", false, false, "Retries"},
+	{"_description", "string", "The line that plans, progress and logs show for this effect.", false, false, "Description"},
+	{"_when", "bool", "False skips the effect; its value is then None.", false, false, "When"},
+	{"_sudo", "bool", "Run the command as root, by sudo.", true, false, "Sudo"},
+	{"_user", "string", "Run the command as this user, by sudo.", true, false, "User"},
+	{"_env", "dict of string to string", "Added to the environment of the command.", true, false, "Env"},
+	{"_cwd", "string", "Working directory of the command.", true, false, "Cwd"},
+	{"_once", "bool", "Leave a marker, so that a resumed run can tell whether the command ran.", true, false, "Once"},
+	{"_limit", "int", "Several targets: how many of them at a time; 0 for all. By default what the pool says, else all.", false, true, ""},
+	{"_on_error", "string", "Several targets: \"stop\" fails when all have ended and some have failed; \"continue\" goes on, and the results tell. One target is taken for a list of one.", false, true, ""},
 }
 
 // Options are the underscore arguments that the function takes.
@@ -40,9 +43,10 @@ func (f *Func) Options() []Option {
 		return nil
 	}
 	commands := f.Prototype().Implements(commanderType)
+	many := f.Prototype().Implements(spreaderType)
 	var all []Option
 	for _, o := range Options {
-		if commands || !o.Command {
+		if (commands || !o.Command) && (many || !o.Many) {
 			all = append(all, o)
 		}
 	}
@@ -65,6 +69,9 @@ var (
 func init() {
 	t := reflect.TypeFor[effect.Options]()
 	for _, o := range Options {
+		if o.Many {
+			continue // see spread
+		}
 		sf, _ := t.FieldByName(o.field)
 		optionFields[o.Name] = newField(sf)
 	}
@@ -74,6 +81,9 @@ func init() {
 // arm of a plan may have chosen.
 func (u *unpacking) option(name string, v starlark.Value) (starlark.Value, error) {
 	fd, ok := optionFields[name]
+	if name == limitOption || name == onErrorOption {
+		return nil, u.fail("%s is for effects that act on several targets", name)
+	}
 	if !ok {
 		return nil, u.unexpected(name)
 	}

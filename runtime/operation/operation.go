@@ -16,6 +16,7 @@ package operation
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -25,7 +26,9 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/target"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Operation brings one thing on a machine into a state. Its fields are its
@@ -38,6 +41,13 @@ type Operation interface {
 	Plan(w *fact.World) (*Change, error)
 }
 
+// Preparer is an operation that reads something of the workspace before it can
+// plan: a template, a file that is sent. Prepare is called once, before Plan, and
+// notes in the operation what it has read.
+type Preparer interface {
+	Prepare(ctx context.Context, env *effect.Env) error
+}
+
 // Change is what an operation has to do.
 type Change struct {
 	Kind   effect.Change // Create, Update, Delete or Act
@@ -46,7 +56,14 @@ type Change struct {
 	Undo   *Step         // takes it back; nil when that cannot be done
 	After  map[fact.Fact]any
 	Expect func(code int, stdout, stderr string) error // what its end means; nil: 0 is well
+	// Did tells from what the step has printed whether it has changed anything, and
+	// what; nil: what Diff says.
+	Did func(stdout string) (changed bool, diff string)
 }
+
+// Moved is the exit code of a step that has changed nothing, because things are
+// not as they were when it was planned. It is planned anew, and tried again.
+const Moved = 75
 
 // Step is a script for the machine. It may be made again after it was cut off
 // anywhere, and then has to lead to the same end.
@@ -54,6 +71,9 @@ type Step struct {
 	Script string `json:"script"`
 	Stdin  []byte `json:"stdin,omitempty"`
 	Hidden bool   `json:"hidden,omitempty"` // it has something in it that others on the machine must not see
+
+	// Input is the standard input where it is too large for Stdin. An undo has none.
+	Input func() (io.ReadCloser, error) `json:"-"`
 }
 
 // Result is what operations, and commands, return to scripts. It has the same
@@ -70,25 +90,33 @@ type Result struct {
 	Error    any           `star:"error"` // nil, or as attempt(…).error
 }
 
-// Base makes an effect of an operation that embeds it. Its parameters come first
-// in the operation's stub: target.
+// Base makes an effect of an operation that embeds it. Of its parameters, target
+// comes first in the operation's stub; the others are added by [Base.Parameters].
 type Base struct {
+	Many
 	Target starlark.Value `star:"target"`
+	Notify starlark.Value `star:"notify,tuning"`
 
-	self   Operation
-	target *target.Target
-	change *change
+	self     Operation
+	target   *target.Target
+	change   *change
+	prepared bool
+	secrets  *value.Secrets // nil: none are known
+	key      string
 }
 
 var (
 	_ effect.Validator = (*Base)(nil)
-	_ effect.Predictor = (*Base)(nil)
+	_ effect.Knowing   = (*Base)(nil)
 	_ effect.Undoer    = (*Base)(nil)
 	_ effect.Asker     = (*Base)(nil)
 	_ effect.Commander = (*Base)(nil)
 	_ effect.Remote    = (*Base)(nil)
 	_ effect.Companion = (*Base)(nil)
 	_ effect.Embedded  = (*Base)(nil)
+	_ effect.Notifier  = (*Base)(nil)
+	_ effect.Assumer   = (*Base)(nil)
+	_ module.Part      = (*Base)(nil)
 )
 
 // change is what the facts of a moment ask for.
@@ -97,12 +125,36 @@ type change struct{ *Change } // nil within: nothing
 // Embed tells the base which effect it is a part of.
 func (b *Base) Embed(self effect.Performer) { b.self = self.(Operation) }
 
-func (b *Base) RunsCommand() {}
+func (b *Base) RunsCommand()  {}
+func (b *Base) KnowsSecrets() {}
+
+// Secret reports whether a text has a secret of the run in it. The lines that such
+// a text replaces are not shown: they may have the secret of the time before.
+func (b *Base) Secret(text []byte) bool {
+	return b.secrets != nil && b.secrets.Redact(string(text)) != string(text)
+}
+
+// prepare has the operation read what it needs of the workspace.
+func (b *Base) prepare(ctx context.Context, env *effect.Env) error {
+	if b.prepared {
+		return nil
+	}
+	b.secrets = env.Run.Secrets
+	if p, ok := b.self.(Preparer); ok {
+		if err := p.Prepare(ctx, env); err != nil {
+			return err
+		}
+	}
+	b.prepared = true
+	return nil
+}
 
 // Validate refuses a target that is none. An operation that checks more calls it,
 // too.
 func (b *Base) Validate() (err error) {
-	b.target, err = target.Parse(b.Target)
+	if b.target, err = target.Parse(b.Target); err == nil {
+		_, err = b.notifies()
+	}
 	return err
 }
 
@@ -113,6 +165,10 @@ func (b *Base) On() string {
 	}
 	return "?"
 }
+
+// Key names the effect among those of all runs, in each of its attempts: for what
+// Plan has to call by a name of its own on the machine.
+func (b *Base) Key() string { return b.key }
 
 func (b *Base) machine() (*target.Target, error) {
 	if b.target == nil {
@@ -134,6 +190,7 @@ func (b *Base) Endpoint() string {
 
 // plan finds out what has to be done now.
 func (b *Base) plan(ctx context.Context, env *effect.Env) (*change, error) {
+	b.key = env.IdempotencyKey()
 	w, err := b.world(ctx, env)
 	if err != nil {
 		return nil, err
@@ -144,6 +201,9 @@ func (b *Base) plan(ctx context.Context, env *effect.Env) (*change, error) {
 
 // world is what the operation has to know: from its party, or from the machine.
 func (b *Base) world(ctx context.Context, env *effect.Env) (*fact.World, error) {
+	if err := b.prepare(ctx, env); err != nil {
+		return nil, err
+	}
 	facts := b.self.Facts()
 	if p, ok := env.Party.(*Party); ok {
 		if w := p.know(facts); w != nil {
@@ -221,6 +281,9 @@ func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		return nil, err
 	}
 	r.RC, r.Stdout, r.Stderr, r.Duration = out.code, out.stdout, out.stderr, time.Since(began)
+	if c.Did != nil {
+		r.Changed, r.Diff = c.Did(out.stdout)
+	}
 	return r, b.ended(c.Change, r)
 }
 
@@ -229,8 +292,13 @@ func (b *Base) ended(c *Change, r Result) error {
 	if c.Expect != nil {
 		return c.Expect(r.RC, r.Stdout, r.Stderr)
 	}
-	if r.RC == 0 {
+	switch r.RC {
+	case 0:
 		return nil
+	case Moved:
+		e := fault.As(Failure(r))
+		e.Kind, e.Unsent = fault.Unavailable, true
+		return e
 	}
 	return Failure(r)
 }
@@ -329,7 +397,7 @@ func (b *Base) Undo(ctx context.Context, env *effect.Env, past effect.Past) erro
 	if err != nil {
 		return err
 	}
-	if out.code != 0 {
+	if out.code != 0 { // Moved, too: what somebody else has changed since is not taken back
 		return Failure(Result{Host: b.target.Name, RC: out.code, Stdout: out.stdout, Stderr: out.stderr})
 	}
 	return nil
@@ -343,7 +411,11 @@ func (b *Base) Happened(ctx context.Context, env *effect.Env, past effect.Past) 
 	if err != nil {
 		return effect.Answer{}, err
 	}
-	if c.Change != nil {
+	switch {
+	case c.Change == nil:
+	case c.Kind == effect.Act:
+		return effect.Answer{Why: "what it does leaves nothing that shows whether it was done"}, nil
+	default:
 		return effect.Answer{Happened: effect.No, Why: "the machine is not in that state yet"}, nil
 	}
 	var m memory
@@ -366,16 +438,26 @@ const maxOutput = 16 << 20
 // step runs a script on the machine. With a party it brings the facts of the
 // operations after this one back.
 func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
+	env.Run.Live.Drop(t.Facts()) // something about the machine may be different now
 	p, _ := env.Party.(*Party)
+	hidden := s.Hidden || fact.Hidden(p.next())
 	script, read := p.follow("set -e\n" + s.Script)
 	var out, errs machine.Buffer
 	out.Max, errs.Max = maxOutput, maxOutput
 	streams := machine.Streams{Stdout: &out, Stderr: &errs}
-	if len(s.Stdin) > 0 {
+	switch {
+	case s.Input != nil:
+		in, err := s.Input()
+		if err != nil {
+			return output{}, unsent(err)
+		}
+		defer in.Close()
+		streams.Stdin = in
+	case len(s.Stdin) > 0:
 		streams.Stdin = newReader(s.Stdin)
 	}
 	exit, err := machine.Run(ctx, conn, machine.Command{
-		Script: script, Hidden: s.Hidden, As: t.As(env), Env: env.Options.Env, Dir: env.Options.Cwd,
+		Script: script, Hidden: hidden, As: t.As(env), Env: env.Options.Env, Dir: env.Options.Cwd,
 	}, streams)
 	if err != nil {
 		p.forget()

@@ -51,6 +51,14 @@ func (p *Party) wanted() []fact.Fact {
 	return facts
 }
 
+// next are the facts of the operations that come after this one.
+func (p *Party) next() []fact.Fact {
+	if p == nil {
+		return nil
+	}
+	return p.wanted()
+}
+
 // know takes the next operation's turn: it returns what is known, if that is all
 // of facts.
 func (p *Party) know(facts []fact.Fact) *fact.World {

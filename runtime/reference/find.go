@@ -51,8 +51,11 @@ func Find(modules []*module.Module, name string) (text string, ok bool) {
 }
 
 func commandsOnly(o module.Option) string {
-	if o.Command {
+	switch {
+	case o.Command:
 		return " that runs commands"
+	case o.Many:
+		return " that acts on several targets"
 	}
 	return ""
 }

@@ -67,12 +67,16 @@ func Options() string {
 	var b strings.Builder
 	b.WriteString("# Options\n\n" +
 		"Every function that reads from the world or writes to it takes these arguments besides its own.\n" +
-		"Those marked with * are only for functions that run commands.\n\n" +
+		"Those marked with * are only for functions that run commands, those marked with + for functions that can be\n" +
+		"called with several targets.\n\n" +
 		"| Option | Type | |\n| --- | --- | --- |\n")
 	for _, o := range module.Options {
 		mark := ""
 		if o.Command {
 			mark = " \\*"
+		}
+		if o.Many {
+			mark = " +"
 		}
 		fmt.Fprintf(&b, "| `%s`%s | %s | %s |\n", o.Name, mark, o.Type, cell(o.Doc))
 	}

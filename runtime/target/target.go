@@ -162,6 +162,10 @@ func (t *Target) As(env *effect.Env) machine.As {
 	return as
 }
 
+// Facts is the handle under which the run keeps what it knows of the machine. An
+// effect that changes something there drops it.
+func (t *Target) Facts() string { return "facts:" + t.ID }
+
 func (t *Target) secrets(env *effect.Env) Fields { return Fields{t.fields, env.Run.Secrets.Expand} }
 
 // shared is the one connection to a machine.
