@@ -168,6 +168,9 @@ func parse(output []byte, nonce string, groups []kindGroup) (*World, error) {
 			return nil, fault.New(fault.Failed, "the answer about the %s of the machine breaks off", g.kind.Name)
 		}
 		values, err := g.kind.Parse(g.args, string(text))
+		if e := fault.As(err); e != nil {
+			return nil, e
+		}
 		if err != nil {
 			return nil, fault.Wrap(fault.Failed, err, "cannot read what the machine says of its %s", g.kind.Name)
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 )
 
@@ -25,6 +26,8 @@ type FileState struct {
 	Mode   uint32 // permission bits, with setuid, setgid and sticky as chmod has them
 	Owner  string // name, or number where there is none
 	Group  string
+	UID    string // their numbers; "" when they are not known
+	GID    string
 	Size   int64
 	ID     string // equal for the names of one file: device and inode
 	Sum    string // SHA-256 in hex, of a regular file that can be read
@@ -153,7 +156,8 @@ func parseStats(states map[string]FileState, text string) error {
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
 		if dir, denied := strings.CutPrefix(lines[i], "!"); denied && i+1 < len(lines) {
-			return fmt.Errorf("%s: permission denied at %s", lines[i+1], dir)
+			return fault.New(fault.Permission, "cannot look at %s: permission denied in %s", lines[i+1], dir).
+				WithHint("look as root: _sudo = True")
 		}
 		if lines[i] == "" {
 			continue
@@ -183,6 +187,7 @@ func parseStat(line string) (file string, f FileState, err error) {
 		return "", f, bad
 	}
 	f.Type, f.Mode, f.ID = typeOf(mode), uint32(mode)&0o7777, w[4]
+	f.UID, f.GID = w[1], w[2]
 	f.Owner, f.Group = nameOr(names[0], w[1]), nameOr(names[1], w[2])
 	return names[2], f, nil
 }
@@ -288,4 +293,3 @@ func parseContents(paths []string, states map[string]FileState, text string) err
 }
 
 func header(path string) string { return "==> " + path + " <==\n" }
-
