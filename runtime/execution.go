@@ -228,7 +228,11 @@ func (x *execution) conclude(v starlark.Value, err error) (*Outcome, error) {
 	if why == nil {
 		x.keepResult(v)
 	}
-	if serr := x.run.SetState(out.State, why); serr != nil && why == nil {
+	serr := x.run.SetState(out.State, why)
+	switch {
+	case serr == nil && out.State == journal.Completed:
+		x.shared.Live.FinishAll()
+	case serr != nil && why == nil:
 		why = serr
 	}
 	x.emitEnd(out.State, why)

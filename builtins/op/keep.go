@@ -13,8 +13,11 @@ import (
 // files by their SHA-256, trees by the sum of their listing. It goes when it was
 // brought back, or after 30 days.
 
+// undoDir is the directory of root, for operations that only root can do.
+const undoDir = "/var/lib/provisioning/undo"
+
 // keepDir sets _k to the directory, which only its owner can look into.
-const keepDir = `_k=/var/lib/provisioning/undo
+const keepDir = "_k=" + undoDir + `
 [ "$(id -u)" = 0 ] || _k=${HOME:?}/.local/state/provisioning/undo
 `
 

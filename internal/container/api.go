@@ -30,6 +30,7 @@ type api interface {
 	ContainerStop(ctx context.Context, name string, o container.StopOptions) error
 	ContainerRestart(ctx context.Context, name string, o container.StopOptions) error
 	ContainerKill(ctx context.Context, name, signal string) error
+	ContainerUpdate(ctx context.Context, name string, c container.UpdateConfig) (container.UpdateResponse, error)
 	ContainerRemove(ctx context.Context, name string, o container.RemoveOptions) error
 	ContainerWait(ctx context.Context, name string, until container.WaitCondition) (<-chan container.WaitResponse, <-chan error)
 	ContainerLogs(ctx context.Context, name string, o container.LogsOptions) (io.ReadCloser, error)

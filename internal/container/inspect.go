@@ -100,6 +100,9 @@ func described(i container.InspectResponse) Container {
 		c.Health = string(i.State.Health.Status)
 	}
 	c.Limits = Limits{CPUs: float64(i.HostConfig.NanoCPUs) / 1e9, Memory: i.HostConfig.Memory}
+	if i.HostConfig.CPUPeriod > 0 { // see SetLimits
+		c.Limits.CPUs = float64(i.HostConfig.CPUQuota) / float64(i.HostConfig.CPUPeriod)
+	}
 	if i.HostConfig.PidsLimit != nil {
 		c.Limits.Pids = *i.HostConfig.PidsLimit
 	}

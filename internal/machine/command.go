@@ -65,9 +65,9 @@ func withHead(head string, rest io.Reader) io.Reader {
 
 // line is what sh reads, and what has to come first on its standard input.
 func (c Command) line() (line, head string, err error) {
-	text := c.text()
-	if strings.ContainsRune(text, 0) {
-		return "", "", fault.New(fault.Invalid, "a command cannot have a NUL byte in it")
+	text, err := c.Text()
+	if err != nil {
+		return "", "", err
 	}
 	if c.Hidden || len(text) > maxInline { // sh reads the rest of the line from its input
 		head = escape(text) + "\n"
@@ -78,6 +78,15 @@ func (c Command) line() (line, head string, err error) {
 	}
 	line, password := c.As.wrap("printf %s\\\\n " + begunMark + " >&2; " + text)
 	return line, password + head, nil
+}
+
+// Text is the command as sh reads it, run by the user that reads it.
+func (c Command) Text() (string, error) {
+	text := c.text()
+	if strings.ContainsRune(text, 0) {
+		return "", fault.New(fault.Invalid, "a command cannot have a NUL byte in it")
+	}
+	return text, nil
 }
 
 // text is the command for sh, run by the user that is to run it.

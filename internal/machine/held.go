@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,8 @@ func RunHeld(ctx context.Context, conn Conn, c Command, stdin string, s Streams)
 	feed := newFeed(stdin)
 	defer feed.Close()
 	s.Stdin = feed
+	errs := &untilMark{to: s.Stderr, mark: endedMark, found: feed.Close}
+	s.Stderr = errs
 	hard, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	ended := make(chan struct{})
@@ -40,7 +43,50 @@ func RunHeld(ctx context.Context, conn Conn, c Command, stdin string, s Streams)
 	})
 	exit, err = Run(hard, conn, Command{Script: held(c.text(), len(stdin)), As: c.As, Hidden: c.Hidden}, s)
 	close(ended)
+	errs.flush()
 	return exit, !soft(), err
+}
+
+// endedMark is what the line prints to stderr when the command has ended, so that
+// nothing waits for the end of its input any more.
+const endedMark = "\036ended\n"
+
+// untilMark passes on what is written to it, without the mark.
+type untilMark struct {
+	to    io.Writer // nil: nowhere
+	mark  string
+	found func()
+	held  []byte // what may be the beginning of the mark
+}
+
+func (w *untilMark) Write(p []byte) (int, error) {
+	n := len(p)
+	if len(w.held) > 0 {
+		p = append(w.held, p...)
+		w.held = nil
+	}
+	if before, after, ok := bytes.Cut(p, []byte(w.mark)); ok {
+		w.found()
+		p = append(bytes.Clone(before), after...)
+	}
+	if i := bytes.LastIndexByte(p, w.mark[0]); i >= 0 && strings.HasPrefix(w.mark, string(p[i:])) {
+		w.held = bytes.Clone(p[i:])
+		p = p[:i]
+	}
+	if w.to == nil || len(p) == 0 {
+		return n, nil
+	}
+	if _, err := w.to.Write(p); err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+// flush passes on what was held back.
+func (w *untilMark) flush() {
+	if w.to != nil && len(w.held) > 0 {
+		_, _ = w.to.Write(w.held)
+	}
 }
 
 // held is text with a watcher beside it, which ends the process group when the
@@ -52,7 +98,7 @@ func RunHeld(ctx context.Context, conn Conn, c Command, stdin string, s Streams)
 func held(text string, stdin int) string {
 	const watch = "(trap '' TERM HUP INT; cat >/dev/null; kill -s TERM 0; sleep 5; kill -s KILL 0)"
 	// The shell must not say that it was killed, as bash would.
-	const done = "\n_rc=$?; exec 2>/dev/null; kill -s KILL $_w; exit $_rc"
+	const done = "\n_rc=$?; printf '\\036ended\\n' >&2; exec 2>/dev/null; kill -s KILL $_w; exit $_rc"
 	if stdin == 0 {
 		return "exec 3<&0 </dev/null\n" + watch + " <&3 >/dev/null 2>&1 &\n_w=$!; exec 3<&-\n(\n" + text + "\n)" + done
 	}

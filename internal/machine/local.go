@@ -29,7 +29,7 @@ const grace = 5 * time.Second
 // does, and SIGKILL 5 seconds later.
 func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
 	if ctx.Err() != nil {
-		return Exit{}, stopped(ctx, true)
+		return Exit{}, Stopped(ctx, true)
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
 	cmd.Stdout, cmd.Stderr = s.Stdout, s.Stderr
@@ -49,7 +49,7 @@ func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
 	err = cmd.Wait()
 	if ctx.Err() != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of its group, if anything
-		return Exit{}, stopped(ctx, false)
+		return Exit{}, Stopped(ctx, false)
 	}
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay) {
@@ -86,8 +86,9 @@ func exitOf(state *os.ProcessState) Exit {
 	return Exit{Code: state.ExitCode()}
 }
 
-// stopped is the error of a line whose context has ended.
-func stopped(ctx context.Context, unsent bool) error {
+// Stopped is the error of a line whose context has ended, before it was sent or
+// while it ran.
+func Stopped(ctx context.Context, unsent bool) error {
 	cause := context.Cause(ctx)
 	e := &fault.Error{Kind: fault.KindOf(cause), Msg: "it was stopped: " + cause.Error(), Cause: cause, Unsent: unsent, InDoubt: !unsent}
 	switch {

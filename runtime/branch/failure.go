@@ -2,6 +2,8 @@ package branch
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -51,4 +53,55 @@ func (b *Branch) Failed(err error) (*Failure, error) {
 		return nil, err
 	}
 	return FailureOf(b.Tree.Explain(err)), nil
+}
+
+// maxReasons is how many failures a message tells of.
+const maxReasons = 5
+
+// Together is the one error of branches of which some have failed, those with an
+// error in errs; nil when none has. names are what people call them, noun what they
+// are: "machines". Its details have the names of those that failed.
+func Together(noun string, names []string, errs []error) *fault.Error {
+	var failed, reasons []string
+	var e *fault.Error
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		one := asFault(err)
+		if e == nil {
+			e = &fault.Error{Kind: one.Kind, Hint: one.Hint, Cause: err}
+		} else if e.Kind != one.Kind {
+			e.Kind = fault.Failed
+		}
+		failed = append(failed, names[i])
+		if len(failed) <= maxReasons {
+			reasons = append(reasons, reason(names[i], one.Msg))
+		}
+	}
+	if e == nil {
+		return nil
+	}
+	if more := len(failed) - maxReasons; more > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	}
+	e.Msg = fmt.Sprintf("%d of %d %s failed: %s", len(failed), len(errs), noun, strings.Join(reasons, "; "))
+	e.Details = map[string]any{"failed": failed}
+	return e
+}
+
+func asFault(err error) *fault.Error {
+	if e := fault.As(err); e != nil {
+		return e
+	}
+	return &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err}
+}
+
+// reason is what went wrong with a branch. Some messages begin with its name.
+func reason(name, msg string) string {
+	msg = strings.TrimPrefix(msg, "on "+name+": ")
+	if strings.HasPrefix(msg, name+": ") {
+		return msg
+	}
+	return name + ": " + msg
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -18,6 +19,7 @@ type Outcome struct {
 	Value   starlark.Value
 	Err     error // a fault, with the positions in the script
 	Planned int   // check mode: how many writes it has planned
+	Skipped bool  // it was not begun, as enough others had failed
 }
 
 // ErrSibling is the cause for which branches stop when another one has failed.
@@ -31,27 +33,61 @@ var ErrSibling = fault.New(fault.Cancelled, "another branch failed")
 // not frozen while its top level is running; so everything that the branches
 // can reach is frozen first.
 func (b *Branch) Parallel(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, keepGoing bool) ([]Outcome, error) {
+	b.freeze(thread, fn, items)
+	return b.parallel(thread, fn, items, &group{limit: limit, keepGoing: keepGoing})
+}
+
+// Gathering says how branches are looked at when all of them have ended.
+type Gathering struct {
+	Limit int // how many run at a time; 0: all
+	// MaxFail is how many may fail: when more have, no other branch is begun. A
+	// negative number lets all of them begin.
+	MaxFail int
+	// Judge says whether the caller fails, and with what, for outcomes of which some
+	// may be failures. A resumed run then tries again what failed. Where Judge takes
+	// them, the script goes on after them.
+	Judge func([]Outcome) error
+	// Closed says that fn reaches nothing of the script but its items, so that
+	// nothing else has to be frozen.
+	Closed bool
+}
+
+// Gather calls fn for every item in a branch of its own. The failure of one does
+// not stop the others.
+func (b *Branch) Gather(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, how Gathering) ([]Outcome, error) {
+	if how.Closed {
+		fn.Freeze()
+		for _, item := range items {
+			item.Freeze()
+		}
+	} else {
+		b.freeze(thread, fn, items)
+	}
+	return b.parallel(thread, fn, items, &group{limit: how.Limit, maxFail: how.MaxFail, judge: how.Judge})
+}
+
+func (b *Branch) freeze(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value) {
 	freezeReachable(thread, fn, items)
 	if b.Tree.Freeze != nil {
 		b.Tree.Freeze()
 	}
-	return b.parallel(thread, fn, items, limit, keepGoing, nil)
 }
 
-// Each calls fn, which is no function of the script, for every item in a branch of
-// its own, at most limit at a time (0: all at once). The failure of one does not
-// stop the others: when all have ended, judge says whether the caller fails, and
-// with what; a resumed run then tries again what failed. Without a judge the
-// caller goes on after failures.
-func (b *Branch) Each(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, judge func([]Outcome) error) ([]Outcome, error) {
-	fn.Freeze()
-	for _, item := range items {
-		item.Freeze()
-	}
-	return b.parallel(thread, fn, items, limit, judge == nil, judge)
+// group is how the branches of a fork are run.
+type group struct {
+	limit     int
+	keepGoing bool                  // the script goes on after failures, whatever they are
+	maxFail   int                   // with a judge
+	judge     func([]Outcome) error // nil: the first failure stops the others, unless keepGoing is set
+	failed    atomic.Int32
 }
 
-func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, limit int, keepGoing bool, judge func([]Outcome) error) ([]Outcome, error) {
+// full reports whether so many branches have failed that no other one is begun.
+func (g *group) full() bool {
+	return g.judge != nil && g.maxFail >= 0 && int(g.failed.Load()) > g.maxFail
+}
+
+func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items []starlark.Value, g *group) ([]Outcome, error) {
 	if b.Waiting != nil { // what was asked for before comes before
 		if err := b.Tree.Host.Settle(thread); err != nil {
 			return nil, err
@@ -60,7 +96,7 @@ func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if err := b.Tree.Budget.Branches(len(items), b.depth+1); err != nil {
 		return nil, err
 	}
-	b.Width, b.Keeps = limit, keepGoing
+	b.Width, b.Keeps = g.limit, g.keepGoing
 	fork, err := b.Tree.Host.Fork(thread, fn.Name(), len(items))
 	if err != nil {
 		return nil, err
@@ -69,13 +105,19 @@ func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	defer cancel(nil)
 	children := b.made(ctx, thread, fork, len(items))
 	if b.Tree.Compares || b.Tree.Ordered {
-		limit = 1
+		g.limit = 1
 	}
-	stops := !keepGoing && judge == nil && !b.Tree.Replay && !b.Tree.Compares && !b.Tree.Check
-	outcomes := b.Tree.each(children, limit, func(i int) Outcome {
-		out := children[i].run(fn, items[i], keepGoing)
-		if out.Err != nil && stops && !errors.Is(out.Err, ErrSuspended) && !children[i].Settled {
-			cancel(ErrSibling)
+	acts := !b.Tree.Replay && !b.Tree.Compares && !b.Tree.Check
+	outcomes := b.Tree.each(children, g.limit, func(i int) Outcome {
+		if acts && g.full() && !children[i].Settled {
+			return Outcome{Skipped: true}
+		}
+		out := children[i].run(fn, items[i], g.keepGoing)
+		if out.Err != nil && !errors.Is(out.Err, ErrSuspended) {
+			g.failed.Add(1)
+			if acts && !g.keepGoing && g.judge == nil && !children[i].Settled {
+				cancel(ErrSibling)
+			}
 		}
 		return out
 	})
@@ -87,14 +129,27 @@ func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items [
 	if b.Tree.Check {
 		fork.Results = results(outcomes)
 	}
-	err = b.firstError(outcomes, keepGoing || judge != nil)
-	if err == nil && judge != nil {
-		err = judge(outcomes)
-	}
-	if err := b.Tree.Host.Join(fork, err); err != nil {
+	if err := b.Tree.Host.Join(fork, b.verdict(outcomes, g)); err != nil {
 		return nil, err
 	}
 	return outcomes, nil
+}
+
+// verdict is the error of the caller of the branches.
+func (b *Branch) verdict(outcomes []Outcome, g *group) error {
+	first := b.firstError(outcomes, g.keepGoing)
+	if g.judge == nil || first != nil && !b.catchable(first) {
+		return first
+	}
+	if err := g.judge(outcomes); err != nil || first == nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.Err != nil && b.catchable(o.Err) {
+			b.Tree.Host.Handled(o.Err)
+		}
+	}
+	return b.firstError(outcomes, true)
 }
 
 // made makes the branches of a fork: paths are given out before anything runs.
@@ -115,6 +170,8 @@ func results(outcomes []Outcome) []string {
 	texts := make([]string, len(outcomes))
 	for i, o := range outcomes {
 		switch {
+		case o.Skipped:
+			texts[i] = "skipped"
 		case o.Err != nil:
 			texts[i] = "failed: " + o.Err.Error()
 		case o.Value != nil:
@@ -199,7 +256,7 @@ func (b *Branch) firstError(outcomes []Outcome, keepGoing bool) error {
 func (b *Branch) run(fn starlark.Callable, item starlark.Value, keepGoing bool) Outcome {
 	defer b.cancel(nil)
 	began := time.Now()
-	b.Tree.Events.Emit(event.Event{Type: event.BranchStarted, Time: began, Run: b.Tree.RunID, Place: b.Path, Text: label(item)})
+	b.Tree.Events.Emit(event.Event{Type: event.BranchStarted, Time: began, Run: b.Tree.RunID, Place: b.Path, Text: Label(item)})
 	thread := b.Tree.NewThread(b)
 	detach := b.Attach(thread)
 	defer detach()
@@ -242,8 +299,9 @@ func (b *Branch) stopped(err error) error {
 	return err
 }
 
-// label is how a branch is called in what people see.
-func label(item starlark.Value) string {
+// Label is how a branch is called in what people see; "" for an item that has no
+// name.
+func Label(item starlark.Value) string {
 	switch item := item.(type) {
 	case starlark.String:
 		return string(item)
@@ -253,15 +311,15 @@ func label(item starlark.Value) string {
 		return item.String()
 	case starlark.Tuple:
 		if item.Len() > 0 {
-			return label(item[0])
+			return Label(item[0])
 		}
 	case *starlark.Dict:
 		if name, ok, _ := item.Get(starlark.String("name")); ok {
-			return label(name)
+			return Label(name)
 		}
 	case starlark.HasAttrs:
 		if name, err := item.Attr("name"); err == nil && name != nil {
-			return label(name)
+			return Label(name)
 		}
 	}
 	return ""

@@ -86,10 +86,10 @@ type Door struct {
 	pureEnv  *effect.Env
 	blind    atomic.Bool  // check mode: a write was planned that may change anything
 	done     atomic.Int64 // order of completion
-	breakers breakers
-	rollback sync.Map    // place → what rollback calls for it
-	planned  atomic.Bool // check mode: a write was planned
-	erred    sync.Map    // place → *journal.Effect that failed and was not handled so far
+	breakers sync.Map     // endpoint → *circuit
+	rollback sync.Map     // place → what rollback calls for it
+	planned  atomic.Bool  // check mode: a write was planned
+	erred    sync.Map     // place → *journal.Effect that failed and was not handled so far
 	revivals revivals
 	answers  sync.Mutex
 }

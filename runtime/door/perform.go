@@ -2,11 +2,9 @@ package door
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"sync"
 	"time"
-
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
@@ -40,7 +38,7 @@ func (d *Door) perform(s *site, do effect.Performer, env *effect.Env, rec *journ
 		if e == nil || d.Cut.Err() != nil {
 			return nil, journal.Intended, err
 		}
-		again := e.Transient()
+		again := e.Transient() && !errors.Is(err, errOpen)
 		if e.InDoubt && !d.repeatable(s, do) {
 			result, status, err := d.settle(s, do, env, rec, e)
 			if err != nil || status != journal.Intended {
@@ -113,7 +111,7 @@ func (d *Door) once(s *site, do effect.Performer, env *effect.Env) (result any, 
 			result, err = nil, fault.New(fault.Internal, "a defect of this program: %v", r)
 		}
 	}()
-	breaker := d.breakers.of(do)
+	breaker := d.breakerOf(do)
 	perform := func() (result any, err error) {
 		if _, waits := do.(effect.Patient); waits {
 			return do.Perform(ctx, env)
@@ -124,12 +122,7 @@ func (d *Door) once(s *site, do effect.Performer, env *effect.Env) (result any, 
 	if breaker == nil {
 		result, err = perform()
 	} else {
-		result, err = breaker.Execute(perform)
-		if err == gobreaker.ErrOpenState || err == gobreaker.ErrTooManyRequests {
-			e := fault.New(fault.Unavailable, "the circuit breaker of %s is open after %d failures in a row", breaker.Name(), breakerFailures)
-			e.Unsent, e.RetryAfter = true, breakerPause.Seconds()
-			return nil, e.WithHint("it is tried again %s after the last failure", breakerPause)
-		}
+		result, err = breaker.execute(d, perform)
 	}
 	return result, d.cause(ctx, s, err)
 }
@@ -162,38 +155,4 @@ func (d *Door) cause(ctx context.Context, s *site, err error) error {
 	late.Unsent = e != nil && e.Unsent
 	late.InDoubt = !late.Unsent // the effect does not say how far it came
 	return &late
-}
-
-const (
-	breakerFailures = 5
-	breakerPause    = 60 * time.Second
-)
-
-// breakers keep from calling an endpoint that does not answer. One counts only
-// failures for which something was sent: a refused connection costs nobody
-// anything.
-type breakers struct{ m sync.Map }
-
-func (b *breakers) of(do effect.Performer) *gobreaker.CircuitBreaker[any] {
-	r, ok := do.(effect.Remote)
-	if !ok {
-		return nil
-	}
-	name := r.Endpoint()
-	if name == "" {
-		return nil
-	}
-	if cb, ok := b.m.Load(name); ok {
-		return cb.(*gobreaker.CircuitBreaker[any])
-	}
-	cb, _ := b.m.LoadOrStore(name, gobreaker.NewCircuitBreaker[any](gobreaker.Settings{
-		Name:        name,
-		Timeout:     breakerPause,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= breakerFailures },
-		IsSuccessful: func(err error) bool {
-			e := fault.As(err)
-			return e == nil || !e.Transient() || e.Unsent
-		},
-	}))
-	return cb.(*gobreaker.CircuitBreaker[any])
 }

@@ -128,6 +128,20 @@ func (l *Live) Any() bool {
 // Closer is implemented by live things that end with the run.
 type Closer interface{ Close() error }
 
+// Finisher is implemented by live things that have something to clear away once the
+// completion of the run is recorded, after which nobody will ever resume it.
+type Finisher interface{ Finish() }
+
+// FinishAll tells all that the run is complete.
+func (l *Live) FinishAll() {
+	l.m.Range(func(_, v any) bool {
+		if f, ok := v.(Finisher); ok {
+			f.Finish()
+		}
+		return true
+	})
+}
+
 // CloseAll ends and forgets everything that is still there.
 func (l *Live) CloseAll() {
 	l.m.Range(func(k, v any) bool {

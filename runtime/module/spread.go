@@ -146,14 +146,13 @@ func (s *spreading) all(thread *starlark.Thread, several *effect.Several, one bo
 		return s.fail(err)
 	}
 	if s.goesOn {
-		outcomes, err := b.Each(thread, s, several.Items, limit, nil)
-		if err != nil {
-			return nil, err
+		judge = func(outcomes []branch.Outcome) error {
+			result, _ = together(outcomes) // the script asks the results
+			return nil
 		}
-		result, _ = together(outcomes) // the script asks the results
-		return result, nil
 	}
-	if _, err := b.Each(thread, s, several.Items, limit, judge); err != nil {
+	how := branch.Gathering{Limit: limit, MaxFail: -1, Judge: judge, Closed: true}
+	if _, err := b.Gather(thread, s, several.Items, how); err != nil {
 		return nil, err
 	}
 	return result, nil

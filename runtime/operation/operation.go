@@ -56,9 +56,9 @@ type Change struct {
 	Undo   *Step         // takes it back; nil when that cannot be done
 	After  map[fact.Fact]any
 	Expect func(code int, stdout, stderr string) error // what its end means; nil: 0 is well
-	// Did tells from what the step has printed whether it has changed anything; nil:
-	// it has.
-	Did func(stdout string) bool
+	// Did tells from what the step has printed whether it has changed anything, and
+	// what; nil: what Diff says.
+	Did func(stdout string) (changed bool, diff string)
 }
 
 // Moved is the exit code of a step that has changed nothing, because things are
@@ -102,6 +102,7 @@ type Base struct {
 	change   *change
 	prepared bool
 	secrets  *value.Secrets // nil: none are known
+	key      string
 }
 
 var (
@@ -165,6 +166,10 @@ func (b *Base) On() string {
 	return "?"
 }
 
+// Key names the effect among those of all runs, in each of its attempts: for what
+// Plan has to call by a name of its own on the machine.
+func (b *Base) Key() string { return b.key }
+
 func (b *Base) machine() (*target.Target, error) {
 	if b.target == nil {
 		if err := b.Validate(); err != nil {
@@ -185,6 +190,7 @@ func (b *Base) Endpoint() string {
 
 // plan finds out what has to be done now.
 func (b *Base) plan(ctx context.Context, env *effect.Env) (*change, error) {
+	b.key = env.IdempotencyKey()
 	w, err := b.world(ctx, env)
 	if err != nil {
 		return nil, err
@@ -275,8 +281,8 @@ func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		return nil, err
 	}
 	r.RC, r.Stdout, r.Stderr, r.Duration = out.code, out.stdout, out.stderr, time.Since(began)
-	if c.Did != nil && !c.Did(out.stdout) {
-		r.Changed, r.Diff = false, ""
+	if c.Did != nil {
+		r.Changed, r.Diff = c.Did(out.stdout)
 	}
 	return r, b.ended(c.Change, r)
 }

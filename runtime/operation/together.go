@@ -1,7 +1,6 @@
 package operation
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -217,57 +216,15 @@ func longest(values []starlark.Value) starlark.Value {
 
 // failures is the error of those machines that have failed; nil when none has.
 func failures(parts []effect.Part, hosts []starlark.Value, one bool) *fault.Error {
-	var names, reasons []string
-	var first *fault.Error
-	kind := fault.Kind("")
+	names, errs := make([]string, len(parts)), make([]error, len(parts))
 	for i, p := range parts {
-		if p.Err == nil {
-			continue
-		}
-		e := asFault(p.Err)
-		if first == nil {
-			first, kind = e, e.Kind
-		}
-		if e.Kind != kind {
-			kind = fault.Failed
-		}
-		name := textOf(fieldOf(hosts[i], "host"))
-		names = append(names, name)
-		reasons = append(reasons, reason(name, e.Msg))
+		names[i], errs[i] = textOf(fieldOf(hosts[i], "host")), p.Err
 	}
-	if first == nil || one {
-		return first
+	e := branch.Together("machines", names, errs)
+	if e != nil && one {
+		return fault.As(e.Cause)
 	}
-	e := fault.New(kind, "%d of %d machines failed: %s", len(names), len(parts), strings.Join(clipped(reasons), "; "))
-	e.Hint = first.Hint
-	e.Details = map[string]any{"failed": names}
 	return e
-}
-
-func asFault(err error) *fault.Error {
-	if e := fault.As(err); e != nil {
-		return e
-	}
-	return &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err}
-}
-
-// reason is what went wrong on a machine. Most messages name it.
-func reason(host, msg string) string {
-	msg = strings.TrimPrefix(msg, "on "+host+": ")
-	if strings.HasPrefix(msg, host+": ") {
-		return msg
-	}
-	return host + ": " + msg
-}
-
-// maxReasons is how many failures a message tells of; details have all.
-const maxReasons = 5
-
-func clipped(reasons []string) []string {
-	if len(reasons) <= maxReasons {
-		return reasons
-	}
-	return append(reasons[:maxReasons:maxReasons], fmt.Sprintf("and %d more", len(reasons)-maxReasons))
 }
 
 // shortened are results for the details of an error: with the end of the outputs.

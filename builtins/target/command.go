@@ -1,0 +1,271 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/operation"
+	"github.com/provisioning-systems/provisioning/runtime/target"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// on is the first argument of everything that is done on a machine.
+type on struct {
+	Target starlark.Value `star:"target"`
+
+	parsed *target.Target
+}
+
+func (o *on) Validate() (err error) {
+	o.parsed, err = target.Parse(o.Target)
+	return err
+}
+
+func (o *on) machine() (*target.Target, error) {
+	if o.parsed == nil {
+		if err := o.Validate(); err != nil {
+			return nil, err
+		}
+	}
+	return o.parsed, nil
+}
+
+// host is the name of the machine for people.
+func (o *on) host() string {
+	if t, err := o.machine(); err == nil {
+		return t.Name
+	}
+	return "?"
+}
+
+// Endpoint is what the circuit breaker counts by.
+func (o *on) Endpoint() string {
+	if t, err := o.machine(); err == nil {
+		return t.ID
+	}
+	return ""
+}
+
+func (o *on) open(ctx context.Context, env *effect.Env) (machine.Conn, error) {
+	t, err := o.machine()
+	if err != nil {
+		return nil, err
+	}
+	return target.Open(ctx, env, t)
+}
+
+// behaviour is how a command is watched and judged.
+type behaviour struct {
+	Stdin   string        `star:"stdin"`
+	Timeout time.Duration `star:"timeout,tuning"`
+	OKCodes []int         `star:"ok_codes"`
+	Check   bool          `star:"check"`
+	Quiet   bool          `star:"quiet,tuning"`
+}
+
+// job is a command that is ready to be run: options applied, secrets expanded.
+type job struct {
+	on
+	behaviour
+	command machine.Command
+	stdin   string
+	name    string // for messages, redacted
+}
+
+// isVariable reports whether sh can export a name.
+func isVariable(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// prepare makes a job of a command. Its errors lie before anything is sent.
+func prepare(env *effect.Env, o on, b behaviour, c machine.Command, name string) (*job, error) {
+	j := &job{on: o, behaviour: b, command: c, name: env.Run.Secrets.Redact(name)}
+	err := j.apply(env)
+	if f := fault.As(err); f != nil {
+		f.Unsent = true
+	}
+	return j, err
+}
+
+func (j *job) apply(env *effect.Env) error {
+	t, err := j.machine()
+	if err != nil {
+		return err
+	}
+	x := expander{env: env}
+	c := &j.command
+	for i := range c.Argv {
+		c.Argv[i] = x.expand(c.Argv[i])
+	}
+	c.Script, c.Dir, c.As = x.expand(c.Script), x.expand(env.Options.Cwd), t.As(env)
+	for name, v := range env.Options.Env {
+		if !isVariable(name) || strings.ContainsRune(v, 0) {
+			return fault.New(fault.Invalid, "_env cannot set the variable %q on a target", name).
+				WithHint("the name of a variable has letters, digits and _")
+		}
+		if c.Env == nil {
+			c.Env = map[string]string{}
+		}
+		c.Env[name] = x.expand(v)
+	}
+	if strings.HasPrefix(c.As.User, "-") {
+		return fault.New(fault.Invalid, "_user is %q, which is not the name of a user", c.As.User)
+	}
+	c.Hidden = c.Hidden || x.secret // what goes by stdin is in no list of processes
+	j.stdin = x.expand(j.Stdin)
+	return x.err
+}
+
+// expander fills in secrets and notes that there were some.
+type expander struct {
+	env    *effect.Env
+	secret bool
+	err    error
+}
+
+func (x *expander) expand(text string) string {
+	if !value.HasMarker(text) {
+		return text
+	}
+	x.secret = true
+	plain, err := x.env.Run.Secrets.Expand(text)
+	if x.err == nil {
+		x.err = err
+	}
+	return plain
+}
+
+// errFull is why a command that prints too much is ended.
+var errFull = errors.New("too much output")
+
+// watched is a command under way: its output, and what ends it.
+type watched struct {
+	ctx            context.Context
+	cancel         context.CancelCauseFunc
+	stdout, stderr *cmdline.Collector
+	began          time.Time
+}
+
+func (j *job) watch(ctx context.Context, env *effect.Env) (*watched, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	release := func() {}
+	if j.Timeout > 0 && env.Options.Timeout == 0 { // _timeout is in ctx already
+		ctx, release = context.WithTimeout(ctx, j.Timeout)
+	}
+	printer := &cmdline.Printer{}
+	if !j.Quiet && env.Output != nil {
+		host := j.host()
+		printer.Out = func(stream, line string) { env.Output(stream, host+": "+line) }
+	}
+	full := func() { cancel(errFull) }
+	w := &watched{
+		ctx: ctx, cancel: cancel, began: time.Now(),
+		stdout: cmdline.NewCollector("stdout", printer, full), stderr: cmdline.NewCollector("stderr", printer, full),
+	}
+	return w, func() { printer.Close(); release(); cancel(nil) }
+}
+
+func (w *watched) flush() {
+	w.stdout.Flush()
+	w.stderr.Flush()
+}
+
+// perform runs the command over a connection that it does not outlive.
+func (j *job) perform(ctx context.Context, env *effect.Env) (operation.Result, error) {
+	conn, err := j.open(ctx, env)
+	if err != nil {
+		return operation.Result{}, err
+	}
+	w, release := j.watch(ctx, env)
+	defer release()
+	exit, stopped, err := machine.RunHeld(w.ctx, conn, j.command, j.stdin, machine.Streams{Stdout: w.stdout, Stderr: w.stderr})
+	w.flush()
+	switch {
+	case err != nil:
+		return operation.Result{}, err
+	case stopped || w.stdout.Full || w.stderr.Full:
+		return operation.Result{}, j.stopped(env, w)
+	}
+	return j.judge(env, w, exit.Code)
+}
+
+// judge makes the result of an end, or the error that it is.
+func (j *job) judge(env *effect.Env, w *watched, code int) (operation.Result, error) {
+	r := operation.Result{
+		Host: j.host(), OK: slices.Contains(j.OKCodes, code), Changed: true, RC: code,
+		Stdout: w.stdout.String(), Stderr: w.stderr.String(), Duration: time.Since(w.began),
+	}
+	if j.Check && !r.OK {
+		return operation.Result{}, j.failed(env, r)
+	}
+	return r, nil
+}
+
+// detailBytes is how much of each stream goes into the details of an error.
+const detailBytes = 4 << 10
+
+func (j *job) failed(env *effect.Env, r operation.Result) error {
+	e := fault.New(fault.Failed, "on %s, the command %q ended with code %d", r.Host, j.name, r.RC)
+	if r.RC > 128 && r.RC < 128+65 {
+		e.Msg += fmt.Sprintf(" (signal %d)", r.RC-128)
+	}
+	e.Details = details(env, r.Stdout, r.Stderr)
+	e.Details["host"], e.Details["code"] = r.Host, r.RC
+	line := cmdline.LastLine(e.Details["stderr"].(string))
+	if line == "" {
+		line = cmdline.LastLine(e.Details["stdout"].(string))
+	}
+	if line != "" {
+		e.Msg += ": " + cmdline.Clip(line, 300)
+	}
+	if r.RC == 127 {
+		e.Hint = "install the program on the machine, or give its full path"
+	}
+	return e
+}
+
+func details(env *effect.Env, stdout, stderr string) map[string]any {
+	redact := env.Run.Secrets.Redact
+	return map[string]any{
+		"stdout": cmdline.Tail(stdout, detailBytes, redact),
+		"stderr": cmdline.Tail(stderr, detailBytes, redact),
+	}
+}
+
+// stopped is the error of a command that was ended. That it did not come to its end
+// by itself is certain; after a stop of the run nobody knows how far it came.
+func (j *job) stopped(env *effect.Env, w *watched) error {
+	took, cause := time.Since(w.began).Round(10*time.Millisecond), context.Cause(w.ctx)
+	var e *fault.Error
+	switch {
+	case w.stdout.Full || w.stderr.Full:
+		e = fault.New(fault.Limit, "on %s, the command %q was ended: it printed more than %d MiB", j.host(), j.name, cmdline.MaxOutput>>20).
+			WithHint("write its output to a file on the machine, or filter it")
+	case errors.Is(cause, context.DeadlineExceeded), fault.Is(cause, fault.Timeout):
+		e = fault.New(fault.Timeout, "on %s, the command %q was ended after %s", j.host(), j.name, took).
+			WithHint("give it more time with timeout, if it needs it")
+	default:
+		e = fault.New(fault.Cancelled, "on %s, the command %q was ended after %s because the run was stopped", j.host(), j.name, took)
+		e.InDoubt = true
+	}
+	e.Cause = cause
+	e.Details = details(env, w.stdout.String(), w.stderr.String())
+	e.Details["host"] = j.host()
+	return e
+}

@@ -1,0 +1,63 @@
+package fact
+
+// PackageShell has, for a package manager, the functions with which its packages
+// are looked at and changed. The facts and the changes of packages use the same:
+//
+//	_installed NAME…      lines "NAME ARCH VERSION", of those that are installed
+//	_would WHAT WORD…     what install, upgrade or remove would do, as lines
+//	                      "move NAME|FROM|TO", where FROM or TO may be empty, and
+//	                      "problem TEXT"
+//
+// Words are names, or names with a version as the manager writes it.
+var PackageShell = map[string]string{
+	"apt": aptShell, "dnf": rpmShell("dnf"), "yum": rpmShell("yum"), "apk": apkShell,
+}
+
+const aptShell = `_installed() {
+  dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Architecture} ${Version}\n' "$@" 2>/dev/null | sed -n 's/^[a-z]i  *//p'
+}
+_would() {
+  [ "$1" = remove ] || { shift; set -- install "$@"; }
+  LC_ALL=C apt-get -s -q -o Debug::NoLocking=1 --allow-downgrades "$@" 2>&1 </dev/null | sed -n \
+    -e 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\) .*/move \1|\2|\3/p' -e 's/^Inst \([^ ]*\) (\([^ ]*\) .*/move \1||\2/p' \
+    -e 's/^Remv \([^ ]*\) \[\([^]]*\)\].*/move \1|\2|/p' -e 's/^E: /problem /p'
+}
+`
+
+// The table of a transaction has rows of six words, which are broken into several
+// lines where a name is long.
+func rpmShell(program string) string {
+	return `_installed() { rpm -q --qf 'is %{NAME} %{ARCH} %{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null | sed -n 's/^is //p'; }
+_would() {
+  LC_ALL=C ` + program + ` -q --assumeno "$@" 2>&1 </dev/null | awk '
+    /^(Error|No match|Unable|Cannot)/ { print "problem " $0; next }
+    /^(Installing|Upgrading|Updating|Downgrading|Reinstalling|Removing)/ { what = $1; n = 0; next }
+    /^(Transaction Summary|=)/ { if ($1 == "Transaction") what = ""; next }
+    what == "" || !/^ / { next }
+    / replacing / { next }
+    { for (i = 1; i <= NF; i++) w[++n] = $i
+      if (n >= 6) { print what, w[1], w[3]; n = 0 } }' | while read -r _what _n _to; do
+    [ "$_what" != problem ] || { echo "problem $_n $_to"; continue; }
+    _to=${_to#*:} _from=$(_installed "$_n" | sed -n '1s/.* //p')
+    case $_what in Removing*) echo "move $_n|$_to|" ;; *) echo "move $_n|$_from|$_to" ;; esac
+  done
+}
+`
+}
+
+const apkShell = `_installed() {
+  awk '/^P:/ { p = substr($0, 3) } /^V:/ { v = substr($0, 3) } /^A:/ { a = substr($0, 3) } /^$/ { print p, a, v }' /lib/apk/db/installed 2>/dev/null |
+    while read -r _n _a _v; do for _q in "$@"; do [ "$_q" != "$_n" ] || echo "$_n $_a $_v"; done; done
+}
+_would() {
+  case $1 in install) shift; set -- add "$@" ;; upgrade) shift; set -- add -u "$@" ;; remove) shift; set -- del "$@" ;; esac
+  apk "$@" -s --no-progress 2>&1 </dev/null | sed -n \
+    -e 's/^([0-9/]*) Installing \([^ ]*\) (\([^ ]*\)).*/move \1||\2/p' -e 's/^([0-9/]*) Purging \([^ ]*\) (\([^ ]*\)).*/move \1|\2|/p' \
+    -e 's/^([0-9/]*) [UD][a-z]* \([^ ]*\) (\([^ ]*\) -> \([^ ]*\)).*/move \1|\2|\3/p' -e 's/^ERROR: /problem /p'
+}
+`
+
+// findManager sets _pm.
+const findManager = `_pm=none
+for _c in apt-get dnf yum apk; do if command -v $_c >/dev/null 2>&1; then _pm=${_c%-get}; break; fi; done
+`
