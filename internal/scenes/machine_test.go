@@ -33,7 +33,7 @@ type image struct {
 
 var images = []image{
 	{"systemd", "provisioning/debian:12", true, func(s *container.Spec) {
-		s.CgroupNS, s.CapAdd, s.Tmpfs = "private", []string{"SYS_ADMIN"}, map[string]string{"/run": "", "/run/lock": ""}
+		s.CgroupNS, s.Tmpfs = "private", map[string]string{"/run": "", "/run/lock": ""}
 	}, "until [ -S /run/systemd/private ]; do :; done; systemctl is-system-running --wait; systemctl is-active ssh"},
 	{"no init", "provisioning/debian-plain:12", true, nil, "until [ -s /run/sshd.pid ]; do :; done"},
 	{"busybox", "provisioning/busybox:1", false, nil, "until [ -s /run/sshd.pid ] || pidof sshd >/dev/null; do :; done"},
@@ -75,7 +75,8 @@ func newBox(t *testing.T, i image, ref string, change func(*container.Spec)) *bo
 		skip(t, "docker", "there is no image "+ref+" (make images)")
 	}
 	b := &box{t: t, engine: f.Engine, image: i, ref: ref, name: f.Name("scene"), created: time.Now().Add(-time.Second)}
-	s := container.Spec{Name: b.name, Image: ref, Hostname: "machine"}
+	// To mount something, and for systemd.
+	s := container.Spec{Name: b.name, Image: ref, Hostname: "machine", CapAdd: []string{"SYS_ADMIN"}}
 	if i.spec != nil {
 		i.spec(&s)
 	}
