@@ -215,3 +215,6 @@ func half(to, from net.Conn) {
 	}
 	to.Close()
 }
+
+// Alive reports whether it passes connections on.
+func (f *Forward) Alive() bool { return f.ctx.Err() == nil }

@@ -31,6 +31,21 @@ type KnownKey struct {
 
 func (k *KnownKey) where() string { return fmt.Sprintf("%s:%d", k.File, k.Line) }
 
+// Fingerprint is SHA256:….
+func (k *KnownKey) Fingerprint() string { return ssh.FingerprintSHA256(k.Key) }
+
+// Text is type and key.
+func (k *KnownKey) Text() string { return keyText(k.Key) }
+
+// Known returns what the known_hosts files of a host say of it.
+func (h *Host) Known() ([]KnownKey, error) {
+	g, err := newGuard(h, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return g.known, nil
+}
+
 // show is a key as people compare it.
 func show(key ssh.PublicKey) string { return key.Type() + " " + ssh.FingerprintSHA256(key) }
 

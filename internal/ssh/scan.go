@@ -19,9 +19,27 @@ var errSeen = errors.New("the host key was seen")
 // scanned are the types of keys that servers have.
 var scanned = []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA512}
 
+// ScannedKey is a host key that a server has shown.
+type ScannedKey struct {
+	Type        string
+	Fingerprint string // SHA256:…
+	Text        string // type and key
+	Line        string // for a known_hosts file
+}
+
 // Scan asks a server for its host keys, one of each type that it has, and trusts
 // none of them. Nobody logs in, but to the jump hosts on the way.
-func (p *Pool) Scan(ctx context.Context, h Host) ([]ssh.PublicKey, error) {
+func (p *Pool) Scan(ctx context.Context, h Host) ([]ScannedKey, error) {
+	keys, err := p.scan(ctx, h)
+	var found []ScannedKey
+	for _, k := range keys {
+		text := keyText(k)
+		found = append(found, ScannedKey{k.Type(), ssh.FingerprintSHA256(k), text, hostName(h.addr()) + " " + text})
+	}
+	return found, err
+}
+
+func (p *Pool) scan(ctx context.Context, h Host) ([]ssh.PublicKey, error) {
 	c := &Conn{host: h, keys: &p.keys}
 	if h.Jump != nil {
 		var err error

@@ -155,22 +155,13 @@ func orZero(v starlark.Value) starlark.Value {
 // As is what a command on the target runs as: what the options of the effect say,
 // else what the target says.
 func (t *Target) As(env *effect.Env) machine.As {
-	f := t.secrets(env)
-	as := machine.As{Method: f.String("become"), Password: f.String("sudo_password")}
-	if as.Method == "" && f.Bool("sudo") {
-		as.Method = "sudo"
-	}
-	switch o := env.Options; {
-	case o.User != "":
-		as.User = o.User
-		if as.Method == "" {
-			as.Method = "sudo"
-		}
-	case o.Sudo && as.Method == "":
-		as.Method = "sudo"
-	}
-	if as.Method == "" {
+	f, o := t.secrets(env), env.Options
+	if !f.Bool("sudo") && !o.Sudo && o.User == "" {
 		return machine.As{}
+	}
+	as := machine.As{User: o.User, Method: f.String("become"), Password: f.String("sudo_password")}
+	if as.Method == "" {
+		as.Method = "sudo"
 	}
 	return as
 }

@@ -54,6 +54,7 @@ type Server struct {
 	Addr       string // 127.0.0.1:Port
 	Port       int
 	User       string          // who is let in: the current user
+	Home       string          // $HOME of sessions; they begin in the user's own all the same
 	Key        string          // file with the private key that is let in
 	Signer     ssh.Signer      // that key
 	HostKeys   []ssh.PublicKey // in the order of Options.HostKeys
@@ -75,7 +76,7 @@ func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := Run(dirFor(t), o)
 	if errors.Is(err, ErrNoSSHD) {
-		missing(t, "sshd")
+		Missing(t, "sshd")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -89,13 +90,13 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// missing skips a test whose tool this machine lacks, unless REQUIRE names it.
-func missing(t testing.TB, tool string) {
+// Missing skips a test whose tool this machine lacks, unless REQUIRE names it.
+func Missing(t testing.TB, tool string) {
 	t.Helper()
 	if slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), tool) {
 		t.Fatalf("there is no %s, and REQUIRE demands it", tool)
 	}
-	t.Skipf("there is no %s (Debian: apt-get install openssh-server)", tool)
+	t.Skipf("there is no %s; on Debian the packages openssh-server, sudo and busybox have what these tests use", tool)
 }
 
 // dirFor is not t.TempDir: sshd takes no path with spaces or % in it, and the
@@ -237,7 +238,13 @@ func (s *Server) environment(o Options) (string, error) {
 		}
 		env = append(env, "PATH="+bin+":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	}
-	env = append(env, "SSHTEST="+s.Addr) // SetEnv needs one; it also tells sessions apart
+	// What the user has in ~/.bashrc is none of a test's business, and may take longer
+	// than all of it.
+	s.Home = filepath.Join(s.Dir, "home")
+	if err := os.MkdirAll(s.Home, 0o755); err != nil {
+		return "", err
+	}
+	env = append(env, "HOME="+s.Home, "SSHTEST="+s.Addr) // the latter tells servers apart
 	for name, text := range o.Env {
 		env = append(env, name+"="+strconv.Quote(text))
 	}
