@@ -48,7 +48,8 @@ func (e *Engine) Create(ctx context.Context, s Spec, o Owner) (c Container, made
 		return Container{}, false, err
 	}
 	c, err = e.Inspect(ctx, s.Name)
-	return c, !found || o.Owns(c.Labels), err
+	// What somebody else has made in the same moment is not ours.
+	return c, o.Owns(c.Labels) || !found && o.Run == "", err
 }
 
 // Matches reports, as an error of the kind exists, that a container under the name
