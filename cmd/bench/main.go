@@ -52,8 +52,14 @@ func main() {
 	b.targets()
 }
 
+// leftovers end what must not stay when a measurement fails.
+var leftovers []func()
+
 func check(err error) {
 	if err != nil {
+		for _, end := range leftovers {
+			end()
+		}
 		log.Fatal(err)
 	}
 }
