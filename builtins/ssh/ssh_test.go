@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 	xssh "golang.org/x/crypto/ssh"
 
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
-	"github.com/provisioning-systems/provisioning/builtins/op"
 	"github.com/provisioning-systems/provisioning/builtins/ssh"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/ssh/sshtest"
@@ -114,38 +112,18 @@ func server(t *testing.T, o sshtest.Options) (*sshtest.Server, string) {
 		s.Port, s.User, s.Key, xssh.FingerprintSHA256(s.HostKeys[0]))
 }
 
-func TestOperationOverSSH(t *testing.T) {
-	f := builtintest.New(t, ssh.Module, op.Module)
-	s, web := server(t, sshtest.Options{Commands: map[string]string{"sudo": sshtest.FakeSudo("hush-hush")}})
-	file := t.TempDir() + "/motd"
-	got := f.Eval(web + fmt.Sprintf(`, sudo = True, sudo_password = "hush-hush")
-def results():
-	return [op.file(web, %q, content = "Welcome.\n") for i in range(2)]
-got = [(r.host, r.ok, r.changed) for r in results()]
-`, file))
-	if want := `[("web-1", True, True), ("web-1", True, False)]`; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	if text, err := os.ReadFile(file); err != nil || string(text) != "Welcome.\n" {
-		t.Errorf("%q, %v", text, err)
-	}
-	if _, total := s.Connections(); total != 1 {
-		t.Errorf("%d connections", total)
-	}
-}
-
 func TestFirstUseIsSaid(t *testing.T) {
-	f := builtintest.New(t, ssh.Module, op.Module)
+	f := builtintest.New(t, ssh.Module)
 	s := sshtest.Start(t, sshtest.Options{})
 	web := fmt.Sprintf(`web = ssh.host("127.0.0.1", port = %d, key = %q, config = False, host_keys = "first-use")`, s.Port, s.Key)
 	got := f.Eval(web + fmt.Sprintf(`
 before = ssh.known_host(web)
-r = op.file(web, %q)
+f = ssh.forward(web, "127.0.0.1:1")
 known = ssh.known_host(web)
 scanned = ssh.scan(web)
-got = [len(before), r.ok, known[0].fingerprint == scanned[0].fingerprint, known[0].file, known[0].line, len(scanned), scanned[0].line == "[127.0.0.1]:%d " + known[0].key]
-`, t.TempDir()+"/f", s.Port))
-	if want := fmt.Sprintf(`[0, True, True, %q, 1, 1, True]`, f.Run.State+"/known_hosts"); got != want {
+got = [len(before), known[0].fingerprint == scanned[0].fingerprint, known[0].file, known[0].line, len(scanned), scanned[0].line == "[127.0.0.1]:%d " + known[0].key]
+`, s.Port))
+	if want := fmt.Sprintf(`[0, True, %q, 1, 1, True]`, f.Run.State+"/known_hosts"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	want := fmt.Sprintf("stderr: 127.0.0.1:%d was not known: its host key ssh-ed25519 %s is recorded in %s/known_hosts", s.Port, xssh.FingerprintSHA256(s.HostKeys[0]), f.Run.State)
