@@ -126,7 +126,7 @@ got = [len(before), known[0].fingerprint == scanned[0].fingerprint, known[0].fil
 	if want := fmt.Sprintf(`[0, True, %q, 1, 1, True]`, f.Run.State+"/known_hosts"); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	want := fmt.Sprintf("stderr: 127.0.0.1:%d was not known: its host key ssh-ed25519 %s is recorded in %s/known_hosts", s.Port, xssh.FingerprintSHA256(s.HostKeys[0]), f.Run.State)
+	want := fmt.Sprintf("warn: 127.0.0.1:%d was not known: its host key ssh-ed25519 %s is recorded in %s/known_hosts", s.Port, xssh.FingerprintSHA256(s.HostKeys[0]), f.Run.State)
 	if len(f.Output) != 1 || f.Output[0] != want {
 		t.Errorf("output %q, want %q", f.Output, want)
 	}

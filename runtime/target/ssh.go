@@ -111,7 +111,7 @@ func (overSSH) Dial(ctx context.Context, env *effect.Env, f Fields) (machine.Con
 	}
 	conn, err := s.Conn(ctx, host, func(text string) {
 		if env.Output != nil {
-			env.Output("stderr", text)
+			env.Output("warn", text)
 		}
 	})
 	if err != nil {
