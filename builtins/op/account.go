@@ -146,8 +146,14 @@ func (a account) archive() string {
 // archived keeps the home directory, and removes it. One that was half removed does
 // not take the place of the whole.
 func (a account) archived() string {
-	return fmt.Sprintf("if %s; then\nmkdir -p -m 700 %s\n[ -e %s ] || { (umask 077; tar -C / -cf %[3]s.new %s); mv -f %[3]s.new %[3]s; }\nrm -rf %s\nfi\n",
-		a.there(), undoDir, a.archive(), machine.Quote("."+a.now.Home), machine.Quote(a.now.Home))
+	home := machine.Quote(a.now.Home)
+	return fmt.Sprintf(`if %s && [ -d %s ]; then
+  [ "$(stat -c %%u %[2]s)" = %d ] || { echo %s >&2; exit 1; }
+  mkdir -p -m 700 %s
+  [ -e %s ] || { (umask 077; tar -C / -cf %[6]s.new %s); mv -f %[6]s.new %[6]s; }
+  rm -rf %[2]s
+fi
+`, a.there(), home, a.now.UID, machine.Quote(a.now.Home+" belongs to somebody else than "+a.name), undoDir, a.archive(), machine.Quote("."+a.now.Home))
 }
 
 func (a account) unpacked() string {

@@ -3,6 +3,7 @@ package op
 import (
 	"bytes"
 	"encoding/base64"
+	"maps"
 
 	"github.com/provisioning-systems/provisioning/internal/fact"
 	"github.com/provisioning-systems/provisioning/internal/machine"
@@ -31,7 +32,7 @@ func (f *files) set(w *fact.World, path string, content []byte) {
 		return
 	}
 	f.note(path, now, then)
-	f.script += inline(placed(path, content, then))
+	f.script += unchanged(path, now, then) + inline(placed(path, content, then))
 }
 
 // remove makes a file not be there.
@@ -41,7 +42,7 @@ func (f *files) remove(w *fact.World, path string) {
 		return
 	}
 	f.note(path, now, fact.FileState{})
-	f.script += "rm -f " + machine.Quote(path) + "\n"
+	f.script += unchanged(path, now, fact.FileState{}) + "rm -f " + machine.Quote(path) + "\n"
 }
 
 func (f *files) note(path string, now, then fact.FileState) {
@@ -50,11 +51,8 @@ func (f *files) note(path string, now, then fact.FileState) {
 	}
 	f.fresh = f.fresh && !now.Exists()
 	f.diff += contentDiff(path, now, then)
-	f.after[fact.Content.Of(path)] = then
-	short := then
-	short.Content, short.Known = nil, false
-	f.after[fact.File.Of(path)] = short
-	if back := restored(path, now); back != nil {
+	maps.Copy(f.after, known(path, then))
+	if back := undone(path, now, then); back != nil {
 		f.undo = inline(*back) + f.undo
 	}
 }

@@ -69,6 +69,9 @@ func (p *packages) command(now fact.PackageState, what string) string {
 	return "_locked " + now.Manager + " -y " + what
 }
 
+// maxListWait is how long another program may have the package lists.
+const maxListWait = 5 * time.Minute
+
 // locked has what all steps begin with: the functions of the package manager, and
 // _locked, which runs a command again as long as another program has the database.
 func locked(manager string, wait time.Duration) string {

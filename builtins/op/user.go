@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -114,6 +115,10 @@ func (u *user) Plan(w *fact.World) (*operation.Change, error) {
 		return nil, noAccounts(u.On())
 	}
 	if u.State == "absent" {
+		if u.RemoveHome && now.HasHome && strings.Count(path.Clean(now.Home), "/") < 2 {
+			return nil, fault.New(fault.Invalid, "the home of %s on %s is %s, which is not removed", u.Name, u.On(), now.Home).
+				WithHint("remove the user without remove_home")
+		}
 		return u.removal(now), nil
 	}
 	then := u.wanted(now)
