@@ -172,7 +172,9 @@ func wanted(f Fields) (ssh.Wanted, error) {
 			if err != nil {
 				return w, fault.New(fault.Invalid, "the %s of the target, %q, is no duration", name, text)
 			}
-			*to = d
+			if *to = d; d == 0 {
+				*to = -1 // never, and not what is usual
+			}
 		}
 	}
 	switch jump := f.Value("jump").(type) {
