@@ -78,6 +78,9 @@ func (e *Edited) plan(b *operation.Base, w *fact.World, edit func(text string) (
 	if err != nil {
 		return nil, at(b, e.Path, err)
 	}
+	if len(text) > fact.MaxContent {
+		return nil, fault.New(fault.TooLarge, "%s on %s would have more than %d bytes", e.Path, b.On(), fact.MaxContent)
+	}
 	then := now
 	if !now.Exists() {
 		then = newFile()

@@ -290,7 +290,7 @@ func (d *directory) absent(tree fact.TreeState) *operation.Change {
 		diff.WriteString(d.Path + ": too large to be kept, so that this cannot be undone\n")
 		c.Script += "rm -rf " + machine.Quote(d.Path) + "\n"
 	} else {
-		id := sum([]byte(d.Path + "\n" + tree.Sum))
+		id := sum([]byte(d.Path))[:16] + "-" + tree.Sum
 		c.Script += removedTree(d.Path, id)
 		c.Undo = &operation.Step{Script: restoredTree(d.Path, id)}
 	}
@@ -323,8 +323,13 @@ rm -rf "$_d"
 `, machine.Quote(dir), id)
 }
 
+// restoredTree brings a directory back. Where something in it was changed between
+// an attempt that was cut off and the one that removed it, the copy has another name.
 func restoredTree(dir, id string) string {
 	return keepDir + fmt.Sprintf(`_d=%s _c="$_k"/%s _t=%s
+if [ ! -d "$_c" ]; then
+  for _x in "$_k"/%s-*/; do [ ! -d "$_x/tree" ] || { [ -d "$_c" ] && [ "$_c" -nt "$_x" ]; } || _c=${_x%%/}; done
+fi
 if [ -d "$_c/tree" ]; then
   if [ -e "$_d" ] && [ -e "$_c/done" ]; then echo "$_d has been made anew since, which would be lost" >&2; exit %d; fi
   rm -rf "$_t"
@@ -336,5 +341,5 @@ if [ -d "$_c/tree" ]; then
 else
   [ -d "$_d" ] || { echo "the copy of $_d that was kept for undo is gone" >&2; exit 1; }
 fi
-`, machine.Quote(dir), id, machine.Quote(beside(dir)), operation.Moved)
+`, machine.Quote(dir), id, machine.Quote(beside(dir)), id[:strings.IndexByte(id, '-')], operation.Moved)
 }

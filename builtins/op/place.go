@@ -42,7 +42,7 @@ func (p placement) change() *operation.Change {
 		c.Step = operation.Step{Script: p.script(), Stdin: p.then.Content, Input: p.input}
 		c.Undo = undone(p.path, p.now, p.then)
 		if c.Undo != nil && p.backup && p.now.Type == "file" {
-			c.Undo.Script += "rm -f " + machine.Quote(p.backupName()) + "\n"
+			c.Undo.Script += fmt.Sprintf("rm -f %s %[1]s.new\n", machine.Quote(p.backupName()))
 		}
 	case sameAttributes(p.now, p.then):
 		return nil
@@ -58,7 +58,7 @@ func (p placement) script() string {
 	keep := ""
 	if p.backup && p.now.Type == "file" {
 		b := machine.Quote(p.backupName())
-		keep = fmt.Sprintf("cp -p %s %s.new\nmv -f %[2]s.new %[2]s\n", machine.Quote(p.path), b)
+		keep = fmt.Sprintf("[ -e %[2]s ] || { cp -p %[1]s %[2]s.new; mv -f %[2]s.new %[2]s; }\n", machine.Quote(p.path), b)
 	}
 	return unchanged(p.path, p.now, p.then) + keepLarge(p.now, p.path) + keep +
 		placing(p.path, p.then, p.input != nil, p.validate)

@@ -22,7 +22,10 @@ type Conn struct {
 	end    context.CancelCauseFunc
 }
 
-var _ machine.Conn = (*Conn)(nil)
+var (
+	_ machine.Conn    = (*Conn)(nil)
+	_ machine.Becomer = (*Conn)(nil)
+)
 
 // Conn returns the container as a machine on which lines run as user; "" is the
 // user of the container. Nothing is asked before the first line.
@@ -60,6 +63,11 @@ const (
 
 // Exec has the sh of the container read a line.
 func (c *Conn) Exec(ctx context.Context, line string, s machine.Streams) (machine.Exit, error) {
+	return c.ExecAs(ctx, c.user, line, s)
+}
+
+// ExecAs is Exec as another user, which takes no sudo in the container.
+func (c *Conn) ExecAs(ctx context.Context, user, line string, s machine.Streams) (machine.Exit, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(errClosed) })()
@@ -68,7 +76,7 @@ func (c *Conn) Exec(ctx context.Context, line string, s machine.Streams) (machin
 	}
 	group := &group{to: s.Stderr, known: make(chan struct{})}
 	s.Stderr = group
-	p, err := c.engine.begin(ctx, c.name, Exec{Argv: []string{"/bin/sh", "-c", prelude + line}, User: c.user}, s)
+	p, err := c.engine.begin(ctx, c.name, Exec{Argv: []string{"/bin/sh", "-c", prelude + line}, User: user}, s)
 	if err != nil {
 		return machine.Exit{}, err
 	}
@@ -79,14 +87,14 @@ func (c *Conn) Exec(ctx context.Context, line string, s machine.Streams) (machin
 		group.flush()
 		return p.exit(ctx)
 	case <-ctx.Done():
-		c.endGroup(p, group)
+		c.endGroup(p, group, user)
 		return machine.Exit{}, stopped(ctx, p.what)
 	}
 }
 
 // endGroup ends what a line has started: by SIGTERM, and by SIGKILL when that does
 // not help.
-func (c *Conn) endGroup(p *process, g *group) {
+func (c *Conn) endGroup(p *process, g *group, user string) {
 	select {
 	case <-g.known:
 	case <-p.ended:
@@ -94,14 +102,14 @@ func (c *Conn) endGroup(p *process, g *group) {
 	case <-time.After(lastGrace): // sh has not begun, or does not run at all
 		return
 	}
-	c.signal("TERM", g.id)
+	c.signal("TERM", g.id, user)
 	select {
 	case <-p.ended:
-		c.signal("KILL", g.id) // what has closed its output and goes on
+		c.signal("KILL", g.id, user) // what has closed its output and goes on
 		return
 	case <-time.After(grace):
 	}
-	c.signal("KILL", g.id)
+	c.signal("KILL", g.id, user)
 	select {
 	case <-p.ended:
 	case <-time.After(lastGrace):
@@ -111,7 +119,7 @@ func (c *Conn) endGroup(p *process, g *group) {
 // signal sends a signal to a process group: as root, since the line may have become
 // another user, else as the user of the line, since a container may not let its
 // root do that.
-func (c *Conn) signal(name string, group int) {
+func (c *Conn) signal(name string, group int, user string) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastGrace)
 	defer cancel()
 	// No "--": the kill of busybox does not know it.
@@ -121,7 +129,7 @@ func (c *Conn) signal(name string, group int) {
 		return
 	}
 	// It is over when this fails, too; there is no more that can be done.
-	_, _ = c.engine.Exec(ctx, c.name, Exec{Argv: kill, User: c.user}, machine.Streams{})
+	_, _ = c.engine.Exec(ctx, c.name, Exec{Argv: kill, User: user}, machine.Streams{})
 }
 
 // group takes the number of a process group from the first line of a stream, and

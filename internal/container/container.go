@@ -72,7 +72,7 @@ func (e *Engine) greet(ctx context.Context, c *client.Client) error {
 	if err != nil {
 		return e.noAnswer(ctx, patient, err)
 	}
-	if ping.APIVersion == "" || !versionNumber.MatchString(ping.APIVersion) {
+	if ping.APIVersion == "" || !plain(ping.APIVersion, ".") {
 		return unsent(fault.New(fault.Config, "what listens at %s is no container engine", e.at.Host).WithHint("%s", e.at.hint()))
 	}
 	if versions.LessThan(ping.APIVersion, minAPI) {

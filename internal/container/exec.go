@@ -160,6 +160,10 @@ func (p *process) exit(ctx context.Context) (machine.Exit, error) {
 	}
 }
 
+// NoSuchProgram is what the message of an error ends with when a container does not
+// have the program that it is to run.
+const NoSuchProgram = "the container has no such program"
+
 // judge tells a program that could not be started from one that failed: to engines
 // both are exit codes.
 func (p *process) judge(code int) (machine.Exit, error) {
@@ -171,7 +175,7 @@ func (p *process) judge(code int) (machine.Exit, error) {
 	f.Unsent = true
 	if strings.Contains(text, "not found") || strings.Contains(text, "no such file") {
 		f.Kind = fault.NotFound
-		f.Msg = p.what + ": the container has no such program"
+		f.Msg = p.what + ": " + NoSuchProgram
 	}
 	return machine.Exit{}, f
 }

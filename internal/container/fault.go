@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 
 	"github.com/containerd/errdefs"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
-
-var versionNumber = regexp.MustCompile(`^\d+\.\d+$`)
 
 // dialFault is a connection that was not made. It says nothing that the client of
 // the engine looks for in texts, so that it comes through as it is.

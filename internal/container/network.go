@@ -2,6 +2,7 @@ package container
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 	"slices"
 	"strings"
@@ -36,6 +37,13 @@ type Network struct {
 	Labels     map[string]string `star:"labels" json:"labels"`
 	Created    time.Time         `star:"created" json:"created"`
 	Containers map[string]string `star:"containers" json:"containers"` // address by name of those that run
+}
+
+// Fixed reports whether the subnet was asked for: only then can a container ask for
+// an address.
+func (n Network) Fixed() bool {
+	var s NetworkSpec
+	return json.Unmarshal([]byte(n.Labels[LabelSpec]), &s) == nil && s.Subnet != ""
 }
 
 // Validate refuses what can never work.

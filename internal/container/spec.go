@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"path"
-	"regexp"
 	"slices"
 	"sort"
 	"strconv"
@@ -92,18 +91,26 @@ type Health struct {
 	Retries  int           `json:"retries,omitempty"`
 }
 
-var (
-	objectName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$`)
-	envName    = regexp.MustCompile(`^[^=\x00]+$`)
-)
-
 // ValidName refuses what can be no name of a container, network or volume.
 func ValidName(what, name string) error {
-	if objectName.MatchString(name) {
+	if len(name) <= 128 && plain(name, "_.-") {
 		return nil
 	}
 	return fault.New(fault.Invalid, "%q is no name of a %s", name, what).
 		WithHint("letters, digits, _, . and -, the first a letter or a digit, 128 at most")
+}
+
+// plain reports whether a text begins with a letter or digit, and goes on with
+// those and the others.
+func plain(text, others string) bool {
+	for i := range len(text) {
+		c := text[i]
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !letter && (i == 0 || strings.IndexByte(others, c) < 0) {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // Validate refuses what can never work. It asks no engine.
@@ -117,7 +124,7 @@ func (s *Spec) Validate() error {
 		return fault.New(fault.Invalid, "a container needs an image")
 	}
 	for name := range s.Env {
-		if !envName.MatchString(name) {
+		if name == "" || strings.ContainsAny(name, "=\x00") {
 			return fault.New(fault.Invalid, "%q is no name of an environment variable", name)
 		}
 	}

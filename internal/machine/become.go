@@ -12,10 +12,7 @@ import (
 // involved.
 func (a As) wrap(text string) (line, head string) {
 	inner := "sh -c " + Quote(text)
-	user := a.User
-	if user == "" {
-		user = "root"
-	}
+	user := a.name()
 	var ask, silent string
 	switch a.Method {
 	case "doas":

@@ -31,12 +31,29 @@ type As struct {
 // Other reports whether it is another user than that of the connection.
 func (a As) Other() bool { return a.Method != "" || a.User != "" }
 
+// name is that of the user.
+func (a As) name() string {
+	if a.User == "" {
+		return "root"
+	}
+	return a.User
+}
+
 // maxInline is how long a line may be: Linux takes no argument that is longer
 // than 128 KiB (MAX_ARG_STRLEN), and the line is one for the machine's sh.
 const maxInline = 96 << 10
 
+// Becomer is a Conn that lets any user read a line, without sudo, doas or su, which
+// the machine need not have: an engine does so in a container.
+type Becomer interface {
+	ExecAs(ctx context.Context, user, line string, s Streams) (Exit, error)
+}
+
 // Run executes a command on a machine.
 func Run(ctx context.Context, conn Conn, c Command, s Streams) (Exit, error) {
+	if b, ok := conn.(Becomer); ok && c.As.Other() {
+		conn, c.As = asUser{conn, b, c.As.name()}, As{}
+	}
 	line, head, err := c.line()
 	if err != nil {
 		return Exit{}, err
@@ -54,6 +71,17 @@ func Run(ctx context.Context, conn Conn, c Command, s Streams) (Exit, error) {
 		return exit, err
 	}
 	return exit, c.As.refused(conn.Name(), errs.before.String())
+}
+
+// asUser is a machine as another user sees it.
+type asUser struct {
+	Conn
+	become Becomer
+	user   string
+}
+
+func (a asUser) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
+	return a.become.ExecAs(ctx, a.user, line, s)
 }
 
 func withHead(head string, rest io.Reader) io.Reader {

@@ -26,7 +26,11 @@ type sessions struct {
 	mu      sync.Mutex
 	open    int // that the server has, with the spare one
 	opening int // that it was asked for
-	limit   int // 0: not known
+	peak    int // the most that were open
+	limit   int // what the server allows, as far as is known; 0: not known
+	refused int // refusals in a row while none was open
+	served  int // lines since the limit was last tried
+	trust   int // lines after which it is tried again
 	lines   int // that were run
 	spare   *session
 	waiting []chan struct{} // first come, first served
@@ -44,14 +48,17 @@ var (
 func newSessions(l *link, c *Conn) *sessions {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return &sessions{link: l, conn: c, limit: c.limit}
+	return &sessions{link: l, conn: c, limit: c.limit, trust: usual}
 }
 
 // free reports whether another session may be asked for.
 func (s *sessions) free() bool {
 	limit := s.limit
-	if limit == 0 {
+	switch {
+	case limit == 0:
 		limit = max(usual, s.open+1)
+	case s.served > s.trust:
+		limit++ // sessions that end while others are refused make it look smaller than it is
 	}
 	return s.open+s.opening < limit
 }
@@ -158,8 +165,10 @@ func (s *sessions) request() (*session, error) {
 	s.opening--
 	if err == nil {
 		s.open++
-		if s.limit > 0 && s.open > s.limit {
-			s.learn(s.open)
+		s.served++
+		s.refused = 0
+		if s.peak = max(s.peak, s.open); s.limit > 0 && s.peak > s.limit {
+			s.learn(s.peak)
 		}
 		return &session{ch, requests}, nil
 	}
@@ -169,14 +178,30 @@ func (s *sessions) request() (*session, error) {
 		s.wake()
 		return nil, errGone
 	case s.open > 0:
-		s.learn(s.open)
+		s.full()
 		return nil, errRefused
-	case s.opening > 0:
+	case (s.peak > 0 || s.opening > 0) && s.refused < mostRefused: // those that were open have just ended, or are about to be
+		s.refused++
+		s.full()
 		return nil, errRefused
 	}
 	s.wake() // everybody is told
 	return nil, unsent(fault.Failed, "%s lets %s in, but runs nothing for it: %s", s.link.host, s.link.host.User, printable(refused.Message)).
 		WithHint("sessions may be switched off for this user: see MaxSessions and ForceCommand in its sshd_config")
+}
+
+// mostRefused is how often in a row a server may refuse sessions while none is open.
+const mostRefused = 4 * usual
+
+// full notes that the server has refused a session. s is locked.
+func (s *sessions) full() {
+	if s.served > s.trust {
+		s.trust *= 2 // it was tried, and is as it was
+	}
+	s.served = 0
+	if s.peak > 0 {
+		s.learn(s.peak)
+	}
 }
 
 // learn notes how many sessions the server allows. s is locked.

@@ -76,7 +76,7 @@ func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := Run(dirFor(t), o)
 	if errors.Is(err, ErrNoSSHD) {
-		missing(t, "sshd")
+		Missing(t, "sshd")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -90,13 +90,13 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// missing skips a test whose tool this machine lacks, unless REQUIRE names it.
-func missing(t testing.TB, tool string) {
+// Missing skips a test whose tool this machine lacks, unless REQUIRE names it.
+func Missing(t testing.TB, tool string) {
 	t.Helper()
 	if slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), tool) {
 		t.Fatalf("there is no %s, and REQUIRE demands it", tool)
 	}
-	t.Skipf("there is no %s (Debian: apt-get install openssh-server)", tool)
+	t.Skipf("there is no %s; on Debian the packages openssh-server, sudo and busybox have what these tests use", tool)
 }
 
 // dirFor is not t.TempDir: sshd takes no path with spaces or % in it, and the
@@ -244,7 +244,7 @@ func (s *Server) environment(o Options) (string, error) {
 	if err := os.MkdirAll(s.Home, 0o755); err != nil {
 		return "", err
 	}
-	env = append(env, "HOME="+s.Home)
+	env = append(env, "HOME="+s.Home, "SSHTEST="+s.Addr) // the latter tells servers apart
 	for name, text := range o.Env {
 		env = append(env, name+"="+strconv.Quote(text))
 	}
