@@ -26,6 +26,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/run"
 	"github.com/provisioning-systems/provisioning/builtins/secret"
 	"github.com/provisioning-systems/provisioning/builtins/semver"
+	"github.com/provisioning-systems/provisioning/builtins/server"
 	"github.com/provisioning-systems/provisioning/builtins/ssh"
 	"github.com/provisioning-systems/provisioning/builtins/table"
 	"github.com/provisioning-systems/provisioning/builtins/target"
@@ -42,7 +43,7 @@ import (
 var All = []*module.Module{
 	control.Module, assert.Module, base64.Module, container.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
 	http.Module, ipnet.Module, json.Module, log.Module, op.Module, path.Module, random.Module, regexp.Module, run.Module,
-	secret.Module, semver.Module, ssh.Module, table.Module, target.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
+	secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
 	yaml.Module,
 }
 

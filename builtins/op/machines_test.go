@@ -9,15 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"go.starlark.net/starlark"
-
 	"github.com/provisioning-systems/provisioning/internal/container"
 	"github.com/provisioning-systems/provisioning/internal/container/containertest"
 	"github.com/provisioning-systems/provisioning/internal/fact"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
-	"github.com/provisioning-systems/provisioning/runtime/target"
 )
 
 // Images of machines that operations have to work on; make images makes them.
@@ -81,10 +78,6 @@ func (m *testMachine) world(facts []fact.Fact) *fact.World {
 		m.Fatal(err)
 	}
 	return w
-}
-
-func here() operation.Base {
-	return operation.Base{Target: target.Make("local", "box", starlark.StringDict{})}
 }
 
 // play is an operation, and what it does to a machine.

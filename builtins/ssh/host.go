@@ -60,7 +60,7 @@ def host(address, user = None, port = 0, key = None, certificate = None, passwor
     Example:
       web = ssh.host("web-1", user = "deploy", key = "~/.ssh/deploy", sudo = True)
       db = ssh.host("10.0.0.5", jump = ssh.host("bastion.example.org"), host_keys = "first-use")
-      op.file(web, "/etc/motd", content = "Welcome.\n")
+      op.file(web, "/etc/motd", content = "Welcome.\\n")
     """`, &host{})
 
 type host struct {
@@ -69,15 +69,15 @@ type host struct {
 	Port           int            `star:"port"`
 	Key            *string        `star:"key"`
 	Certificate    *string        `star:"certificate"`
-	Password       *string        `star:"password"`
-	Passphrase     *string        `star:"passphrase"`
+	Password       *string        `star:"password,secret"`
+	Passphrase     *string        `star:"passphrase,secret"`
 	Agent          starlark.Value `star:"agent"`
 	HostKey        starlark.Value `star:"host_key"`
 	HostKeys       *string        `star:"host_keys"`
 	Jump           starlark.Value `star:"jump"`
 	Config         starlark.Value `star:"config"`
 	Sudo           bool           `star:"sudo"`
-	SudoPassword   *string        `star:"sudo_password"`
+	SudoPassword   *string        `star:"sudo_password,secret"`
 	Become         *string        `star:"become"`
 	Name           *string        `star:"name"`
 	ConnectTimeout *time.Duration `star:"connect_timeout"`

@@ -23,11 +23,14 @@ import (
 
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/providers"
+	"github.com/provisioning-systems/provisioning/providers/local"
 	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/isolate"
 )
 
 func main() {
+	providers.All.Add(local.Name, local.New)
 	if isolate.IsChild(os.Args) { // before anything else: it has to be quick
 		os.Exit(interpret())
 	}
@@ -97,7 +100,7 @@ rolled back and replayed.
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(
 		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
-		a.runsCommand(), a.replCommand(), a.extensionCommand(), a.runtimeCommand(),
+		a.runsCommand(), a.replCommand(), a.extensionCommand(), a.runtimeCommand(), a.serverCommand(), a.sshCommand(),
 		a.fmtCommand(), a.lintCommand(), a.testCommand(), a.docsCommand(), a.lspCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)

@@ -142,7 +142,7 @@ func condition(cond string) (bool, error) {
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits": exits, "waitfor": waitFor, "nowhere": nowhere, "remember": remember, "unchanged": unchanged,
-	"append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
+	"sshd": startSSHD, "append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
 }
 
 // exits CODE PROGRAM ARGS… runs a program and checks how it exits.

@@ -97,8 +97,8 @@ func (w *untilMark) flush() {
 // or, as that of busybox, only where nothing follows.
 func held(text string, stdin int) string {
 	const watch = "(trap '' TERM HUP INT; cat >/dev/null; kill -s TERM 0; sleep 5; kill -s KILL 0)"
-	// The shell must not say that it was killed, as bash would.
-	const done = "\n_rc=$?; printf '\\036ended\\n' >&2; exec 2>/dev/null; kill -s KILL $_w; exit $_rc"
+	// The watcher goes before its input ends. The shell must not say so, as bash would.
+	const done = "\n_rc=$?; exec 6>&2 2>/dev/null; kill -s KILL $_w; printf '\\036ended\\n' >&6; exit $_rc"
 	if stdin == 0 {
 		return "exec 3<&0 </dev/null\n" + watch + " <&3 >/dev/null 2>&1 &\n_w=$!; exec 3<&-\n(\n" + text + "\n)" + done
 	}

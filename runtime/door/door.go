@@ -304,6 +304,9 @@ func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
 		Again:  s.rec != nil && s.rec.Status == journal.Erred,
 		Taken:  s.branch.Take,
 		Output: func(stream, line string) { d.output(s.place, stream, line) },
+		Progress: func(done, total int64, note string) {
+			d.emit(event.Event{Type: event.Progressed, Place: s.branch.Path, Done: done, Total: total, Text: note})
+		},
 		Ask: func(ctx context.Context, kind, text string, choices []string) (string, string, error) {
 			return d.ask(ctx, s, kind, text, choices)
 		},

@@ -22,6 +22,8 @@ type Env struct {
 	// Output takes what the effect prints while it is performed. stream is
 	// "stdout" or "stderr". It may be called from several goroutines.
 	Output func(stream, line string)
+	// Progress tells how far the effect is; nil where nobody wants to know.
+	Progress func(done, total int64, note string)
 	// Ask returns a person's answer, one of choices, and why. Where nobody can
 	// be asked now the error says so, and the run waits at this effect.
 	Ask func(ctx context.Context, kind, text string, choices []string) (answer, reason string, err error)

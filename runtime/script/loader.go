@@ -63,8 +63,12 @@ type loaded struct {
 const maxSource = 1 << 20
 
 // Name returns the name of the module in the file at path: "//dir/x.star" below
-// the workspace, else its absolute path.
+// the workspace, else its absolute path. A module of the standard library, which
+// commands run, is not a file, and keeps its name.
 func (l *Loader) Name(file string) (string, error) {
+	if strings.HasPrefix(file, "@std//") { // a script of the program itself
+		return ModuleName(file, "")
+	}
 	abs, err := filepath.Abs(file)
 	if err != nil {
 		return "", err

@@ -205,6 +205,19 @@ func Open(ctx context.Context, env *effect.Env, t *Target) (machine.Conn, error)
 	return conn, nil
 }
 
+// Use makes conn the connection of the run to a target, for tests of what machines
+// can do wrong. It is an error when there is one.
+func Use(run *effect.Run, t *Target, conn machine.Conn) error {
+	s := sharedOf(run, "target:"+t.ID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		return fault.New(fault.Internal, "the run has a connection to %s", t.Name)
+	}
+	s.conn = conn
+	return nil
+}
+
 func sharedOf(run *effect.Run, handle string) *shared {
 	opening.Lock()
 	defer opening.Unlock()

@@ -1,0 +1,131 @@
+package target
+
+import (
+	"context"
+	"path"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/transfer"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/operation"
+	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+)
+
+var _ = Module.Write(`
+def get(target, source, destination, delete = False):
+    """Makes a file or a tree of the workspace like one on a machine.
+
+    What is equal already, by its checksum, is not fetched. Files get their places
+    when all of them have come, each by rename. Links are made as links.
+
+    Args:
+      target: the machine.
+      source: absolute path on the machine of a file or a directory.
+      destination: where it goes in the workspace, with what name. When it ends with
+        a slash it is the directory that source goes into, under its own name.
+      delete: remove what is in the destination and not in the source.
+    Returns:
+      The struct of operations. diff has a line for each file that is made (+),
+      replaced or changed (~), or removed (-).
+    Errors:
+      not_found when there is nothing at source; permission when the user may not
+      read it; failed when a file changes while it is read, or the disk is full;
+      network when the connection is lost for good.
+    Example:
+      target.get(target.local(), "/etc/hostname", "fetched/")
+    """`, &get{}, effect.Exact)
+
+type get struct {
+	on
+	Source      string `star:"source"`
+	Destination string `star:"destination"`
+	Delete      bool   `star:"delete"`
+}
+
+var (
+	_ effect.Validator  = (*get)(nil)
+	_ effect.Describer  = (*get)(nil)
+	_ effect.Predictor  = (*get)(nil)
+	_ effect.Toucher    = (*get)(nil)
+	_ effect.Repeatable = (*get)(nil)
+	_ effect.Commander  = (*get)(nil)
+	_ effect.Remote     = (*get)(nil)
+)
+
+func (g *get) RunsCommand()     {}
+func (g *get) Repeatable() bool { return true }
+func (g *get) Describe() string { return g.host() + ":" + g.Source + " -> " + g.Destination }
+
+func (g *get) Touches(env *effect.Env) []string {
+	at, err := g.place(env)
+	if err != nil {
+		return nil
+	}
+	return []string{at.Resource()}
+}
+
+func (g *get) Validate() error {
+	if err := g.on.Validate(); err != nil {
+		return err
+	}
+	if g.Destination == "" {
+		return fault.New(fault.Invalid, "the destination is empty")
+	}
+	return farPath("source", g.Source)
+}
+
+// place is the destination: what ends with a slash is a directory for the file.
+func (g *get) place(env *effect.Env) (sandbox.Path, error) {
+	at, err := env.Run.Files.Resolve(g.Destination)
+	if err == nil && g.Destination[len(g.Destination)-1] == '/' {
+		return at.Child(path.Base(g.Source)), nil
+	}
+	return at, err
+}
+
+func (g *get) plan(ctx context.Context, env *effect.Env) (*transfer.Get, *tree, error) {
+	at, err := g.place(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := g.far(ctx, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	to := &tree{root: at}
+	plan, err := m.PlanGet(ctx, path.Clean(g.Source), to, transfer.Options{Delete: g.Delete})
+	return plan, to, err
+}
+
+func (g *get) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, error) {
+	plan, _, err := g.plan(ctx, env)
+	if err != nil {
+		return effect.Prediction{}, err
+	}
+	diff := plan.Plan.Diff(g.Destination)
+	return effect.Prediction{Result: g.result(diff, 0), Change: kindOf(plan.Plan), Diff: diff}, nil
+}
+
+func (g *get) result(diff string, took time.Duration) operation.Result {
+	return operation.Result{Host: g.host(), OK: true, Changed: diff != "", Diff: diff, Duration: took}
+}
+
+func (g *get) Perform(ctx context.Context, env *effect.Env) (any, error) {
+	began := time.Now()
+	plan, to, err := g.plan(ctx, env)
+	if err != nil {
+		return nil, early(err)
+	}
+	if plan.Plan.Empty() {
+		return g.result("", time.Since(began)), nil
+	}
+	if err := to.root.Parent().MkdirAll(0o755); err != nil {
+		return nil, early(err)
+	}
+	defer to.discard()
+	if err := plan.Do(ctx, to.commit); err != nil {
+		return nil, err
+	}
+	return g.result(plan.Plan.Diff(g.Destination), time.Since(began)), nil
+}
