@@ -126,9 +126,13 @@ func setUpScript(env *testscript.Env) error {
 	return os.WriteFile(marker, nil, 0o644)
 }
 
-// condition is for tools that a machine may lack: [tool:python3]. REQUIRE=python3
-// makes it an error that one is missing.
+// condition is for what a machine may lack: tools, [tool:python3], and a container
+// engine that answers, [docker]. REQUIRE=python3,docker makes it an error that one is
+// missing.
 func condition(cond string) (bool, error) {
+	if cond == "docker" {
+		return dockerAnswers()
+	}
 	tool, ok := strings.CutPrefix(cond, "tool:")
 	if !ok {
 		return false, fmt.Errorf("unknown condition %q", cond)
@@ -143,6 +147,7 @@ func condition(cond string) (bool, error) {
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits": exits, "waitfor": waitFor, "nowhere": nowhere, "remember": remember, "unchanged": unchanged,
 	"sshd": startSSHD, "append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
+	"containers": containers,
 }
 
 // exits CODE PROGRAM ARGS… runs a program and checks how it exits.
