@@ -135,7 +135,12 @@ const (
 	volumes    = "volume"
 )
 
-func resource(what, engine, name string) string { return what + ":" + engine + "/" + name }
+func resource(what, engine, name string) string {
+	if what == containers {
+		return target.ContainerResource(engine, name)
+	}
+	return what + ":" + engine + "/" + name
+}
 
 // planned is the state that planned writes have given something: "" where none
 // touches it.

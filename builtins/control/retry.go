@@ -2,13 +2,13 @@ package control
 
 import (
 	"context"
-	"math"
 	"slices"
 	"time"
 
 	startime "go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/internal/backoff"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
@@ -56,9 +56,10 @@ func (r *retry) Control(thread *starlark.Thread) (any, error) {
 	if r.Attempts < 1 || r.Initial < 0 || r.Max < 0 || r.Factor < 1 {
 		return nil, fault.New(fault.Invalid, "retry: attempts and factor must be 1 or more, and pauses not negative")
 	}
-	if curves[r.Backoff] == nil {
+	if !slices.Contains(backoff.Names(), r.Backoff) {
 		return nil, fault.New(fault.Invalid, "retry: backoff must be \"exponential\", \"linear\", \"fibonacci\" or \"constant\", not %q", r.Backoff)
 	}
+	curve := backoff.Curve{Name: r.Backoff, Initial: r.Initial, Factor: r.Factor, Max: r.Max}
 	b := branch.Of(thread)
 	defer func(n int) { b.Attempt = n }(b.Attempt)
 	// The last error is nobody's: a resumed run tries again what failed.
@@ -81,7 +82,7 @@ func (r *retry) Control(thread *starlark.Thread) (any, error) {
 		if err := b.Tree.Host.Log(b, "warn", text); err != nil {
 			return nil, err
 		}
-		if err := pauseFor(thread, r.pause(b.Attempt), r.Jitter); err != nil {
+		if err := pauseFor(thread, curve.Pause(b.Attempt), r.Jitter); err != nil {
 			return nil, err
 		}
 	}
@@ -96,25 +97,6 @@ func (r *retry) worthwhile(kind fault.Kind) bool {
 		return slices.Contains(r.On, string(kind))
 	}
 	return !slices.Contains(hopeless, kind)
-}
-
-// curves give the pause after attempt n as a multiple of the first one.
-var curves = map[string]func(n int, factor float64) float64{
-	"exponential": func(n int, factor float64) float64 { return math.Pow(factor, float64(n-1)) },
-	"linear":      func(n int, _ float64) float64 { return float64(n) },
-	"constant":    func(int, float64) float64 { return 1 },
-	"fibonacci": func(n int, _ float64) float64 {
-		a, b := 1.0, 1.0
-		for range n - 1 {
-			a, b = b, a+b
-		}
-		return a
-	},
-}
-
-func (r *retry) pause(attempt int) time.Duration {
-	d := float64(r.Initial) * curves[r.Backoff](attempt, r.Factor)
-	return time.Duration(min(d, float64(r.Max)))
 }
 
 var pausing = hidden(effect.Decl{Kind: effect.KindPause, Mode: effect.Read, Quality: effect.Exact}, "duration",

@@ -94,7 +94,7 @@ func accountPlays() []play {
 			undone: "id ina | grep -q uid=5000 && id -nG ina | grep -q games && grep -q '^ina:!' /etc/shadow",
 		},
 		{
-			name: "user who leaves", images: debians, before: "useradd -m -u 5100 -G games gone; echo hello >/home/gone/note; usermod -p '$6$a$b' gone",
+			name: "user who leaves", images: debians, before: "useradd -m -u 5100 -G games gone; echo hello >/home/gone/note; chown gone: /home/gone/note; usermod -p '$6$a$b' gone",
 			do:   &user{Base: here(), Name: "gone", State: "absent", RemoveHome: true},
 			kind: effect.Delete, diff: "/home/gone: removed", after: "! id gone 2>/dev/null && [ ! -e /home/gone ]",
 			undone: "id gone | grep -q 5100 && grep -q hello /home/gone/note && [ \"$(stat -c %U /home/gone/note)\" = gone ] && grep -q '^gone:\\$6\\$a\\$b:' /etc/shadow",

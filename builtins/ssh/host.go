@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +59,7 @@ def host(address, user = None, port = 0, key = None, certificate = None, passwor
     Example:
       web = ssh.host("web-1", user = "deploy", key = "~/.ssh/deploy", sudo = True)
       db = ssh.host("10.0.0.5", jump = ssh.host("bastion.example.org"), host_keys = "first-use")
-      op.file(web, "/etc/motd", content = "Welcome.\n")
+      op.file(web, "/etc/motd", content = "Welcome.\\n")
     """`, &host{})
 
 type host struct {
@@ -69,15 +68,15 @@ type host struct {
 	Port           int            `star:"port"`
 	Key            *string        `star:"key"`
 	Certificate    *string        `star:"certificate"`
-	Password       *string        `star:"password"`
-	Passphrase     *string        `star:"passphrase"`
+	Password       *string        `star:"password,secret"`
+	Passphrase     *string        `star:"passphrase,secret"`
 	Agent          starlark.Value `star:"agent"`
 	HostKey        starlark.Value `star:"host_key"`
 	HostKeys       *string        `star:"host_keys"`
 	Jump           starlark.Value `star:"jump"`
 	Config         starlark.Value `star:"config"`
 	Sudo           bool           `star:"sudo"`
-	SudoPassword   *string        `star:"sudo_password"`
+	SudoPassword   *string        `star:"sudo_password,secret"`
 	Become         *string        `star:"become"`
 	Name           *string        `star:"name"`
 	ConnectTimeout *time.Duration `star:"connect_timeout"`
@@ -227,13 +226,10 @@ func (h *host) times(fields starlark.StringDict) error {
 		fields["connect_timeout"] = starlark.String(h.ConnectTimeout.String())
 	}
 	if h.KeepAlive != nil {
-		every := *h.KeepAlive
-		if every == 0 {
-			every = -1
-		} else if every < time.Second {
-			return invalid("the keepalive is %s; it must be 1s at least", every)
+		if *h.KeepAlive != 0 && *h.KeepAlive < time.Second {
+			return invalid("the keepalive is %s; it must be 1s at least", *h.KeepAlive)
 		}
-		fields["keepalive"] = starlark.String(fmt.Sprint(every))
+		fields["keepalive"] = starlark.String(h.KeepAlive.String())
 	}
 	return nil
 }

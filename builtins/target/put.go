@@ -54,6 +54,7 @@ def put(target, source, destination, mode = None, dir_mode = None, owner = None,
 
 type put struct {
 	on
+	operation.Many
 	Source      string  `star:"source"`
 	Destination string  `star:"destination"`
 	Mode        *int    `star:"mode"`

@@ -65,6 +65,7 @@ def run(target, command, shell = False, stdin = "", timeout = "10m", ok_codes = 
 
 type run struct {
 	on
+	operation.Many
 	Command starlark.Value `star:"command"`
 	Shell   bool           `star:"shell"`
 	behaviour

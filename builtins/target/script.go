@@ -40,6 +40,7 @@ def script(target, path = "", text = "", args = [], stdin = "", timeout = "10m",
 
 type script struct {
 	on
+	operation.Many
 	Path string   `star:"path"`
 	Text string   `star:"text"`
 	Args []string `star:"args"`

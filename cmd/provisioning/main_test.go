@@ -156,10 +156,13 @@ func setUpScript(env *testscript.Env) error {
 	return os.WriteFile(marker, nil, 0o644)
 }
 
-// condition is for tools that a machine may lack: [tool:python3]. REQUIRE=python3
-// makes it an error that one is missing. [image:NAME] is for images of a container
-// engine that answers; what misses them fails with REQUIRE=docker.
+// condition is for what a machine may lack: tools, [tool:python3], a container engine
+// that answers, [docker], and its images, [image:NAME]. REQUIRE=python3,docker makes it
+// an error that one is missing.
 func condition(cond string) (bool, error) {
+	if cond == "docker" {
+		return dockerAnswers()
+	}
 	if image, ok := strings.CutPrefix(cond, "image:"); ok {
 		err := exec.Command("docker", "image", "inspect", image).Run()
 		if err != nil && slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), "docker") {
@@ -180,7 +183,8 @@ func condition(cond string) (bool, error) {
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits": exits, "waitfor": waitFor, "nowhere": nowhere, "remember": remember, "unchanged": unchanged,
-	"append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
+	"sshd": startSSHD, "append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
+	"containers": containers,
 }
 
 // exits CODE PROGRAM ARGS… runs a program and checks how it exits.

@@ -170,6 +170,7 @@ func Names(endpoint string) []string {
 		rest = endpoint
 	}
 	rest, _, _ = strings.Cut(rest, " ") // by way of another machine
+	rest, _, _ = strings.Cut(rest, "#") // with options of its own
 	host := rest
 	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
 		host = rest[i+1:]

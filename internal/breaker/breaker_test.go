@@ -86,7 +86,7 @@ func TestDamagedFile(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	r := breaker.At(t.TempDir())
-	for _, e := range []string{"ssh://deploy@web-1:22", "ssh://root@web-1:22", "ssh://root@[::1]:2222", "container://db"} {
+	for _, e := range []string{"ssh://deploy@web-1:22", "ssh://root@web-1:22", "ssh://root@[::1]:2222", "container://db", "ssh://a@far:22#0a1b via root@jump:22"} {
 		if err := r.Write(breaker.Failures{Endpoint: e, Count: 1, Last: now}); err != nil {
 			t.Fatal(err)
 		}
@@ -98,6 +98,7 @@ func TestFind(t *testing.T) {
 		"ssh://deploy@web-1:22": {"ssh://deploy@web-1:22"},
 		"::1":                   {"ssh://root@[::1]:2222"},
 		"db":                    {"container://db"},
+		"far":                   {"ssh://a@far:22#0a1b via root@jump:22"},
 	}
 	for name, want := range tests {
 		found, err := r.Find(name, now)

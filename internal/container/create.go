@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
@@ -47,7 +48,8 @@ func (e *Engine) Create(ctx context.Context, s Spec, o Owner) (c Container, made
 		return Container{}, false, err
 	}
 	c, err = e.Inspect(ctx, s.Name)
-	return c, !found || o.Owns(c.Labels), err
+	// What somebody else has made in the same moment is not ours.
+	return c, o.Owns(c.Labels) || !found && o.Run == "", err
 }
 
 // Matches reports, as an error of the kind exists, that a container under the name
@@ -66,23 +68,41 @@ func (s Spec) Matches(there Container) error {
 	return nil
 }
 
-// Image makes what the container is missing.
+// create makes the container. Where somebody else is making it just now, theirs has
+// to be made of the same.
 func (e *Engine) create(ctx context.Context, s Spec, o Owner) error {
-	config, host := s.config(o), s.hostConfig()
-	_, err := e.api.ContainerCreate(ctx, config, host, s.networking(), nil, s.Name)
-	switch {
-	case err == nil:
-		return nil
-	case errdefs.IsConflict(err): // somebody else was faster; whether it is the same is looked at next
-		there, found, lerr := e.Look(ctx, s.Name)
-		if lerr == nil && found {
-			return s.Matches(there)
+	for {
+		_, err := e.api.ContainerCreate(ctx, s.config(o), s.hostConfig(), s.networking(), nil, s.Name)
+		switch {
+		case err == nil:
+			return nil
+		case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "image"):
+			return fault.New(fault.NotFound, "cannot create the container %q: the engine has no image %q", s.Name, s.Image).
+				WithHint("container.image_pull(%q) fetches one; images are not pulled in passing", s.Image)
+		case !errdefs.IsConflict(err) || !strings.Contains(err.Error(), "already in use"):
+			return e.fault(ctx, err, "cannot create the container %q", s.Name)
 		}
-	case errdefs.IsNotFound(err) && strings.Contains(err.Error(), "image"):
-		return fault.New(fault.NotFound, "cannot create the container %q: the engine has no image %q", s.Name, s.Image).
-			WithHint("container.image_pull(%q) fetches one; images are not pulled in passing", s.Image)
+		there, found, err := e.Look(ctx, s.Name)
+		if err != nil || found {
+			return orElse(err, s.Matches(there))
+		}
+		// The name is taken before the container can be seen, and given back when it
+		// comes to nothing.
+		select {
+		case <-time.After(takenPause):
+		case <-ctx.Done():
+			return looked(stopped(ctx, "cannot create the container "+strconv.Quote(s.Name)+", whose name is taken"))
+		}
 	}
-	return e.fault(ctx, err, "cannot create the container %q", s.Name)
+}
+
+const takenPause = 50 * time.Millisecond
+
+func orElse(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
 }
 
 func (s Spec) config(o Owner) *container.Config {

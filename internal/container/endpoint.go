@@ -158,10 +158,13 @@ func (p Places) podman() []Endpoint {
 	return sockets("podman", paths)
 }
 
+// usualPlace is what names an endpoint that nobody has named.
+const usualPlace = "the usual place"
+
 func sockets(engine string, paths []string) []Endpoint {
 	at := make([]Endpoint, len(paths))
 	for i, path := range paths {
-		at[i] = Endpoint{Engine: engine, Host: "unix://" + path, From: "the usual place"}
+		at[i] = Endpoint{Engine: engine, Host: "unix://" + path, From: usualPlace}
 	}
 	return at
 }
@@ -171,7 +174,7 @@ func (p Places) first(all []Endpoint, who string) (Endpoint, error) {
 	var looked []string
 	for _, at := range all {
 		path, isSocket := strings.CutPrefix(at.Host, "unix://")
-		if !isSocket {
+		if !isSocket || at.From != usualPlace {
 			return at, nil
 		}
 		if info, err := os.Stat(path); err == nil && info.Mode()&fs.ModeSocket != 0 || errors.Is(err, fs.ErrPermission) {
@@ -242,10 +245,10 @@ func parseContext(name string, data []byte, tlsDir string) (Endpoint, error) {
 
 // hint is what to do when nothing answers there.
 func (at Endpoint) hint() string {
-	if at.From == "the usual place" && at.Engine == "podman" {
+	if at.From == usualPlace && at.Engine == "podman" {
 		return "start its socket: systemctl --user start podman.socket, or systemctl start podman.socket as root"
 	}
-	if at.From == "the usual place" {
+	if at.From == usualPlace {
 		return "start the engine: systemctl start docker"
 	}
 	return "that address is from " + at.From + ": start the engine there, or correct it"

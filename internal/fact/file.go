@@ -62,9 +62,14 @@ const statFormat = "%f %u %g %s %d:%i %U/%G/%n"
 // apart rightly, their sums say so.
 const fileFunction = `_files() {
 _m=$1; shift
+_i=0 _e= _r=
 for _p do
-  shift
-  if [ -L "$_p" ] || [ -e "$_p" ]; then set -- "$@" "$_p"; continue; fi
+  _i=$((_i+1))
+  if [ -L "$_p" ] || [ -e "$_p" ]; then
+    _e="$_e \"\${$_i}\""
+    [ -L "$_p" ] || [ ! -f "$_p" ] || [ ! -r "$_p" ] || _r="$_r \"\${$_i}\""
+    continue
+  fi
   _d=$_p
   while _d=${_d%/*}; [ -n "$_d" ]; do
     [ -d "$_d" ] || continue
@@ -72,17 +77,15 @@ for _p do
     break
   done
 done
-[ $# = 0 ] || stat -c '` + statFormat + `' "$@"
+[ -z "$_e" ] || eval "stat -c '` + statFormat + `' $_e"
 printf '\037\n'
 for _p do
-  shift
-  if [ -L "$_p" ]; then printf '%s\n' "$_p"; readlink "$_p"; printf '\037\n'
-  elif [ -f "$_p" ] && [ -r "$_p" ]; then set -- "$@" "$_p"; fi
+  if [ -L "$_p" ]; then printf '%s\n' "$_p"; readlink "$_p"; printf '\037\n'; fi
 done
 printf '\037\n'
-[ $# = 0 ] || sha256sum "$@"
+[ -z "$_r" ] || eval "sha256sum $_r"
 printf '\037\n'
-[ $# = 0 ] || [ "$_m" = 0 ] || head -v -c "$_m" "$@"
+[ -z "$_r" ] || [ "$_m" = 0 ] || eval "head -v -c $_m $_r"
 }
 `
 

@@ -32,7 +32,8 @@ func sysctlScript(args []string) string {
 	return `for _f in` + quoted(paths) + `; do
   if [ ! -f "$_f" ]; then echo none
   else
-    if [ -w "$_f" ]; then _w=rw; else _w=ro; fi
+    # Opened, without writing anything: to the sh of busybox, root may write everywhere.
+    if (: >>"$_f") 2>/dev/null; then _w=rw; else _w=ro; fi
     echo "$_w" $(tr '\n' ' ' <"$_f" 2>/dev/null | tr -s ' \t' ' ')
   fi
 done

@@ -18,6 +18,7 @@ type row struct {
 var rows = []row{
 	{"internal/houserules", []string{"builtins", "runtime/..."}, "the rules have to see what they check"},
 	{"internal/torture", []string{"builtins", "runtime/...", "internal/..."}, "the crash tests run whole workflows"},
+	{"internal/scenes", []string{"builtins", "builtins/...", "runtime/...", "internal/..."}, "the scenes run whole plays on real machines"},
 	{"internal", []string{"internal/..."}, "internal/* serves everybody, so it may know nobody"},
 	{"runtime", []string{"runtime/...", "internal/..."}, "the runtime declares what it needs from outside as small interfaces, which cmd wires"},
 	{"providers/script", []string{"providers", "internal/...", "runtime/..."}, "the adapter runs scripts; it knows the contract and no other provider"},

@@ -99,7 +99,7 @@ func asFault(err error) *fault.Error {
 
 // reason is what went wrong with a branch. Some messages begin with its name.
 func reason(name, msg string) string {
-	msg = strings.TrimPrefix(msg, "on "+name+": ")
+	msg = strings.TrimPrefix(strings.TrimPrefix(msg, "on "+name+": "), "on "+name+", ")
 	if strings.HasPrefix(msg, name+": ") {
 		return msg
 	}

@@ -43,8 +43,8 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	var err error
 	if item.Write {
 		s.branch.Planned++
-		d.planned.Store(true)
 		v, err = d.planWrite(s, &item)
+		d.planned.Store(true) // for those after it: nothing explains by itself what it lacks
 	} else {
 		v, err = d.planRead(s, &item)
 	}

@@ -66,8 +66,8 @@ const maxSource = 1 << 20
 // the workspace, else its absolute path. A module of the standard library, which
 // commands run, is not a file, and keeps its name.
 func (l *Loader) Name(file string) (string, error) {
-	if rest, ok := strings.CutPrefix(file, "@std//"); ok {
-		return clean("@std//", rest, file)
+	if strings.HasPrefix(file, "@std//") { // a script of the program itself
+		return ModuleName(file, "")
 	}
 	abs, err := filepath.Abs(file)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // containers are those of an engine. Their fields are container, the name or id of
@@ -27,11 +28,33 @@ func (containers) Identity(f Fields) (string, error) {
 }
 
 func (containers) Dial(ctx context.Context, env *effect.Env, f Fields) (machine.Conn, error) {
-	e, err := Engine(ctx, env, f.String("engine"))
+	named, name := f.String("engine"), f.String("container")
+	e, err := Engine(ctx, env, named)
 	if err != nil {
 		return nil, err
 	}
-	return e.Conn(f.String("container"), f.String("user")), nil
+	if err := notYet(ctx, env, e, named, name); err != nil {
+		return nil, err
+	}
+	return e.Conn(name, f.String("user")), nil
+}
+
+// ContainerResource is a container as a resource of effects. Check mode keeps an
+// unknown under it when a planned write touches the container.
+func ContainerResource(engine, name string) string { return "container:" + engine + "/" + name }
+
+// notYet says, in check mode, that what is to be known of a container cannot be: it is
+// made by a planned write.
+func notYet(ctx context.Context, env *effect.Env, e *container.Engine, named, name string) error {
+	v, touched := env.Run.Planned.Get(ContainerResource(named, name))
+	unknown, ok := v.(*value.Unknown)
+	if !env.Run.Check || !touched || !ok {
+		return nil
+	}
+	if _, found, err := e.Look(ctx, name); err != nil || found {
+		return err
+	}
+	return &value.Undecided{Unknown: unknown, Op: "what is on it"}
 }
 
 // engine is the one connection of a run to a container engine.

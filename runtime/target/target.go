@@ -87,6 +87,10 @@ var kinds = map[string]Kind{}
 
 func register(k Kind) { kinds[k.Name()] = k }
 
+// Register adds a sort of machine that is made elsewhere. It is called by init
+// functions: nothing may look at targets meanwhile.
+func Register(k Kind) { register(k) }
+
 func kindNames() []string {
 	names := make([]string, 0, len(kinds))
 	for name := range kinds {

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/provisioning-systems/provisioning/internal/container"
+	"github.com/provisioning-systems/provisioning/internal/container/containertest"
+)
+
+// dockerAnswers is the condition [docker]: an engine answers.
+func dockerAnswers() (bool, error) {
+	e, err := containertest.Open(context.Background())
+	if err == nil {
+		return true, e.Close()
+	}
+	if slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), "docker") {
+		return false, fmt.Errorf("%w, and REQUIRE demands it", err)
+	}
+	return false, nil
+}
+
+// containers gives a script an image, $BUSYBOX, and removes what it makes when it
+// is over.
+func containers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: containers")
+	}
+	ctx := context.Background()
+	e, err := containertest.Open(ctx)
+	ts.Check(err)
+	ts.Defer(func() {
+		_, err := e.Sweep(ctx, container.Filter{Owner: container.Owner{Workspace: ts.MkAbs(".")}}, false)
+		if err == nil {
+			err = e.Close()
+		}
+		if err != nil {
+			ts.Logf("what the script has made could not be removed: %v", err)
+		}
+	})
+	if _, found, err := e.LookImage(ctx, containertest.Image); err != nil || !found {
+		ts.Check(err)
+		rootfs, err := containertest.RootFS()
+		ts.Check(err)
+		_, err = e.Import(ctx, bytes.NewReader(rootfs), containertest.Image, []string{`CMD ["/bin/sh"]`, "ENV PATH=/bin"})
+		ts.Check(err)
+	}
+	ts.Setenv("BUSYBOX", containertest.Image)
+	ts.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+	ts.Setenv("ID", fmt.Sprintf("t%d", os.Getpid()))
+}
+
+func TestSplitWords(t *testing.T) {
+	for _, c := range []struct{ line, want, err string }{
+		{"", "", ""},
+		{"  docker  ps\t-a\n", "docker|ps|-a", ""},
+		{`sh -c 'echo "a b"'`, `sh|-c|echo "a b"`, ""},
+		{`a "b \" c" "" d\ e`, `a|b " c||d e`, ""},
+		{`"\n" '\n' \n`, `\n|\n|n`, ""},
+		{`x=$HOME *`, `x=$HOME|*`, ""},
+		{`a'b'"c"d`, "abcd", ""},
+		{`'a`, "", "quote ' that does not end"},
+		{`"a`, "", `quote " that does not end`},
+		{`a\`, "", "ends with a backslash"},
+	} {
+		got, err := splitWords(c.line)
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) || err == nil && strings.Join(got, "|") != c.want {
+			t.Errorf("%q: %q, %v", c.line, got, err)
+		}
+	}
+}
+
+// FuzzSplitWords: words that are quoted come back as they were.
+func FuzzSplitWords(f *testing.F) {
+	f.Add("a b", `'"\`)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		_, _ = splitWords(a)
+		quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+		got, err := splitWords(quote(a) + " " + quote(b))
+		if err != nil || len(got) != 2 || got[0] != a || got[1] != b {
+			t.Errorf("%q, %q became %q, %v", a, b, got, err)
+		}
+	})
+}
+
+func TestAdapted(t *testing.T) {
+	podman := container.Runtime{Name: "podman", Command: "/usr/bin/podman"}
+	colima := container.Runtime{Name: "colima", Command: "/usr/bin/docker", Socket: "unix:///c.sock"}
+	for _, c := range []struct {
+		r        container.Runtime
+		in, line string
+		want     string
+	}{
+		{podman, "", "docker ps -a", "/usr/bin/podman ps -a"},
+		{podman, "", "nerdctl images", "/usr/bin/podman images"},
+		{colima, "", "podman ps", "/usr/bin/docker --host unix:///c.sock ps"},
+		{podman, "db", "psql -l", "/usr/bin/podman exec -i db psql -l"},
+		{podman, "db", "docker ps", "/usr/bin/podman exec -i db docker ps"},
+		{podman, "", "ls", ""},
+		{podman, "", "", ""},
+		{podman, "-v", "ls", ""},
+	} {
+		got, err := adapted(c.r, c.in, strings.Fields(c.line))
+		if strings.Join(got, " ") != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s in %q: %q, %v", c.line, c.in, got, err)
+		}
+	}
+}

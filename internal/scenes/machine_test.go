@@ -1,0 +1,170 @@
+package scenes
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/container"
+	"github.com/provisioning-systems/provisioning/internal/container/containertest"
+	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/module"
+	"github.com/provisioning-systems/provisioning/runtime/target"
+)
+
+// image is a sort of machine.
+type image struct {
+	name string // short, for people
+	ref  string
+	apt  bool // packages can be installed
+	spec func(*container.Spec)
+	// up ends when the machine has started.
+	up string
+}
+
+var images = []image{
+	{"systemd", "provisioning/debian:12", true, func(s *container.Spec) {
+		s.CgroupNS, s.Tmpfs = "private", map[string]string{"/run": "", "/run/lock": ""}
+	}, "until [ -S /run/systemd/private ]; do :; done; systemctl is-system-running --wait; systemctl is-active ssh"},
+	{"no init", "provisioning/debian-plain:12", true, nil, "until [ -s /run/sshd.pid ]; do :; done"},
+	{"busybox", "provisioning/busybox:1", false, nil, "until [ -s /run/sshd.pid ] || pidof sshd >/dev/null; do :; done"},
+}
+
+func required(what string) bool {
+	return slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), what)
+}
+
+// skip skips a test, unless what it needs is required.
+func skip(t *testing.T, needs, why string) {
+	t.Helper()
+	if required(needs) {
+		t.Fatalf("%s, and REQUIRE demands it", why)
+	}
+	t.Skip("skipped: " + why)
+}
+
+// box is a container that plays are performed on.
+type box struct {
+	t       *testing.T
+	engine  *container.Engine
+	image   image
+	ref     string // of the image that it was made of
+	name    string
+	created time.Time
+	cut     cutter
+}
+
+// newBox starts a container of an image.
+func newBox(t *testing.T, i image, ref string, change func(*container.Spec)) *box {
+	defer timed(t, "newBox")()
+	t.Helper()
+	f := containertest.New(t)
+	ctx := context.Background()
+	if _, found, err := f.Engine.LookImage(ctx, ref); err != nil {
+		t.Fatal(err)
+	} else if !found {
+		skip(t, "docker", "there is no image "+ref+" (make images)")
+	}
+	b := &box{t: t, engine: f.Engine, image: i, ref: ref, name: f.Name("scene"), created: time.Now().Add(-time.Second)}
+	// To mount something, and for systemd.
+	s := container.Spec{Name: b.name, Image: ref, Hostname: "machine", CapAdd: []string{"SYS_ADMIN"}}
+	if i.spec != nil {
+		i.spec(&s)
+	}
+	if change != nil {
+		change(&s)
+	}
+	if _, _, err := f.Engine.Create(ctx, s, f.Owner); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Engine.Start(ctx, b.name); err != nil {
+		t.Fatal(err)
+	}
+	b.sh(i.up)
+	boxes.Store(b.name, b)
+	t.Cleanup(func() { boxes.Delete(b.name) })
+	return b
+}
+
+// sh runs a script in the container as root, and returns what it prints.
+func (b *box) sh(script string) string {
+	b.t.Helper()
+	out, code := b.try(script)
+	if code != 0 {
+		b.t.Fatalf("exit code %d of\n%s\n%s", code, script, out)
+	}
+	return out
+}
+
+func (b *box) try(script string) (output string, code int) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	exit, err := b.engine.Conn(b.name, "").Exec(ctx, script, machine.Streams{Stdout: &out, Stderr: &errs})
+	if err != nil {
+		b.t.Fatalf("%v: %s", err, errs.String())
+	}
+	if exit.Code != 0 {
+		return out.String() + errs.String(), exit.Code
+	}
+	return out.String(), 0
+}
+
+// boxes are those of all tests, by name: how a target leads to one.
+var boxes sync.Map
+
+// kind is the sort of machine of the targets in scenes: containers whose scripts
+// the test can kill.
+type kind struct{}
+
+func init() { target.Register(kind{}) }
+
+func (kind) Name() string { return "scene" }
+
+func (kind) Identity(f target.Fields) (string, error) {
+	return f.String("user") + "@" + f.String("container"), nil
+}
+
+func (kind) Dial(_ context.Context, _ *effect.Env, f target.Fields) (machine.Conn, error) {
+	b, ok := boxes.Load(f.String("container"))
+	if !ok {
+		return nil, fmt.Errorf("there is no box %q", f.String("container"))
+	}
+	box := b.(*box)
+	return &cutConn{box.engine.Conn(box.name, f.String("user")), &box.cut}, nil
+}
+
+// sceneModule makes targets of boxes.
+var sceneModule = module.New("scene", "Machines of scenes.")
+
+var _ = sceneModule.Pure(`
+def machine(name, user = "", sudo_password = None):
+    """Names a container.
+
+    Args:
+      name: of the container.
+      user: whom lines are executed as.
+      sudo_password: of that user.
+    """`, &machineFunc{})
+
+type machineFunc struct {
+	Name         string         `star:"name"`
+	User         string         `star:"user"`
+	SudoPassword starlark.Value `star:"sudo_password"`
+}
+
+func (m *machineFunc) Compute(*effect.Env) (any, error) {
+	return target.Make("scene", "machine", starlark.StringDict{
+		"container": starlark.String(m.Name), "user": starlark.String(m.User), "sudo_password": m.SudoPassword,
+	}), nil
+}

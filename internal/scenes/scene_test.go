@@ -1,0 +1,272 @@
+package scenes
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/provisioning-systems/provisioning/internal/container"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
+)
+
+// scene is a small play.
+type scene struct {
+	op     string   // the operation that it is about, without the module
+	about  string   // which of its scenes
+	play   []string // calls; m is the machine
+	want   string   // the kinds of the changes that check mode names, in order
+	images []string // "": all
+	apt    bool     // it needs the archive of Debian
+	before string   // script that prepares the machine
+	more   string   // script that adds lines to the fingerprint
+	files  map[string]string
+	// refused has the reason that the operation gives on images where it cannot
+	// work, by image.
+	refused map[string]string
+	// acts says that it acts every time: a second run changes something as well.
+	acts bool
+}
+
+func (s scene) name() string {
+	if s.about == "" {
+		return s.op
+	}
+	return s.op + ": " + s.about
+}
+
+func (s scene) on(i image) bool {
+	return (len(s.images) == 0 || slices.Contains(s.images, i.name)) && (i.apt || !s.apt)
+}
+
+func scenes() []scene { return slices.Concat(fileScenes, systemScenes) }
+
+func TestScenes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a container for each scene")
+	}
+	t.Cleanup(func() { coverage.report(t) })
+	for _, i := range images {
+		for _, s := range scenes() {
+			if !s.on(i) {
+				continue
+			}
+			t.Run(strings.NewReplacer(" ", "-", ":", "").Replace(i.name+"/"+s.name()), func(t *testing.T) {
+				t.Parallel()
+				perform(t, s, i)
+			})
+		}
+	}
+}
+
+// perform proves what a scene is for.
+func perform(t *testing.T, s scene, i image) {
+	ref := i.ref
+	if s.apt {
+		ref = withPackages(t, i)
+	}
+	b := newBox(t, i, ref, nil)
+	if s.before != "" {
+		b.sh("set -e\n" + s.before)
+	}
+	newPlay := func() *play { return newPlay(t, fmt.Sprintf("scene.machine(%q)", b.name), s.play, s.files) }
+	p := newPlay()
+	start := b.fingerprint(s.more)
+
+	checked, err := p.check()
+	if reason, refused := s.refused[i.name]; refused {
+		b.refuses(text(err), reason, start, s)
+		return
+	}
+	if err != nil {
+		t.Fatalf("check: %s", text(err))
+	}
+	b.same("check", start, b.fingerprint(s.more))
+	will := named(checked)
+	if kinds := kindsOf(will); kinds != s.want {
+		t.Errorf("check names %q, want %q", kinds, s.want)
+	}
+
+	ran, err := p.run()
+	if err != nil {
+		t.Fatalf("run: %s", text(err))
+	}
+	sameChanges(t, will, reported(t, ran))
+	if !s.acts {
+		nothingLeft(t, newPlay())
+	}
+	done := b.fingerprint(s.more)
+	if len(b.diff(start, done)) == 0 && !s.acts {
+		t.Error("the run has changed nothing that the fingerprint knows of")
+	}
+	b.rollBack(s, p, start, done)
+	b.interrupted(s, newPlay(), done)
+}
+
+// refuses sees that an operation which cannot work says why, and does nothing.
+func (b *box) refuses(said, reason string, start fingerprint, s scene) {
+	b.t.Helper()
+	if !strings.Contains(said, reason) {
+		b.t.Errorf("it says %q, and not %q", said, reason)
+	}
+	b.same("what was refused", start, b.fingerprint(s.more))
+	coverage.refused(s, b.image, reason)
+}
+
+// same fails where a machine is not as it was.
+func (b *box) same(after string, was, is fingerprint) {
+	b.t.Helper()
+	for _, key := range b.diff(was, is) {
+		if strings.HasPrefix(key, keptForUndo) {
+			continue
+		}
+		b.t.Errorf("%s has changed %s: %s -> %s", after, key, was.explain(key), is.explain(key))
+	}
+}
+
+func (b *box) diff(was, is fingerprint) []string { return differences(was, is, b.pristine) }
+
+// untouched are the sums of files of images, by image and path.
+var untouched struct {
+	sync.Mutex
+	sums map[string]string
+}
+
+// pristine reads files in a box of the image in which nothing has happened.
+func (b *box) pristine(paths []string) map[string]string {
+	b.t.Helper()
+	untouched.Lock()
+	defer untouched.Unlock()
+	if untouched.sums == nil {
+		untouched.sums = map[string]string{}
+	}
+	key := func(path string) string { return b.ref + " " + path }
+	missing := slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return untouched.sums[key(p)] != "" })
+	if len(missing) > 0 {
+		still := newBox(b.t, image{name: b.image.name, up: "true"}, b.ref, func(s *container.Spec) { s.Command = []string{"sleep", "1000000"} })
+		for path, sum := range still.sums(missing) {
+			untouched.sums[key(path)] = sum
+		}
+	}
+	sums := map[string]string{}
+	for _, p := range paths {
+		if sum := untouched.sums[key(p)]; sum != "" {
+			sums[p] = sum
+		}
+	}
+	return sums
+}
+
+func kindsOf(changes []change) string {
+	var kinds []string
+	for _, c := range changes {
+		kinds = append(kinds, c.kind)
+	}
+	return strings.Join(kinds, " ")
+}
+
+// sameChanges sees that what a run reports is what check mode has named.
+func sameChanges(t *testing.T, will, did []change) {
+	t.Helper()
+	if len(will) != len(did) {
+		t.Errorf("check names %d operations, the run reports %d", len(will), len(did))
+		return
+	}
+	for n := range will {
+		if (will[n].kind != string(effect.None)) != (did[n].kind != "") {
+			t.Errorf("operation %d: check names %q, the run reports %q", n+1, will[n].kind, did[n].kind)
+		}
+		if strings.TrimRight(will[n].diff, "\n") != strings.TrimRight(did[n].diff, "\n") {
+			t.Errorf("operation %d: check shows\n%s\nthe run reports\n%s", n+1, will[n].diff, did[n].diff)
+		}
+	}
+}
+
+// nothingLeft sees that a second run, and its check, change nothing.
+func nothingLeft(t *testing.T, p *play) {
+	t.Helper()
+	again, err := p.run()
+	if err != nil {
+		t.Errorf("the second run: %s", text(err))
+		return
+	}
+	for n, c := range reported(t, again) {
+		if c.kind != "" {
+			t.Errorf("operation %d changes something in a second run:\n%s", n+1, c.diff)
+		}
+	}
+	checked, err := p.check()
+	if err != nil {
+		t.Errorf("the second check: %s", text(err))
+		return
+	}
+	for n, c := range named(checked) {
+		if c.kind != string(effect.None) {
+			t.Errorf("after the run, check names operation %d: %s\n%s", n+1, c.kind, c.diff)
+		}
+	}
+}
+
+// rollBack takes a run back and writes down what stays.
+func (b *box) rollBack(s scene, p *play, start, done fingerprint) {
+	b.t.Helper()
+	out, err := p.rollback()
+	if err != nil {
+		b.t.Fatalf("rollback: %s", text(err))
+	}
+	for _, u := range out.Rollback.Failed {
+		b.t.Errorf("rollback of %s failed: %s", u.Description, u.Error)
+	}
+	back := b.fingerprint(s.more)
+	made, left := b.diff(start, done), b.diff(start, back)
+	for _, key := range coverage.add(s, b.image, made, left) {
+		b.t.Errorf("rollback has left %s, and nothing explains that: it was %s, is %s", key, start.explain(key), back.explain(key))
+	}
+}
+
+// interrupted has scripts of a play killed on the way, and resumes the run: it has to
+// lead to the same end.
+func (b *box) interrupted(s scene, p *play, done fingerprint) {
+	b.t.Helper()
+	rnd := chance(b.t, b.t.Name())
+	b.cut.arm(rnd)
+	out, err := p.run()
+	for n := 0; !completed(out); n++ {
+		if n == 5 {
+			b.t.Fatalf("the run that was interrupted does not come to its end: %s", text(err))
+		}
+		if rnd.IntN(2) == 0 {
+			b.cut.arm(rnd)
+		}
+		out, err = p.resume()
+	}
+	b.cut.arm(nil)
+	if b.cut.taken() == 0 {
+		b.t.Error("nothing was interrupted")
+	}
+	b.same("a run that was interrupted", done, b.fingerprint(s.more))
+}
+
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	s := uint64(1)
+	if given := os.Getenv("SCENES_SEED"); given != "" {
+		var err error
+		if s, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func chance(t *testing.T, of string) *rand.Rand {
+	t.Helper()
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(of)) // never fails
+	return rand.New(rand.NewPCG(seed(t), h.Sum64()))
+}
