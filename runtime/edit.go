@@ -295,7 +295,7 @@ func (x *edited) hold(run *journal.Run, known door.Known) (err error) {
 		if err := run.Details(e); err != nil {
 			return nil, err
 		}
-		do, err := rb.restore(e)
+		do, _, err := rb.restore(e)
 		restored[e] = do
 		return do, err
 	}, x.rt.decl)

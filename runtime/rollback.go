@@ -258,7 +258,7 @@ func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
 	if err := rb.x.run.Details(e); err != nil {
 		return nil, err
 	}
-	do, err := rb.restore(e)
+	do, options, err := rb.restore(e)
 	if err != nil {
 		return nil, err
 	}
@@ -275,23 +275,25 @@ func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
 	if e.Undo == nil {
 		return nil, nil
 	}
-	return func() error { return rb.x.door.Undo(rb.x.door.Cut, undoer, e) }, nil
+	return func() error { return rb.x.door.Undo(rb.x.door.Cut, undoer, options, e) }, nil
 }
 
-func (rb *rollback) restore(e *journal.Effect) (effect.Performer, error) {
+// restore makes an effect, and its options, of its record.
+func (rb *rollback) restore(e *journal.Effect) (effect.Performer, effect.Options, error) {
 	args, err := rb.x.door.Codec.Decode(e.Args)
 	if err != nil {
-		return nil, err
+		return nil, effect.NoOptions, err
 	}
 	dict, ok := args.(*starlark.Dict)
 	if !ok {
-		return nil, fault.New(fault.Failed, "the arguments of %s %s are damaged", e.Kind, e.Place)
+		return nil, effect.NoOptions, fault.New(fault.Failed, "the arguments of %s %s are damaged", e.Kind, e.Place)
 	}
-	do, _, err := rb.x.rt.function(e.Kind).Restore(dict)
+	do, options, err := rb.x.rt.function(e.Kind).Restore(dict)
 	if err != nil {
-		return nil, err
+		return nil, options, err
 	}
-	return rb.x.door.Expanded(do)
+	do, err = rb.x.door.Expanded(do)
+	return do, options, err
 }
 
 // conclude records the end of the rollback. After one to a checkpoint the run can

@@ -156,9 +156,9 @@ func setUpScript(env *testscript.Env) error {
 	return os.WriteFile(marker, nil, 0o644)
 }
 
-// condition is for what a machine may lack: tools, [tool:python3], a container engine
-// that answers, [docker], and its images, [image:NAME]. REQUIRE=python3,docker makes it
-// an error that one is missing.
+// condition is for what a machine may lack: tools, [tool:python3], a container
+// engine that answers, [docker], and images of it, [image:NAME]. REQUIRE=python3,docker
+// makes it an error that one is missing.
 func condition(cond string) (bool, error) {
 	if cond == "docker" {
 		return dockerAnswers()

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -48,6 +49,9 @@ func (a As) refused(machine, said string) error {
 	e := fault.New(fault.Permission, "%s on %s did not run the command: %s", method, machine, lastLine(said))
 	e.Unsent = true
 	switch {
+	case a.User != "" && (strings.Contains(said, "unknown user") || strings.Contains(said, "user "+a.User+" does not exist")):
+		e.Kind, e.Msg = fault.NotFound, fmt.Sprintf("%s on %s did not run the command: there is no user %q", method, machine, a.User)
+		return e.WithHint("op.user makes one")
 	case strings.Contains(said, "not found"):
 		return e.WithHint("install %s on the machine, or connect as a user that needs none", method)
 	case strings.Contains(said, "incorrect password"), strings.Contains(said, "try again"):

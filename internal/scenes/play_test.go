@@ -15,6 +15,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/plan"
@@ -26,6 +27,8 @@ type play struct {
 	t    *testing.T
 	dir  string
 	file string
+
+	events event.Sink // nil: nobody listens
 }
 
 // newPlay writes a script of the operations, which has the machine as m. Other files
@@ -64,7 +67,7 @@ func (p *play) with(do func(*runtime.Runtime) (*runtime.Outcome, error)) (*runti
 	}
 	rt := runtime.New(runtime.Config{
 		Workspace: ws, Modules: append([]*module.Module{sceneModule}, builtins.All...), Globals: builtins.Globals,
-		Key: seal.KeyAt(filepath.Join(p.dir, "age.key")),
+		Key: seal.KeyAt(filepath.Join(p.dir, "age.key")), Events: p.events,
 	})
 	out, err := do(rt)
 	if cerr := rt.Close(); cerr != nil {
@@ -128,6 +131,8 @@ func (p *play) rollback() (*runtime.Outcome, error) {
 type change struct {
 	kind string // of a plan; of a run: "changed", or ""
 	diff string
+	// vague says that a plan does not know: it depends on what comes before.
+	vague bool
 }
 
 // named are the changes of the operations of a plan.
@@ -137,7 +142,7 @@ func named(out *runtime.Outcome) []change {
 	walk = func(steps []plan.Step) {
 		for _, s := range steps {
 			if s.Effect != nil && strings.HasPrefix(s.Effect.Kind, "op.") && s.Effect.Write {
-				all = append(all, change{string(s.Effect.Change), s.Effect.Diff})
+				all = append(all, change{string(s.Effect.Change), s.Effect.Diff, s.Effect.Depends != ""})
 			}
 		}
 	}

@@ -402,10 +402,11 @@ func (d *Door) Registered(place string) func(thread *starlark.Thread) error {
 func (d *Door) Expanded(do effect.Performer) (effect.Performer, error) { return d.expanded(do) }
 
 // Undo takes back the effect that rec is the record of. do is an empty effect of
-// its kind, or the one with its arguments.
-func (d *Door) Undo(ctx context.Context, do effect.Undoer, rec *journal.Effect) error {
+// its kind, or the one with its arguments; options are those that it was called with,
+// since what root has made only root can take back.
+func (d *Door) Undo(ctx context.Context, do effect.Undoer, options effect.Options, rec *journal.Effect) error {
 	env := &effect.Env{
-		Run: d.Run, Place: rec.Place, Options: effect.NoOptions, Begun: rec.Begun, Origin: rec.Origin,
+		Run: d.Run, Place: rec.Place, Options: options, Begun: rec.Begun, Origin: rec.Origin,
 		Output: func(stream, line string) { d.output(rec.Place, stream, line) },
 	}
 	return do.Undo(ctx, env, past{d, rec})

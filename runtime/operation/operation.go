@@ -17,6 +17,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
 	"sync"
 	"time"
 
@@ -457,9 +458,11 @@ func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Tar
 	case len(s.Stdin) > 0:
 		streams.Stdin = newReader(s.Stdin)
 	}
-	exit, err := machine.Run(ctx, conn, machine.Command{
-		Script: script, Hidden: hidden, As: t.As(env), Env: env.Options.Env, Dir: env.Options.Cwd,
-	}, streams)
+	c := machine.Command{Script: script, Hidden: hidden, As: t.As(env)}
+	if err := surround(&c, env); err != nil {
+		return output{}, unsent(err)
+	}
+	exit, err := machine.Run(ctx, conn, c, streams)
 	if err != nil {
 		p.forget()
 		return output{}, err
@@ -471,6 +474,33 @@ func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Tar
 	show(print, t.Name, "stdout", o.stdout)
 	show(print, t.Name, "stderr", o.stderr)
 	return o, nil
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// surround gives a command the environment and the directory that the options name.
+// Secrets are filled in, and then nobody on the machine must see it.
+func surround(c *machine.Command, env *effect.Env) error {
+	fill := func(text string) (string, error) {
+		plain, err := env.Run.Secrets.Expand(text)
+		c.Hidden = c.Hidden || plain != text
+		return plain, err
+	}
+	var err error
+	if c.Dir, err = fill(env.Options.Cwd); err != nil {
+		return err
+	}
+	c.Env = make(map[string]string, len(env.Options.Env))
+	for name, v := range env.Options.Env {
+		if !variable.MatchString(name) {
+			return fault.New(fault.Invalid, "_env cannot set the variable %q on a machine", name).
+				WithHint("the name of a variable has letters, digits and _")
+		}
+		if c.Env[name], err = fill(v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r Result) String() string { return fmt.Sprintf("%s: changed=%t rc=%d", r.Host, r.Changed, r.RC) }
