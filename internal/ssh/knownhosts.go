@@ -249,11 +249,34 @@ func record(file, addr string, key ssh.PublicKey) ([]KnownKey, error) {
 	if len(content) > 0 && content[len(content)-1] != '\n' {
 		line = "\n" + line // a write that was cut off, or an editor
 	}
-	// One write, so that a reader sees all of the line or nothing. It is not forced
-	// to the disk: a record that a power failure takes is made again at the next first
-	// use, and a thousand hosts would wait for a thousand disk flushes.
+	// One write, so that a reader sees all of the line or nothing.
 	if _, err := f.WriteString(line); err != nil {
 		return nil, failed(err)
 	}
+	// Whoever could make a power failure forget the key would be met as a stranger
+	// again. The lock is given back first: hosts that are met at the same time are
+	// flushed to the disk together.
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
+		return nil, failed(err)
+	}
+	if err := f.Sync(); err != nil {
+		return nil, failed(err)
+	}
+	if len(content) == 0 {
+		err = syncDir(filepath.Dir(file))
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
 	return nil, nil
+}
+
+// syncDir makes the name of a new file last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
