@@ -45,6 +45,7 @@ func TestPackages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real machines take a while")
 	}
+	t.Parallel() // with the other machines: mostly it waits for apt
 	m := startMachine(t, plainImage)
 	m.sh(debRepository)
 	demand := func(state string, names ...string) *packages {
