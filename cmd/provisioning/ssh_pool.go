@@ -14,6 +14,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/pool"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -309,7 +310,7 @@ type poolStep struct {
 	status   journal.Status
 	check    bool // it is the command, and not a look at the health
 	result   starlark.Value
-	failure  *journal.Fault
+	failure  *fault.Error
 	attempts int
 }
 
@@ -340,7 +341,7 @@ func (a *app) execsOf(j *journal.Journal, run *journal.Run) ([]poolStep, error) 
 		case journal.Done, journal.Assumed:
 			x.result, err = values.Decode(e.Result)
 		case journal.Erred, journal.Caught:
-			x.failure, err = e.Failure()
+			x.failure, err = door.Failure(nil, e.Result)
 		}
 		if err != nil {
 			return nil, err
