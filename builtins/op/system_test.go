@@ -27,7 +27,7 @@ type planned struct {
 }
 
 func (g planned) check(t *testing.T) {
-	c, err := g.do.Plan(fact.NewWorld(g.known))
+	c, err := g.do.Plan(worldOf(g.known))
 	switch {
 	case g.err != "":
 		if err == nil || !strings.Contains(err.Error(), g.err) {

@@ -48,15 +48,6 @@ func (k *Kind) Of(arg string) Fact { return Fact{k, arg} }
 // World is what is known of a machine. It is not safe for concurrent use.
 type World struct{ known map[Fact]any }
 
-// NewWorld makes a world of what is known, for tests and for plans.
-func NewWorld(known map[Fact]any) *World {
-	w := &World{}
-	for f, v := range known {
-		w.Set(f, v)
-	}
-	return w
-}
-
 // Get returns the value of a fact that was gathered. One that was not is a defect
 // of the operation that asks for it, and panics.
 func Get[T any](w *World, f Fact) T {

@@ -259,7 +259,7 @@ func TestHostileGreeting(t *testing.T) {
 			if test.timeout > 0 {
 				h.ConnectTimeout = test.timeout
 			}
-			_, err := Dial(t.Context(), h, nil)
+			_, err := (&Pool{}).Conn(t.Context(), h, nil)
 			e := wantFault(t, err, fault.Network, test.want)
 			if !e.Unsent || !strings.HasPrefix(e.Msg, fmt.Sprintf("cannot connect to web-1 (127.0.0.1:%d): ", h.Port)) {
 				t.Errorf("unsent %v: %s", e.Unsent, e.Msg)
@@ -275,15 +275,15 @@ func TestUnreachable(t *testing.T) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	_, err = Dial(t.Context(), Host{Name: "web-1", Address: "127.0.0.1", Port: port}, nil)
+	_, err = (&Pool{}).Conn(t.Context(), Host{Name: "web-1", Address: "127.0.0.1", Port: port}, nil)
 	e := wantFault(t, err, fault.Network, fmt.Sprintf("cannot connect to web-1 (127.0.0.1:%d): connection refused", port))
 	if !e.Unsent || !strings.Contains(e.Hint, "port = …") {
 		t.Errorf("unsent %v, hint %s", e.Unsent, e.Hint)
 	}
-	_, err = Dial(t.Context(), Host{Address: "no-such-host.invalid"}, nil)
+	_, err = (&Pool{}).Conn(t.Context(), Host{Address: "no-such-host.invalid"}, nil)
 	wantFault(t, err, fault.Network, `there is no address for the name "no-such-host.invalid"`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Dial(ctx, Host{Address: "127.0.0.1"}, nil)
+	_, err = (&Pool{}).Conn(ctx, Host{Address: "127.0.0.1"}, nil)
 	wantFault(t, err, fault.Cancelled, "it was stopped")
 }

@@ -162,11 +162,6 @@ type Conn struct {
 
 var _ machine.Conn = (*Conn)(nil)
 
-// Dial makes a connection of its own. notice is as for [Pool.Conn].
-func Dial(ctx context.Context, h Host, notice func(string)) (*Conn, error) {
-	return (&Pool{}).Conn(ctx, h, notice)
-}
-
 // Name is how people call the host.
 func (c *Conn) Name() string {
 	if c.host.Name != "" {

@@ -22,7 +22,7 @@ func hostOf(s *sshtest.Server) Host {
 
 func dial(t *testing.T, h Host) *Conn {
 	t.Helper()
-	c, err := Dial(t.Context(), h, nil)
+	c, err := (&Pool{}).Conn(t.Context(), h, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

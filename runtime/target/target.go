@@ -85,11 +85,9 @@ func Parse(v starlark.Value) (*Target, error) {
 
 var kinds = map[string]Kind{}
 
-func register(k Kind) { kinds[k.Name()] = k }
-
-// Register adds a sort of machine that is made elsewhere. It is called by init
-// functions: nothing may look at targets meanwhile.
-func Register(k Kind) { register(k) }
+// Register adds a sort of machine, or replaces the one of that name. It is called by
+// init functions: nothing may look at targets meanwhile.
+func Register(k Kind) { kinds[k.Name()] = k }
 
 func kindNames() []string {
 	names := make([]string, 0, len(kinds))
@@ -187,11 +185,9 @@ func (s *shared) Close() error {
 	return s.conn.Close()
 }
 
-var opening sync.Mutex
-
 // Open returns the connection of the run to a target. The first call makes it.
 func Open(ctx context.Context, env *effect.Env, t *Target) (machine.Conn, error) {
-	s := sharedOf(env.Run, "target:"+t.ID)
+	s := env.Run.Live.Or("target:"+t.ID, &shared{}).(*shared)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != nil {
@@ -203,28 +199,4 @@ func Open(ctx context.Context, env *effect.Env, t *Target) (machine.Conn, error)
 	}
 	s.conn = conn
 	return conn, nil
-}
-
-// Use makes conn the connection of the run to a target, for tests of what machines
-// can do wrong. It is an error when there is one.
-func Use(run *effect.Run, t *Target, conn machine.Conn) error {
-	s := sharedOf(run, "target:"+t.ID)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != nil {
-		return fault.New(fault.Internal, "the run has a connection to %s", t.Name)
-	}
-	s.conn = conn
-	return nil
-}
-
-func sharedOf(run *effect.Run, handle string) *shared {
-	opening.Lock()
-	defer opening.Unlock()
-	if s, ok := run.Live.Get(handle).(*shared); ok {
-		return s
-	}
-	s := &shared{}
-	run.Live.Put(handle, s)
-	return s
 }
