@@ -38,6 +38,8 @@ var classes = map[string]map[string]class{
 	"op.command":             {"command": command},
 	"op.file":                {"source": file},
 	"op.template":            {"source": file, "roots": file},
+	"runtime.compose":        {"file": file, "argv": command},
+	"runtime.exec":           {"argv": command},
 	"ssh.exec":               {"command": command},
 	"target.get":             {"destination": file},
 	"target.put":             {"source": file},

@@ -31,6 +31,7 @@ var onlyRead = map[string][]string{
 	"op.archive":             {"source"},
 	"op.file":                {"source"},
 	"op.template":            {"source", "roots"},
+	"runtime.compose":        {"file"},
 	"target.put":             {"source"},
 	"target.script":          {"path"},
 }
