@@ -7,6 +7,19 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
+// checked is who runs a command, with a password that is one line: it comes before
+// all else on the input, and what follows a newline in it would be taken for the
+// command, which then is not run. One at the end is of the file that it was read from.
+func (a As) checked() (As, error) {
+	a.Password = strings.TrimSuffix(strings.TrimSuffix(a.Password, "\n"), "\r")
+	if strings.ContainsAny(a.Password, "\n\x00") {
+		e := fault.New(fault.Invalid, "the password for %s has more than one line", a.name())
+		e.Unsent = true
+		return a, e
+	}
+	return a, nil
+}
+
 // wrap makes a line that runs text as another user, and what has to come first on
 // its standard input. The password is read by the shell and handed on through a
 // pipe: it is never an argument, never in the environment, and a terminal is not

@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"context"
+	"io"
 	"strings"
 	"testing"
 
@@ -28,5 +30,33 @@ func TestRefused(t *testing.T) {
 		if e.Kind != c.kind || !e.Unsent || !strings.Contains(e.Hint, c.hint) || (e.Hint == "") != (c.hint == "") {
 			t.Errorf("%q: %s %q, hint %q", c.said, e.Kind, e.Msg, e.Hint)
 		}
+	}
+}
+
+// input is a machine that notes what a line is given to read.
+type input struct {
+	Local
+	text string
+}
+
+func (i *input) Exec(_ context.Context, _ string, s Streams) (Exit, error) {
+	all, err := io.ReadAll(s.Stdin)
+	i.text = string(all)
+	_, _ = io.WriteString(s.Stderr, begunMark+"\n")
+	return Exit{}, err
+}
+
+// TestPasswordLine: what follows the password on the input is the command.
+func TestPasswordLine(t *testing.T) {
+	for _, end := range []string{"", "\n", "\r\n"} {
+		m := &input{}
+		c := Command{Script: "id", Hidden: true, As: As{Method: "sudo", Password: "geheim" + end}}
+		if _, err := Run(t.Context(), m, c, Streams{}); err != nil || m.text != "geheim\nid\n" {
+			t.Errorf("%q: got %q, %v", end, m.text, err)
+		}
+	}
+	_, err := Run(t.Context(), &input{}, Command{Script: "id", As: As{Method: "su", Password: "a\nb"}}, Streams{})
+	if !fault.Is(err, fault.Invalid) {
+		t.Errorf("two lines: %v", err)
 	}
 }
