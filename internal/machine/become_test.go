@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -58,5 +59,28 @@ func TestPasswordLine(t *testing.T) {
 	_, err := Run(t.Context(), &input{}, Command{Script: "id", As: As{Method: "su", Password: "a\nb"}}, Streams{})
 	if !fault.Is(err, fault.Invalid) {
 		t.Errorf("two lines: %v", err)
+	}
+}
+
+// TestPasswordNotAsked: a sudo that asks the first time only, as it does where it
+// remembers, leaves the password on its input.
+func TestPasswordNotAsked(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\nwhile [ \"$1\" != -- ]; do [ \"$1\" != -n ] || exit 1; shift; done; shift\n" +
+		"[ -e " + dir + "/asked ] || { read -r _; : >" + dir + "/asked; }\nexec \"$@\"\n"
+	if err := os.WriteFile(dir+"/sudo", []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	as := As{Method: "sudo", Password: "geheim"}
+	for _, hidden := range []bool{false, true} {
+		if err := os.RemoveAll(dir + "/asked"); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs Buffer
+		exit, err := Run(t.Context(), Local{}, Command{Script: "cat", As: as, Hidden: hidden}, Streams{Stdin: strings.NewReader("mine\n"), Stdout: &out, Stderr: &errs})
+		if err != nil || !exit.OK() || out.String() != "mine\n" || errs.String() != "" {
+			t.Errorf("hidden %t: got %v, %q, %q, %v", hidden, exit, out.String(), errs.String(), err)
+		}
 	}
 }
