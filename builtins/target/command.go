@@ -127,23 +127,24 @@ func (j *job) apply(env *effect.Env) error {
 	if strings.HasPrefix(c.As.User, "-") {
 		return fault.New(fault.Invalid, "_user is %q, which is not the name of a user", c.As.User)
 	}
-	c.Hidden = c.Hidden || x.secret // what goes by stdin is in no list of processes
+	// What goes by stdin is in no list of processes. The arguments of an effect come with
+	// their secrets filled in, and quoted ones cannot be found again: so all is hidden
+	// as soon as the run knows one.
+	c.Hidden = c.Hidden || !env.Run.Secrets.Empty()
 	j.stdin = x.expand(j.Stdin)
 	return x.err
 }
 
-// expander fills in secrets and notes that there were some.
+// expander fills in secrets.
 type expander struct {
-	env    *effect.Env
-	secret bool
-	err    error
+	env *effect.Env
+	err error
 }
 
 func (x *expander) expand(text string) string {
 	if !value.HasMarker(text) {
 		return text
 	}
-	x.secret = true
 	plain, err := x.env.Run.Secrets.Expand(text)
 	if x.err == nil {
 		x.err = err

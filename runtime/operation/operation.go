@@ -441,7 +441,7 @@ const maxOutput = 16 << 20
 func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
 	env.Run.Live.Drop(t.Facts()) // something about the machine may be different now
 	p, _ := env.Party.(*Party)
-	hidden := s.Hidden || fact.Hidden(p.next())
+	hidden := s.Hidden || fact.Hidden(p.next()) || !env.Run.Secrets.Empty()
 	script, read := p.follow("set -e\n" + s.Script)
 	var out, errs machine.Buffer
 	out.Max, errs.Max = maxOutput, maxOutput
