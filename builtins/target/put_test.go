@@ -291,6 +291,26 @@ func TestPutAndGet(t *testing.T) {
 	}
 }
 
+// TestGetHardLinks: tar has the content of a file with two names once.
+func TestGetHardLinks(t *testing.T) {
+	for userland, programs := range tools(t) {
+		f := builtintest.New(t, Module)
+		(&strange{path: programs}).serve(f)
+		src, dest := t.TempDir(), filepath.Join(f.Dir, "dest")
+		build(t, src, "d/a=one")
+		if err := errors.Join(os.Link(src+"/d/a", src+"/b"), os.Link(src+"/d/a", src+"/d/c")); err != nil {
+			t.Fatal(err)
+		}
+		g := &get{on: on{Target: here()}, Source: src, Destination: "dest"}
+		if _, err := g.Perform(t.Context(), f.Env()); err != nil {
+			t.Fatal(userland, err)
+		}
+		if want, now := describe(t, src), describe(t, dest); now != want {
+			t.Errorf("%s: there is %q, want %q", userland, now, want)
+		}
+	}
+}
+
 func TestPutOneFile(t *testing.T) {
 	tests := []struct{ name, there, destination, want, fault string }{
 		{name: "new", destination: "x", want: "x=1"},

@@ -80,7 +80,8 @@ func begin(ch ssh.Channel, requests <-chan *ssh.Request) {
 	req := <-requests
 	_ = req.Reply(true, nil)
 	go ssh.DiscardRequests(requests)
-	_, _ = io.WriteString(ch.Stderr(), "\0364711\n")
+	_, _ = io.WriteString(ch.Stderr(), "\0364711 /bin/bash\n")
+	_, _ = io.WriteString(ch, beganMark+"\n")
 }
 
 func status(ch ssh.Channel, code uint32) {
@@ -140,6 +141,29 @@ func TestHostileLines(t *testing.T) {
 			},
 		},
 		{
+			name: "runs something else", kind: fault.Failed, want: "did not begin the command: what it ran instead ended with code 0: only files", stdout: "only\033files",
+			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
+				req := <-r
+				_ = req.Reply(true, nil)
+				_, _ = io.WriteString(ch, "only\033files")
+				status(ch, 0)
+				ch.Close()
+			},
+		},
+		{
+			name: "greets", stdout: "mine",
+			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
+				req := <-r
+				_ = req.Reply(true, nil)
+				_, _ = io.WriteString(ch, "welcome\n")
+				_, _ = io.WriteString(ch, beganMark[:3])
+				_, _ = io.WriteString(ch, beganMark[3:]+"\nmine")
+				_, _ = io.WriteString(ch.Stderr(), "\0364711\n")
+				status(ch, 0)
+				ch.Close()
+			},
+		},
+		{
 			name: "refuses channels", kind: fault.Failed, want: "lets deploy in, but runs nothing for it: go away",
 			open: func(c ssh.NewChannel) bool { _ = c.Reject(ssh.Prohibited, "go\033away"); return false },
 		},
@@ -148,7 +172,8 @@ func TestHostileLines(t *testing.T) {
 			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
 				status(ch, 3)
 				req := <-r
-				_, _ = io.WriteString(ch, "late")
+				_, _ = io.WriteString(ch.Stderr(), "\0364711 /bin/bash\n")
+				_, _ = io.WriteString(ch, beganMark+"\nlate")
 				_ = ch.CloseWrite()
 				_ = req.Reply(true, nil)
 				ch.Close()

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -242,8 +243,13 @@ func record(file, addr string, key ssh.PublicKey) ([]KnownKey, error) {
 		return nil, failed(err)
 	}
 	known, err := readKnown(bytes.NewReader(content), file, addr)
-	if err != nil || len(known) > 0 {
-		return known, err
+	if err != nil {
+		return nil, err
+	}
+	// An authority for the host, or another key of it that is revoked, says nothing of
+	// this one.
+	if slices.ContainsFunc(known, func(k KnownKey) bool { return k.Marker == "" || k.Marker == "revoked" && sameKey(k.Key, key) }) {
+		return known, nil
 	}
 	line := hostName(addr) + " " + string(ssh.MarshalAuthorizedKey(key))
 	if len(content) > 0 && content[len(content)-1] != '\n' {

@@ -182,6 +182,32 @@ func TestFirstUse(t *testing.T) {
 	wantFault(t, err, fault.Permission, "has changed")
 }
 
+// TestFirstUseBesideMarkers: lines about authorities and revoked keys of a host are no
+// record of its key.
+func TestFirstUseBesideMarkers(t *testing.T) {
+	key, other := signer(t, "ed25519").PublicKey(), signer(t, "ed25519").PublicKey()
+	h := &Host{Name: "web-1", Address: "10.0.0.1", Port: 22}
+	h.Trust.Policy = FirstUse
+	h.Trust.Record = write(t, "@cert-authority * "+keyText(other)+"\n@revoked * "+keyText(other)+"\n")
+	h.Trust.Files = []string{h.Trust.Record}
+	for range 2 { // recorded, and known
+		g, err := newGuard(h, nil, nil)
+		if err == nil {
+			err = g.check("", nil, key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := newGuard(h, nil, nil)
+	if err == nil {
+		err = g.check("", nil, other)
+	}
+	if err == nil || !strings.Contains(err.Error(), "is revoked") {
+		t.Error(err)
+	}
+}
+
 func TestRecordAfterACutLine(t *testing.T) {
 	file := write(t, "web-1 ssh-ed25519 AAAA")
 	key := signer(t, "ed25519").PublicKey()

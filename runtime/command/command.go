@@ -164,18 +164,16 @@ func (j *Job) apply(env *effect.Env) error {
 	return x.err
 }
 
-// expander fills in secrets and notes that there were some.
+// expander fills in secrets.
 type expander struct {
-	env    *effect.Env
-	secret bool
-	err    error
+	env *effect.Env
+	err error
 }
 
 func (x *expander) expand(text string) string {
 	if !value.HasMarker(text) {
 		return text
 	}
-	x.secret = true
 	plain, err := x.env.Run.Secrets.Expand(text)
 	if x.err == nil {
 		x.err = err
