@@ -93,7 +93,7 @@ func TestServicePlans(t *testing.T) {
 			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "systemd", Exists: true, Enabled: "masked"}},
 		},
 		{
-			name: "not there", do: started, err: `box has no service "web"`,
+			name: "not there", do: started, err: `web has no service "web"`,
 			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "none"}},
 		},
 		{
@@ -149,11 +149,11 @@ func TestPackagePlans(t *testing.T) {
 			},
 		},
 		{
-			name: "no such package", do: present, err: "cannot be installed on box: Unable to locate package nginx",
+			name: "no such package", do: present, err: "cannot be installed on web: Unable to locate package nginx",
 			known: map[fact.Fact]any{present.demand(): fact.PackageState{Manager: "dnf", Age: 1, Problem: "Unable to locate package nginx"}},
 		},
 		{
-			name: "no package manager", do: present, err: "box has no package manager that is known",
+			name: "no package manager", do: present, err: "web has no package manager that is known",
 			known: map[fact.Fact]any{present.demand(): fact.PackageState{Manager: "none"}},
 		},
 	} {
@@ -181,7 +181,7 @@ func TestSysctlPlans(t *testing.T) {
 			undo: "printf '%s\\n' 0 >/proc/sys/net/ipv4/ip_forward\n",
 		},
 		{name: "as it shall be", do: do, known: world(fact.SysctlState{Exists: true, Value: "1"})},
-		{name: "container", do: do, known: world(fact.SysctlState{Exists: true, Value: "0"}), err: "may not be set on box: it is 0 and not 1"},
+		{name: "container", do: do, known: world(fact.SysctlState{Exists: true, Value: "0"}), err: "may not be set on web: it is 0 and not 1"},
 		{name: "not there", do: do, known: world(fact.SysctlState{}), err: "has no parameter net.ipv4.ip_forward"},
 	} {
 		t.Run(g.name, g.check)

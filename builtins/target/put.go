@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/filemode"
 	"github.com/provisioning-systems/provisioning/internal/transfer"
 	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
@@ -98,9 +99,12 @@ func (p *put) Validate() error {
 	if p.Source == "" {
 		return fault.New(fault.Invalid, "the source is empty")
 	}
-	for name, mode := range map[string]*int{"mode": p.Mode, "dir_mode": p.DirMode} {
-		if mode != nil && (*mode < 0 || *mode > 0o7777) {
-			return fault.New(fault.Invalid, "%s is %#o, which is no mode", name, *mode)
+	for _, mode := range []*int{p.Mode, p.DirMode} {
+		if mode == nil {
+			continue
+		}
+		if err := filemode.Check(*mode); err != nil {
+			return err
 		}
 	}
 	for _, name := range []*string{p.Owner, p.Group} {

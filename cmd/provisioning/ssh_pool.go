@@ -27,6 +27,9 @@ func (a *app) sshPool() *cobra.Command {
 
 The register of the pool is in the state directory of the workspace. Connections
 live as long as a command.`,
+		Example: `  provisioning ssh pool connect web-1 deploy --group web
+  provisioning ssh pool exec @web uptime
+  provisioning ssh pool status`,
 	}
 	cmd.AddCommand(a.poolConnect(), a.poolExec(), a.poolList(), a.poolDisconnect(), a.poolStatus())
 	return cmd

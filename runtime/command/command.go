@@ -264,10 +264,25 @@ func (j *Job) failed(env *effect.Env, r operation.Result) error {
 	if line != "" {
 		e.Msg += ": " + cmdline.Clip(line, 300)
 	}
+	e.Hint = operation.Advice(r.Stderr)
+	if word := j.shellWord(); word != "" {
+		e.Hint = fmt.Sprintf("%q was an argument of the program; for sh to read it, give one string and shell = True", word)
+	}
 	if r.RC == 127 {
 		e.Hint = "install the program on the machine, or give its full path"
 	}
 	return e
+}
+
+// shellWord is the first argument that means something to a shell alone, as | in
+// ["ls", "|", "wc"]; "" if there is none.
+func (j *job) shellWord() string {
+	for _, word := range j.command.Argv {
+		if slices.Contains([]string{"|", "||", "&&", ">", ">>", "<", "2>&1", "2>/dev/null", ";", "&"}, word) {
+			return word
+		}
+	}
+	return ""
 }
 
 func details(env *effect.Env, stdout, stderr string) map[string]any {

@@ -307,6 +307,7 @@ func (b *Base) ended(c *Change, r Result) error {
 // Failure is the error of a command that ended with another code than it should.
 func Failure(r Result) error {
 	e := fault.New(fault.Failed, "on %s: exit code %d%s", r.Host, r.RC, lastLines(r.Stderr))
+	e.Hint = Advice(r.Stderr)
 	e.Details = map[string]any{"host": r.Host, "code": r.RC, "stdout": tail(r.Stdout), "stderr": tail(r.Stderr)}
 	return e
 }
