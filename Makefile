@@ -18,7 +18,7 @@ help: ## show the targets
 build: ## build bin/provisioning
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/provisioning
 
-run: build ## plan, run, crash, resume and roll back the sample workflow
+run: build images ## plan, run, crash, resume and roll back the sample workflow, and three servers
 	@scripts/tour.sh $(BIN)
 
 test: lint docs-check samples images ## all checks and all tests

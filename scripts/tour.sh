@@ -42,6 +42,29 @@ show replay last
 say "6. Roll back: newest first"
 show rollback last --quiet
 test ! -e "$out"
+
+# The real thing, where there are machines to be had.
+missing=""
+if ! docker version >/dev/null 2>&1; then
+	missing="Docker does not answer"
+elif ! docker image inspect provisioning/debian:12 >/dev/null 2>&1; then
+	missing="there is no image provisioning/debian:12 (make images)"
+elif ! docker run --rm provisioning/debian:12 sh -c 'apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=10 update' >/dev/null 2>&1; then
+	missing="containers do not reach the mirrors of Debian, where the package comes from"
+fi
+say "7. Three servers on a private network, with a web server on each, over SSH"
+if [ -n "$missing" ]; then
+	echo "skipped: $missing"
+else
+	trap 'rm -rf out; "$bin" server list "web-[123]" -q >/dev/null 2>&1 && "$bin" server delete "web-[123]" --yes -q >/dev/null' EXIT
+	show run three-servers.star
+	say "8. Once more: nothing is left to do"
+	show run three-servers.star
+	show server exec 'web-*' -- systemctl is-active lighttpd
+	say "9. Clean up"
+	show server delete 'web-*' --yes
+fi
+
 say "Your turn"
 echo "  cd scripts                            # a workspace: its journal is in .provisioning"
 echo "  ../$1 run quickstart.star   # run it yourself"

@@ -56,7 +56,7 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-func command(t *testing.T, dir string, argv ...string) string {
+func sh(t *testing.T, dir string, argv ...string) string {
 	t.Helper()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = dir
@@ -156,7 +156,7 @@ func TestPack(t *testing.T) {
 		}
 		s.must("pack", c.Step)
 		s.settled(do, "packed")
-		list := command(s.T, root, "tar", "-tzf", "data.tar.gz")
+		list := sh(s.T, root, "tar", "-tzf", "data.tar.gz")
 		if list != "data/\ndata/a" {
 			s.Error(list)
 		}
@@ -165,7 +165,7 @@ func TestPack(t *testing.T) {
 		s.must("pack", c.Step)
 		write(s.T, root+"/data/b", "2")
 		s.must("packed anew", s.planned(do))
-		if list := command(s.T, root, "tar", "-tzf", "data.tar.gz"); !strings.Contains(list, "data/b") {
+		if list := sh(s.T, root, "tar", "-tzf", "data.tar.gz"); !strings.Contains(list, "data/b") {
 			s.Error(list)
 		}
 	})
@@ -291,11 +291,11 @@ func TestGitKeepsItsPromises(t *testing.T) {
 	scenes(t, func(s scene, root string) {
 		from := s.dir + "/from"
 		write(s.T, from+"/a", "1")
-		command(s.T, from, "git", "-c", "init.defaultBranch=main", "init", "-q")
-		command(s.T, from, "git", "add", ".")
-		command(s.T, from, "git", "commit", "-q", "-m", "1")
-		command(s.T, from, "git", "tag", "-a", "-m", "one", "v1")
-		first := command(s.T, from, "git", "rev-parse", "HEAD")
+		sh(s.T, from, "git", "-c", "init.defaultBranch=main", "init", "-q")
+		sh(s.T, from, "git", "add", ".")
+		sh(s.T, from, "git", "commit", "-q", "-m", "1")
+		sh(s.T, from, "git", "tag", "-a", "-m", "one", "v1")
+		first := sh(s.T, from, "git", "rev-parse", "HEAD")
 		refs := []*git{{Ref: "HEAD"}, {Ref: "main", Depth: 1}, {Ref: "v1"}, {Ref: first}}
 		if os.Getenv("TORTURE") != "full" && s.name != "dash" {
 			refs = refs[1:2]
@@ -308,8 +308,8 @@ func TestGitKeepsItsPromises(t *testing.T) {
 		g := &git{Base: here(), Repository: "file://" + from, Path: root + "/tree", Ref: "main", Update: true}
 		s.must("clone", s.planned(g))
 		write(s.T, from+"/a", "2")
-		command(s.T, from, "git", "commit", "-q", "-a", "-m", "2")
-		second := command(s.T, from, "git", "rev-parse", "HEAD")
+		sh(s.T, from, "git", "commit", "-q", "-a", "-m", "2")
+		second := sh(s.T, from, "git", "rev-parse", "HEAD")
 		c, err := s.plan(g)
 		if err != nil || !strings.Contains(c.Diff, first+" -> "+second) {
 			s.Fatalf("%+v %v", c, err)
@@ -335,7 +335,7 @@ func TestGitKeepsItsPromises(t *testing.T) {
 		s.must("undo", *c.Undo)
 		s.tree(root, first, "main", "mine")
 
-		command(s.T, root+"/tree", "git", "commit", "-q", "-a", "-m", "mine")
+		sh(s.T, root+"/tree", "git", "commit", "-q", "-a", "-m", "mine")
 		g.Force = false
 		if exit, out := s.run(s.planned(g), 0); exit.OK() || !strings.Contains(out, "commits that the repository does not have") {
 			s.Errorf("%+v %s", exit, out)
@@ -386,10 +386,10 @@ func (s scene) clones(g *git) {
 func (s scene) tree(root, commit, branch, content string) {
 	s.Helper()
 	dir := root + "/tree"
-	if got := command(s.T, dir, "git", "rev-parse", "HEAD"); got != commit {
+	if got := sh(s.T, dir, "git", "rev-parse", "HEAD"); got != commit {
 		s.Errorf("the commit is %s, want %s", got, commit)
 	}
-	if got := command(s.T, dir, "git", "symbolic-ref", "--short", "HEAD"); got != branch {
+	if got := sh(s.T, dir, "git", "symbolic-ref", "--short", "HEAD"); got != branch {
 		s.Errorf("the branch is %s, want %s", got, branch)
 	}
 	if got, _ := os.ReadFile(dir + "/a"); string(got) != content {

@@ -142,7 +142,6 @@ func (k *sshKey) change(now, then fact.KeysState) *operation.Change {
 		c = &operation.Change{Kind: effect.Update, Undo: &operation.Step{}}
 	}
 	q := machine.Quote(dir)
-	c.Script = fmt.Sprintf("[ ! -L %s ] || { echo %s >&2; exit 1; }\n", q, machine.Quote(dir+" is a link")) + c.Script
 	switch {
 	case !now.Dir.Exists() && then.Dir.Exists():
 		c.Script = fmt.Sprintf("[ -d %s ] || mkdir -m 700 %[1]s\n", q) + attributes(dir, fact.FileState{}, then.Dir) + c.Script
@@ -153,6 +152,7 @@ func (k *sshKey) change(now, then fact.KeysState) *operation.Change {
 		c.Diff = attributesDiff(dir, now.Dir, then.Dir) + c.Diff
 		c.Undo.Script += attributes(dir, then.Dir, now.Dir)
 	}
+	c.Script = fmt.Sprintf("[ ! -L %s ] || { echo %s >&2; exit 1; }\n", q, machine.Quote(dir+" is a link")) + c.Script
 	c.After = known(file, then.File)
 	for f, v := range known(dir, then.Dir) {
 		c.After[f] = v

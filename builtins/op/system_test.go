@@ -15,7 +15,7 @@ import (
 
 // golden is an operation, what is known, and what it makes of that. Scripts are
 // compared by the lines that matter; what all scripts of a kind begin with is left out.
-type golden struct {
+type planned struct {
 	name   string
 	do     operation.Operation
 	known  map[fact.Fact]any
@@ -26,7 +26,7 @@ type golden struct {
 	err    string
 }
 
-func (g golden) check(t *testing.T) {
+func (g planned) check(t *testing.T) {
 	c, err := g.do.Plan(fact.NewWorld(g.known))
 	switch {
 	case g.err != "":
@@ -62,7 +62,7 @@ func TestServicePlans(t *testing.T) {
 		return map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: init, Exists: true, Enabled: "disabled"}}
 	}
 	diff := "web: disabled -> enabled\nweb: stopped -> started\n"
-	for _, g := range []golden{
+	for _, g := range []planned{
 		{
 			name: "systemd", do: started, known: down("systemd"), kind: effect.Update, diff: diff,
 			script: "systemctl -q enable -- web.service\nsystemctl start -- web.service || { systemctl status --no-pager --lines=5 -- web.service >&2 || :; exit 1; }\n",
@@ -121,7 +121,7 @@ func TestPackagePlans(t *testing.T) {
 	present := nginx("present")
 	both := "nginx: not installed -> 1.22\nlibssl: not installed -> 3\n"
 	said := "printf '%s\\n' \"$_now\" | sed -n 's/^move /package /p'\n"
-	for _, g := range []golden{
+	for _, g := range []planned{
 		{
 			name: "apt", do: present, known: world(present, "apt", "", "1.22"), kind: effect.Create, diff: both,
 			script: "_locked _apt install --allow-downgrades 'nginx=1.2*'\n" + said, undo: "_locked _apt --allow-downgrades install $_back",
@@ -174,7 +174,7 @@ func TestSysctlPlans(t *testing.T) {
 			Type: "file", Known: true, Content: []byte("net.ipv4.ip_forward = 1\n"), Sum: sum([]byte("net.ipv4.ip_forward = 1\n")),
 		}}
 	}
-	for _, g := range []golden{
+	for _, g := range []planned{
 		{
 			name: "live", do: do, known: world(fact.SysctlState{Exists: true, Writable: true, Value: "0"}), kind: effect.Update,
 			diff: "net.ipv4.ip_forward: 0 -> 1\n", script: "printf '%s\\n' 1 >/proc/sys/net/ipv4/ip_forward\n",

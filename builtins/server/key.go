@@ -14,6 +14,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // key is what a script says of the key to log in with: None is that of the workspace,
@@ -33,13 +34,14 @@ func (k key) private(env *effect.Env) string {
 	case k.isPublic():
 		return ""
 	case k.isText():
-		return *k.text
+		return env.Run.Secrets.Mark(*k.text) // the target goes into the journal
 	}
 	return k.file(env)
 }
 
+// isText: check mode has the marker of a secret, and Perform what is in it.
 func (k key) isText() bool {
-	return strings.Contains(*k.text, "PRIVATE KEY") || strings.ContainsAny(*k.text, "\n\x00") || !strings.ContainsAny(*k.text, "/.~_") && len(*k.text) > 255
+	return strings.Contains(*k.text, "PRIVATE KEY") || value.HasMarker(*k.text)
 }
 
 // file is the absolute path of the file that is named.

@@ -1,7 +1,6 @@
 package ssh
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -227,13 +226,10 @@ func (h *host) times(fields starlark.StringDict) error {
 		fields["connect_timeout"] = starlark.String(h.ConnectTimeout.String())
 	}
 	if h.KeepAlive != nil {
-		every := *h.KeepAlive
-		if every == 0 {
-			every = -1
-		} else if every < time.Second {
-			return invalid("the keepalive is %s; it must be 1s at least", every)
+		if *h.KeepAlive != 0 && *h.KeepAlive < time.Second {
+			return invalid("the keepalive is %s; it must be 1s at least", *h.KeepAlive)
 		}
-		fields["keepalive"] = starlark.String(fmt.Sprint(every))
+		fields["keepalive"] = starlark.String(h.KeepAlive.String())
 	}
 	return nil
 }

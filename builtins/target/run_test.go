@@ -36,7 +36,7 @@ func TestRun(t *testing.T) {
 		{"a list", `target.run(t, ["echo", "a  b", "$HOME"]).stdout`, `"a  b $HOME\n"`, ""},
 		{"a line", `target.run(t, "echo one | tr o 0", shell = True).stdout`, `"0ne\n"`, ""},
 		{"input", `target.run(t, ["cat"], stdin = "x\ny").stdout`, `"x\ny"`, ""},
-		{"the same struct", `dir(target.run(t, ["true"]))`, `["changed", "diff", "duration", "error", "host", "ok", "rc", "stderr", "stdout"]`, ""},
+		{"the same struct", `dir(target.run(t, ["true"]))`, `["changed", "diff", "duration", "error", "host", "hosts", "ok", "rc", "stderr", "stdout"]`, ""},
 		{"options", `target.run(t, "echo $A; pwd", shell = True, _env = {"A": "it's"}, _cwd = "` + dir + `").stdout`, `"it's\n` + dir + `\n"`, ""},
 		{"code", `target.run(t, ["sh", "-c", "exit 3"], check = False).rc`, `3`, ""},
 		{"signal", `target.run(t, ["sh", "-c", "kill -9 $$"], check = False).rc`, `137`, ""},

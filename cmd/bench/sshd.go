@@ -16,6 +16,9 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/provisioning-systems/provisioning/builtins"
+	"github.com/provisioning-systems/provisioning/runtime/module"
 )
 
 // hosts are addresses of this machine at which an OpenSSH server answers.
@@ -34,6 +37,9 @@ const benchPort = 22022
 
 // startHosts starts a server at n addresses; nil and why where there is none.
 func startHosts(dir string, n int) (*hosts, string) {
+	if !slices.ContainsFunc(builtins.All, func(m *module.Module) bool { return m.Name == "ssh" }) {
+		return nil, "there is no module ssh"
+	}
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
 		if sshd = "/usr/sbin/sshd"; !exists(sshd) {
@@ -58,6 +64,7 @@ func startHosts(dir string, n int) (*hosts, string) {
 		fmt.Fprintf(&known, "[%s]:%d %s", address, h.port, ssh.MarshalAuthorizedKey(h.hostKey))
 	}
 	check(os.WriteFile(filepath.Join(h.dir, "known_hosts"), []byte(known.String()), 0o600))
+	leftovers = append(leftovers, h.stop)
 	for at := range slices.Chunk(h.addresses, maxListen) {
 		h.listen(sshd, at)
 	}

@@ -35,9 +35,11 @@ type app struct {
 		out       string
 		noColor   bool
 	}
-	opened  []*runtime.Runtime
-	inRun   bool // the error is that of a run, whatever its kind
-	isolate bool // evaluate scripts in a process of their own
+	opened []*runtime.Runtime
+	inRun  bool // the error is that of a run, whatever its kind
+	// commands says that the run is there for what commands print.
+	commands bool
+	isolate  bool // evaluate scripts in a process of their own
 
 	besides atomic.Pointer[context.CancelFunc] // what Ctrl-C stops in place of the run, if anything
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/provisioning-systems/provisioning/providers"
+	"github.com/provisioning-systems/provisioning/providers/local"
 )
 
 func TestMain(m *testing.M) {
@@ -56,7 +60,7 @@ func TestIsolated(t *testing.T) {
 	runScripts(t, func(env *testscript.Env) error {
 		env.Setenv("TEST_ISOLATED", "1")
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server") // they choose themselves, or need no other process
 }
 
 func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...string) {
@@ -70,11 +74,37 @@ func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...strin
 			continue
 		}
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
+			setUp := setUp
+			if name == "server" {
+				setUp = withServers(setUp)
+			}
 			testscript.Run(t, testscript.Params{
 				Dir: dir, Setup: setUp, Cmds: scriptCommands, Condition: condition,
 				UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 			})
 		})
+	}
+}
+
+// withServers removes the servers that a script has left, whatever became of it.
+func withServers(setUp func(*testscript.Env) error) func(*testscript.Env) error {
+	return func(env *testscript.Env) error {
+		env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+		env.Defer(func() { removeServers(env.WorkDir) })
+		return setUp(env)
+	}
+}
+
+// removeServers removes the servers and networks of a workspace.
+func removeServers(workspace string) {
+	p := local.New(nil)
+	defer p.Close() //nolint:errcheck // nobody needs it any more
+	left, err := p.ListServers(context.Background(), providers.Filter{Workspace: workspace})
+	for _, s := range left {
+		err = errors.Join(err, p.DeleteServer(context.Background(), s.ID, false))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "servers of a test are left:", err)
 	}
 }
 
@@ -126,12 +156,19 @@ func setUpScript(env *testscript.Env) error {
 	return os.WriteFile(marker, nil, 0o644)
 }
 
-// condition is for what a machine may lack: tools, [tool:python3], and a container
-// engine that answers, [docker]. REQUIRE=python3,docker makes it an error that one is
-// missing.
+// condition is for what a machine may lack: tools, [tool:python3], a container
+// engine that answers, [docker], and images of it, [image:NAME]. REQUIRE=python3,docker
+// makes it an error that one is missing.
 func condition(cond string) (bool, error) {
 	if cond == "docker" {
 		return dockerAnswers()
+	}
+	if image, ok := strings.CutPrefix(cond, "image:"); ok {
+		err := exec.Command("docker", "image", "inspect", image).Run()
+		if err != nil && slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), "docker") {
+			return false, fmt.Errorf("there is no image %s (make images), and REQUIRE demands it", image)
+		}
+		return err == nil, nil
 	}
 	tool, ok := strings.CutPrefix(cond, "tool:")
 	if !ok {

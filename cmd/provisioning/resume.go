@@ -199,6 +199,7 @@ func (a *app) watched(file string, do func(*runtime.Runtime, runtime.Interrupt) 
 		return nil, err
 	}
 	progress := a.console.NewProgress()
+	progress.Commands = a.commands
 	defer progress.Close()
 	rt, err := a.runtime(ws, progress)
 	if err != nil {

@@ -150,7 +150,7 @@ with 1 when the command failed somewhere, or a server could not be reached.`,
 				params["ssh_key"] = starlark.String(key)
 			}
 			failed := false
-			err = a.runServers(&f, "exec", params, func(v starlark.Value) { failed = a.showExits(v) })
+			err = a.runServers(&f, "run_command", params, func(v starlark.Value) { failed = a.showExits(v) })
 			if err == nil && failed {
 				return exitCode(1)
 			}

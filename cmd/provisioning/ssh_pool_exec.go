@@ -89,6 +89,7 @@ func (a *app) execOnPool(f poolExec, hosts, command string) error {
 	if f.check {
 		return a.check(&runFlags{start: start, check: true})
 	}
+	a.commands = true
 	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) { return rt.Start(in, start) })
 	if out == nil || out.Run == nil {
 		return err

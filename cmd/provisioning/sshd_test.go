@@ -52,8 +52,11 @@ func serveSSH(ts *testscript.TestScript, name string) (config string) {
 	}
 	ts.Check(err)
 	ts.Defer(s.Close)
-	ts.Setenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_PORT", fmt.Sprint(s.Port))
-	ts.Setenv("SSH_KEY", s.Key)
+	upper := strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+	ts.Setenv(upper+"_PORT", fmt.Sprint(s.Port))
+	ts.Setenv(upper+"_KEY", s.Key)
+	ts.Setenv(upper+"_KNOWN_HOSTS", s.KnownHosts)
+	ts.Setenv("SSH_USER", s.User)
 	return fmt.Sprintf("Host %s\n  HostName 127.0.0.1\n  Port %d\n  User %s\n  IdentityFile %s\n  UserKnownHostsFile %s\n",
 		name, s.Port, s.User, s.Key, s.KnownHosts)
 }

@@ -33,12 +33,16 @@ var (
 // the blocks of commands. A command that ends with "# fails" has to fail, one
 // with "# waits" has to end with 6. The lines that begin with a prompt, "> " or
 // "(0#1) ", are typed.
-func runGuide(t *testing.T, file string) {
+func runGuide(t *testing.T, file string) { runGuideIn(t, file, func(string) {}) }
+
+// runGuideIn is runGuide for one that needs something in the home directory.
+func runGuideIn(t *testing.T, file string, prepare func(home string)) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := newGuide(t)
+	prepare(g.home)
 	for _, m := range scriptBlock.FindAllStringSubmatch(string(data), -1) {
 		g.files[m[1]] = m[2]
 	}
@@ -55,6 +59,7 @@ func runGuide(t *testing.T, file string) {
 type guide struct {
 	t     *testing.T
 	dir   string
+	home  string
 	env   []string
 	files map[string]string
 }
@@ -70,7 +75,7 @@ func newGuide(t *testing.T) *guide {
 	}
 	env := append(os.Environ(), "HOME="+home, "XDG_CONFIG_HOME=", "XDG_CACHE_HOME=", "XDG_STATE_HOME=",
 		"PROVISIONING_HOME=", "PATH="+bin+":"+os.Getenv("PATH"))
-	return &guide{t: t, dir: dir, env: env, files: map[string]string{}}
+	return &guide{t: t, dir: dir, home: home, env: env, files: map[string]string{}}
 }
 
 // writeFilesBefore puts the files into the workspace that the text has named.

@@ -209,7 +209,7 @@ func gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact)
 	}
 	text, read := Script(facts)
 	var out, errs machine.Buffer
-	out.Max, errs.Max = maxAnswer, 64<<10
+	out.Max, out.Strict, errs.Max = maxAnswer, true, 64<<10
 	exit, err := machine.Run(ctx, conn, machine.Command{Script: text, As: as, Hidden: Hidden(facts)}, machine.Streams{Stdout: &out, Stderr: &errs})
 	if err != nil {
 		return nil, err

@@ -23,7 +23,8 @@ func (a As) wrap(text string) (line, head string) {
 		if a.Password == "" {
 			return "exec " + ask, ""
 		}
-		return "IFS= read -r _p; { printf %s\\\\n \"$_p\"; exec cat; } | LC_ALL=C " + ask, a.Password + "\n"
+		try := "printf %s\\\\n \"$_p\" | LC_ALL=C su -s /bin/sh " + Quote(user) + " -c true || exit; "
+		return "IFS= read -r _p; " + try + "{ printf %s\\\\n \"$_p\"; exec cat; } | LC_ALL=C " + ask, a.Password + "\n"
 	default:
 		silent = "sudo -n -u " + Quote(user) + " -- " + inner
 		ask = "sudo -S -p '' -u " + Quote(user) + " -- " + inner
@@ -31,9 +32,11 @@ func (a As) wrap(text string) (line, head string) {
 	if a.Password == "" {
 		return "LC_ALL=C exec " + silent, ""
 	}
-	// Where sudo needs no password it would leave it on the input of the command.
+	// Where sudo needs no password it would leave it on the input of the command. The
+	// password is tried first: when it is refused, cat would go on reading an input that
+	// stays open as long as the command is thought to run.
 	return "IFS= read -r _p; if sudo -n -u " + Quote(user) + " -- true 2>/dev/null; then unset _p; LC_ALL=C exec " + silent +
-		"; else { printf %s\\\\n \"$_p\"; unset _p; exec cat; } | LC_ALL=C " + ask + "; fi", a.Password + "\n"
+		"; else printf %s\\\\n \"$_p\" | LC_ALL=C sudo -S -p '' -u " + Quote(user) + " -- true || exit; { printf %s\\\\n \"$_p\"; unset _p; exec cat; } | LC_ALL=C " + ask + "; fi", a.Password + "\n"
 }
 
 // refused says why a user could not become another one.

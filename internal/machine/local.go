@@ -53,7 +53,7 @@ func (l Local) Exec(ctx context.Context, line string, s Streams) (Exit, error) {
 	}
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) && !errors.Is(err, exec.ErrWaitDelay) {
-		return Exit{}, &fault.Error{Kind: fault.Failed, Msg: err.Error(), Cause: err, InDoubt: true}
+		return Exit{}, &fault.Error{Kind: fault.KindOf(err), Msg: err.Error(), Cause: err, InDoubt: true}
 	}
 	return exitOf(cmd.ProcessState), nil
 }

@@ -82,7 +82,7 @@ func newRun(l *link, ch *session, s machine.Streams) *run {
 		link: l, ch: ch, stdin: s.Stdin, out: &gate{to: s.Stdout}, errs: &gate{to: s.Stderr},
 		answered: make(chan struct{}), denied: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}), full: make(chan error, 2), fed: make(chan struct{}),
 	}
-	r.begun = &begun{to: r.errs}
+	r.begun = &begun{to: r.errs, known: make(chan struct{})}
 	return r
 }
 
@@ -306,9 +306,16 @@ func (r *run) stop() {
 	_, _ = r.ch.SendRequest("signal", false, ssh.Marshal(struct{ Name string }{"TERM"}))
 	ctx, cancel := context.WithTimeout(context.Background(), grace+2*time.Second)
 	defer cancel()
-	if pid := r.begun.process(); pid > 1 {
-		go r.link.kill(pid)
-	}
+	go func() {
+		select {
+		case <-r.begun.known: // its number may come later than what it prints
+		case <-r.exited:
+		case <-ctx.Done():
+		}
+		if pid := r.begun.process(); pid > 1 {
+			r.link.kill(pid)
+		}
+	}()
 	select {
 	case <-r.exited:
 	case <-r.link.done:
@@ -367,7 +374,8 @@ func (g *gate) close() {
 // begun passes on what comes after the line that [wrap] prints first, and takes the
 // number of the process from it.
 type begun struct {
-	to io.Writer
+	to    io.Writer
+	known chan struct{} // closed when the number has come
 
 	mu   sync.Mutex
 	held []byte // as long as that line has not come
@@ -395,6 +403,7 @@ func (b *begun) Write(p []byte) (int, error) {
 	if found && whole {
 		if pid, err := strconv.Atoi(string(number)); err == nil && !strings.HasPrefix(string(number), "-") {
 			b.pid = pid
+			close(b.known)
 			pass = append(bytes.Clone(before), after...)
 		}
 	}

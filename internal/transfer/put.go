@@ -108,12 +108,14 @@ func (p *Put) Do(ctx context.Context, undo *Undo) error {
 const clearTime = 5 * time.Second
 
 func (p *Put) do(ctx context.Context, undo *Undo) error {
-	parts, streamed, err := p.send(ctx)
-	if err != nil {
-		return err
-	}
+	return p.send(ctx, func(parts []largePart, streamed bool) string { return p.finish(undo, parts, streamed) })
+}
+
+// finish is the script that puts in place what has come. streamed says that there is
+// a tree of this attempt.
+func (p *Put) finish(undo *Undo, parts []largePart, streamed bool) string {
 	var b strings.Builder
-	b.WriteString("set -e\numask 022\n")
+	b.WriteString("set -e\numask 022\ncd /\n")
 	if undo != nil {
 		b.WriteString(undo.save(p))
 	}
@@ -138,7 +140,7 @@ func (p *Put) do(ctx context.Context, undo *Undo) error {
 		b.WriteString(p.stage.place())
 	}
 	b.WriteString(p.stage.clear(false))
-	return p.m.run(ctx, b.String(), nil, nil)
+	return b.String()
 }
 
 // workDir is where names of the plan are looked up, and local what they are there.

@@ -32,37 +32,55 @@ type largePart struct {
 	entry Entry
 }
 
-// send brings everything to the stage. streamed says that there is a tree of this
-// attempt by now.
-func (p *Put) send(ctx context.Context) (parts []largePart, streamed bool, err error) {
+// send brings everything to the stage, large files first, and has the last stream
+// followed by final, which puts it all in place: that spares a round trip.
+func (p *Put) send(ctx context.Context, final func(parts []largePart, streamed bool) string) error {
 	w := &wire{m: p.m, total: p.Plan.Bytes(), unpacks: p.listing.gzip}
-	var batch []Entry
-	var size int64
-	flush := func() error {
-		if len(batch) == 0 {
-			return nil
-		}
-		err := w.tar(ctx, p, batch, !streamed)
-		batch, size, streamed = nil, 0, true
-		return err
-	}
+	var small, large []Entry
 	for _, e := range p.Plan.Send {
 		if e.Type == File && e.Size >= largeFile {
-			part, err := w.large(ctx, p, e)
-			if err != nil {
-				return nil, streamed, err
-			}
-			parts = append(parts, part)
-			continue
-		}
-		if batch, size = append(batch, e), size+e.Size; size >= batchBytes || len(batch) >= batchFiles {
-			if err := flush(); err != nil {
-				return nil, streamed, err
-			}
+			large = append(large, e)
+		} else {
+			small = append(small, e)
 		}
 	}
-	err = flush()
-	return parts, streamed, err
+	var parts []largePart
+	for i, e := range large {
+		var then func(largePart) string
+		if len(small) == 0 && i == len(large)-1 {
+			then = func(last largePart) string { return final(append(parts, last), false) }
+		}
+		part, err := w.large(ctx, p, e, then)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	for first := true; len(small) > 0; first = false {
+		n, then := batchOf(small), ""
+		if n == len(small) {
+			then = final(parts, true)
+		}
+		if err := w.tar(ctx, p, small[:n], first, then); err != nil {
+			return err
+		}
+		small = small[n:]
+	}
+	if len(p.Plan.Send) == 0 {
+		return p.m.run(ctx, final(nil, false), nil, nil)
+	}
+	return nil
+}
+
+// batchOf is how many entries go into one stream.
+func batchOf(entries []Entry) int {
+	var size int64
+	for i, e := range entries {
+		if size += e.Size; size >= batchBytes || i+1 >= batchFiles {
+			return i + 1
+		}
+	}
+	return len(entries)
 }
 
 // wire sends streams, and knows how fast that is.
@@ -90,7 +108,12 @@ const slowWire = 30e6
 
 // pays reports whether something is worth compressing, judged by its beginning.
 func (w *wire) pays(sample []byte) bool {
-	if !w.unpacks || w.rate == 0 || w.rate > slowWire || len(sample) < 4<<10 {
+	return w.unpacks && w.rate > 0 && w.rate < slowWire && shrinks(sample)
+}
+
+// shrinks reports whether compression takes away a third.
+func shrinks(sample []byte) bool {
+	if len(sample) < 4<<10 {
 		return false
 	}
 	var b bytes.Buffer
@@ -150,10 +173,10 @@ func pack(to io.Writer, zip bool, fill func(io.Writer) error) error {
 }
 
 // tar sends directories, links and small files.
-func (w *wire) tar(ctx context.Context, p *Put, batch []Entry, first bool) error {
+func (w *wire) tar(ctx context.Context, p *Put, batch []Entry, first bool, then string) error {
 	zip := w.pays(sampleOf(p.source, batch))
 	began, before := time.Now(), w.done
-	err := w.stream(ctx, p.stage.unpack(first, zip), zip, func(to io.Writer) error {
+	err := w.stream(ctx, p.stage.unpack(first, zip)+then, zip, func(to io.Writer) error {
 		return w.writeTar(to, p.source, batch)
 	})
 	w.measure(w.done-before, began)
@@ -264,8 +287,9 @@ func changed(name string) error {
 }
 
 // large sends a large file by itself. A part that an earlier attempt has left is gone
-// on with if it is how the file begins.
-func (w *wire) large(ctx context.Context, p *Put, e Entry) (largePart, error) {
+// on with if it is how the file begins. then follows when the file is whole; nil:
+// nothing.
+func (w *wire) large(ctx context.Context, p *Put, e Entry, then func(largePart) string) (largePart, error) {
 	f, err := p.source.Open(e.Path)
 	if err != nil {
 		return largePart{}, err
@@ -278,8 +302,8 @@ func (w *wire) large(ctx context.Context, p *Put, e Entry) (largePart, error) {
 	if info.Size() != e.Size {
 		return largePart{}, changed(e.Path)
 	}
-	id := partID(p.Root, e.Path, info)
-	at, err := w.resume(ctx, p, e.Path, id)
+	part := largePart{partID(p.Root, e.Path, info), e}
+	at, err := w.resume(ctx, p, e.Path, part.id)
 	if err != nil {
 		return largePart{}, err
 	}
@@ -287,30 +311,52 @@ func (w *wire) large(ctx context.Context, p *Put, e Entry) (largePart, error) {
 		return largePart{}, err
 	}
 	w.progress(at)
+	last := ""
+	if then != nil {
+		last = then(part)
+	}
 	resumed := at > 0
 	for at < e.Size {
-		n := e.Size - at
-		if w.rate == 0 && n > 2*firstPiece {
-			n = firstPiece
+		n := w.pieceSize(f, at, e.Size)
+		follow := ""
+		if at+n == e.Size && !resumed {
+			follow = last
 		}
-		if err := w.piece(ctx, p, f, info, e.Path, id, at, n); err != nil {
+		if err := w.piece(ctx, p, f, info, e.Path, part.id, at, n, follow); err != nil {
 			return largePart{}, err
 		}
 		at += n
 	}
-	if resumed {
-		err = w.verify(ctx, p, e.Path, id)
+	if !resumed {
+		return part, nil
 	}
-	return largePart{id, e}, err
+	if err := w.verify(ctx, p, e.Path, part.id); err != nil || last == "" {
+		return part, err
+	}
+	return part, p.m.run(ctx, last, nil, nil)
+}
+
+// pieceSize is how much of a file is sent at a time: all of it, unless it could be
+// compressed and it is not known whether that pays.
+func (w *wire) pieceSize(f *os.File, at, size int64) int64 {
+	n := size - at
+	if w.rate == 0 && n > 2*firstPiece && w.unpacks && shrinks(beginning(f, at)) {
+		return firstPiece
+	}
+	return n
+}
+
+func beginning(f *os.File, at int64) []byte {
+	sample := make([]byte, 64<<10)
+	k, _ := f.ReadAt(sample, at) // it is a sample
+	return sample[:k]
 }
 
 // piece sends a part of a large file.
-func (w *wire) piece(ctx context.Context, p *Put, f *os.File, info os.FileInfo, name, id string, at, n int64) error {
-	sample := make([]byte, 64<<10)
-	k, _ := f.ReadAt(sample, at) // it is a sample
-	zip := w.pays(sample[:k])
+func (w *wire) piece(ctx context.Context, p *Put, f *os.File, info os.FileInfo, name, id string, at, n int64, then string) error {
+	zip := w.pays(beginning(f, at))
 	began := time.Now()
-	err := w.stream(ctx, p.stage.receive(id, at, at+n, zip), zip, func(to io.Writer) error {
+	err := w.stream(ctx, p.stage.receive(id, at, at+n, zip)+then, zip, func(to io.Writer) error {
 		return w.copy(to, f, info, name, n)
 	})
 	w.measure(n, began)

@@ -9,8 +9,12 @@
 // from there to its places by rename: a file is the old one or the new one at any
 // moment.
 //
-// SFTP was measured against this on one machine with OpenSSH 9.2; the figures are
-// with [Machine.Put].
+// SFTP is not used. Measured with pkg/sftp (writes and files side by side) against an
+// OpenSSH 9.2 on the same, busy machine: 100 MB took 3.7 s, as a stream 2.9 s with
+// the start of the program; 1,000 files of 4 KB took 1.1 s, as tar 2.1 s with the
+// start, the journal and what makes it safe (what is there, its checksums, undo). SFTP
+// needs a round trip and more for each file, which only a short way forgives, cannot
+// act as another user, and is not there on every machine.
 package transfer
 
 import (

@@ -14,6 +14,10 @@ import (
 // Progress shows the events of a run: as a live tree on a terminal, as plain
 // lines elsewhere. Close removes the tree.
 type Progress struct {
+	// Commands says that what commands print is what the run is for: it is shown as
+	// the commands print it, on standard output and standard error.
+	Commands bool
+
 	c    *Console
 	view *liveView
 	stop chan struct{}
@@ -102,7 +106,11 @@ func (p *Progress) log(e event.Event) {
 	case "print":
 		p.print(e.Text)
 	case "stdout", "stderr":
-		if p.c.Verbose {
+		if p.Commands && e.Level == "stdout" {
+			p.print(e.Text)
+		} else if p.Commands {
+			p.c.write(p.c.Err, e.Text)
+		} else if p.c.Verbose {
 			p.c.Note("%s %s", p.c.paint(faint, e.Place+" "+e.Level+":"), e.Text)
 		}
 	case "debug":

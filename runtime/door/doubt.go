@@ -28,10 +28,10 @@ const (
 func (d *Door) settle(s *site, do effect.Performer, env *effect.Env, rec *journal.Effect, why *fault.Error) (any, journal.Status, error) {
 	unclear := ""
 	if asker, ok := do.(effect.Asker); ok && !d.answered(s.place) {
-		answer, err := asker.Happened(d.Cut, env, past{d: d, rec: rec})
+		answer, err := d.askWorld(asker, env, rec)
 		switch {
 		case err != nil:
-			unclear = "asking the world failed: " + err.Error()
+			unclear = "asking the world failed: " + err.Error() + " (a resume asks it again)"
 		case answer.Happened == effect.Yes:
 			return answer.Result, journal.Done, nil
 		case answer.Happened == effect.No:
@@ -51,6 +51,20 @@ func (d *Door) settle(s *site, do effect.Performer, env *effect.Env, rec *journa
 	}
 	// The answer is good for one time: after another crash nobody knows again.
 	return nil, journal.Intended, d.Record.Forget(s.place)
+}
+
+// askWorld asks again where the failure may pass: it is a read like others.
+func (d *Door) askWorld(asker effect.Asker, env *effect.Env, rec *journal.Effect) (effect.Answer, error) {
+	for attempt := 1; ; attempt++ {
+		answer, err := asker.Happened(d.Cut, env, past{d: d, rec: rec})
+		e := fault.As(err)
+		if e == nil || !e.Transient() || attempt == standardAttempts {
+			return answer, err
+		}
+		if perr := d.pause(d.Cut, attempt, e.RetryAfter); perr != nil {
+			return answer, err
+		}
+	}
 }
 
 // answered reports whether a person has answered for the effect at place. An

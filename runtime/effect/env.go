@@ -20,7 +20,8 @@ type Env struct {
 	Place   string // of the effect within the run; "" for pure functions
 	Options Options
 	// Output takes what the effect prints while it is performed. stream is
-	// "stdout" or "stderr". It may be called from several goroutines.
+	// "stdout" or "stderr", or "warn" for what people have to see. It may be called
+	// from several goroutines.
 	Output func(stream, line string)
 	// Progress tells how far the effect is; nil where nobody wants to know.
 	Progress func(done, total int64, note string)

@@ -445,6 +445,7 @@ func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Tar
 	script, read := p.follow("set -e\n" + s.Script)
 	var out, errs machine.Buffer
 	out.Max, errs.Max = maxOutput, maxOutput
+	out.Strict, errs.Strict = true, true
 	streams := machine.Streams{Stdout: &out, Stderr: &errs}
 	switch {
 	case s.Input != nil:

@@ -111,7 +111,7 @@ func (overSSH) Dial(ctx context.Context, env *effect.Env, f Fields) (machine.Con
 	}
 	conn, err := s.Conn(ctx, host, func(text string) {
 		if env.Output != nil {
-			env.Output("stderr", text)
+			env.Output("warn", text)
 		}
 	})
 	if err != nil {
@@ -172,7 +172,9 @@ func wanted(f Fields) (ssh.Wanted, error) {
 			if err != nil {
 				return w, fault.New(fault.Invalid, "the %s of the target, %q, is no duration", name, text)
 			}
-			*to = d
+			if *to = d; d == 0 {
+				*to = -1 // never, and not what is usual
+			}
 		}
 	}
 	switch jump := f.Value("jump").(type) {
