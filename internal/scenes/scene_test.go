@@ -58,7 +58,9 @@ var elsewhere = map[string]string{
 func TestEveryOperationHasAScene(t *testing.T) {
 	played := map[string]bool{}
 	for _, s := range scenes() {
-		played[s.op] = played[s.op] || len(s.refused) == 0
+		for _, i := range images {
+			played[s.op] = played[s.op] || s.on(i) && s.refused[i.name] == ""
+		}
 		if op.Module.Func("op."+s.op) == nil {
 			t.Errorf("there is a scene of op.%s, which there is not", s.op)
 		}
