@@ -27,7 +27,7 @@ func (a As) wrap(text string) (line, head string) {
 		return "IFS= read -r _p; " + try + "{ printf %s\\\\n \"$_p\"; exec cat; } | LC_ALL=C " + ask, a.Password + "\n"
 	default:
 		silent = "sudo -n -u " + Quote(user) + " -- " + inner
-		ask = "sudo -S -p '' -u " + Quote(user) + " -- " + inner
+		ask = "sudo -k -S -p '' -u " + Quote(user) + " -- " + inner
 	}
 	if a.Password == "" {
 		return "LC_ALL=C exec " + silent, ""
@@ -35,7 +35,8 @@ func (a As) wrap(text string) (line, head string) {
 	// Where sudo needs no password it would leave it on the input of the command. With
 	// use_pty, which Debian sets, it reads input even for a command that reads none. The
 	// password is tried first: when it is refused, cat would go on reading an input that
-	// stays open as long as the command is thought to run.
+	// stays open as long as the command is thought to run. By then sudo may remember it:
+	// with -k it asks all the same, and does not leave it to the command.
 	return "IFS= read -r _p; if sudo -n -u " + Quote(user) + " -- true </dev/null 2>/dev/null; then unset _p; LC_ALL=C exec " + silent +
 		"; else printf %s\\\\n \"$_p\" | LC_ALL=C sudo -S -p '' -u " + Quote(user) + " -- true || exit; { printf %s\\\\n \"$_p\"; unset _p; exec cat; } | LC_ALL=C " + ask + "; fi", a.Password + "\n"
 }
