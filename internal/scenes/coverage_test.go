@@ -20,8 +20,9 @@ const coverageFile = "../../docs/undo-coverage.md"
 var stays = []struct{ pattern, why string }{
 	{"file /var/lib/provisioning(/undo)?", "the empty directory in which undo has kept what is too large for the journal"},
 	{"file /etc/(sysctl.d|modprobe.d|modules-load.d)", "an empty directory for configuration, where the machine had none"},
-	{"file /etc/(passwd|shadow|group|gshadow|subuid|subgid)-|sum /etc/(passwd|shadow|group|gshadow|subuid|subgid)-", "the copies that the programs for accounts make of the files before"},
+	{"file /etc/(passwd|shadow|group|gshadow|subuid|subgid)-", "the copies that the programs for accounts make of the files before"},
 	{"(file|sum|package) .*nginx.*|file /var/www(/.*)?|file /etc/ufw(/.*)?", "configuration and data of packages: they are removed, not purged"},
+	{"file .*/.git/(FETCH_HEAD|ORIG_HEAD)", "what git notes about its last fetch"},
 	{"file /srv", "the empty directory above a mount point, where there was none"},
 	{"file /etc/scene.log", "what a process has printed"},
 	{"file /etc/touched", "what a command has done that has no undo"},

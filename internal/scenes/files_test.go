@@ -1,5 +1,13 @@
 package scenes
 
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
+
 // key is a public key that nobody has the private one of.
 const key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFSGnOLTPROpBbhOLwXWvjuaHnZSzM1gMYPs8XaCmiLN scene"
 
@@ -91,4 +99,68 @@ var fileScenes = []scene{
 		before: "mkdir -p ~root/.ssh; chmod 700 ~root/.ssh; echo 'ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ== old' >~root/.ssh/authorized_keys; chmod 644 ~root/.ssh/authorized_keys",
 		play:   []string{`op.ssh_key(m, "root", "` + key + `", exclusive = True)`},
 	},
+	{
+		op: "archive", about: "of the workspace", want: "update",
+		files: map[string]string{"app.tar": appTar}, before: "mkdir -p /opt/app; echo old >/opt/app/VERSION",
+		play: []string{`op.archive(m, "/opt/app", source = "app.tar", strip = 1, owner = "deploy")`},
+	},
+	{
+		op: "archive", about: "packed", want: "create",
+		before: "mkdir -p /srv/data; echo a >/srv/data/a; mkdir -p /var/backups",
+		play:   []string{`op.archive(m, "/srv/data", path = "/var/backups/data.tar.gz", state = "packed")`},
+	},
+	{
+		op: "download", about: "by wget", want: "create", apt: true, serve: map[string]string{"/tool": "#!/bin/sh\n"},
+		play: []string{`op.download(m, URL + "/tool", "/usr/local/bin/tool", mode = 0o755, checksum = "sha256:` + toolSum + `")`},
+	},
+	{
+		op: "download", about: "by the wget of busybox", want: "create", images: []string{onBusybox}, serve: map[string]string{"/tool": "#!/bin/sh\n"},
+		before: "mkdir -p /usr/local/bin",
+		play:   []string{`op.download(m, URL + "/tool", "/usr/local/bin/tool", mode = 0o755, checksum = "sha256:` + toolSum + `")`},
+	},
+	{
+		op: "download", about: "without curl and wget", late: true, images: []string{onSystemd, onNoInit},
+		play:    []string{`op.download(m, "http://192.0.2.1/tool", "/usr/local/bin/tool")`},
+		refused: map[string]string{onSystemd: "neither curl nor wget", onNoInit: "neither curl nor wget"},
+	},
+	{
+		op: "git", about: "cloned", want: "create", apt: true, before: repository,
+		play: []string{`op.git(m, "file:///srv/app.git", "/srv/app", ref = "v1")`},
+	},
+	{
+		op: "git", about: "another commit", want: "update", apt: true,
+		before: repository + "git clone -q file:///srv/app.git /srv/app; git -C /srv/app checkout -q v1\n",
+		play:   []string{`op.git(m, "file:///srv/app.git", "/srv/app", ref = "main")`},
+	},
+	{
+		op: "git", about: "without git", images: []string{onBusybox},
+		play:    []string{`op.git(m, "file:///srv/app.git", "/srv/app")`},
+		refused: map[string]string{onBusybox: "git"},
+	},
 }
+
+// toolSum is the SHA-256 of what is downloaded.
+var toolSum = func() string {
+	sum := sha256.Sum256([]byte("#!/bin/sh\n"))
+	return hex.EncodeToString(sum[:])
+}()
+
+// repository makes one with the tag v1, and a commit after it.
+const repository = `mkdir -p /srv/work; cd /srv/work; git init -q -b main .
+git config user.email nobody@example.org; git config user.name nobody
+echo one >file; git add file; git commit -q -m one; git tag v1
+echo two >file; echo new >new; git add .; git commit -q -m two
+git clone -q --bare /srv/work /srv/app.git
+`
+
+// appTar is an archive of a directory with two files in it.
+var appTar = func() string {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range []struct{ name, text string }{{"app-2/VERSION", "2\n"}, {"app-2/bin/app", "#!/bin/sh\n"}} {
+		_ = w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o755, Size: int64(len(f.text)), ModTime: time.Unix(1e9, 0)}) // to memory
+		_, _ = w.Write([]byte(f.text))
+	}
+	_ = w.Close()
+	return b.String()
+}()

@@ -3,6 +3,7 @@ package scenes
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,6 +36,7 @@ else
 fi
 command -v dpkg-query >/dev/null && dpkg-query -W -f 'package\t${Package}\t${Version} ${db:Status-Status}\n'
 { ps -eo args 2>/dev/null || ps -o args; } | sed 's/.*/process\t&\tyes/'
+awk -F: '{ print "shadow\t" $1 "\t" $2 ":" $4 ":" $5 ":" $6 ":" $7 ":" $8 }' /etc/shadow # without the day of the last change
 set +f
 for f in /var/spool/cron/crontabs/*; do
   [ -f "$f" ] && printf 'crontab\t%s\t%s\n' "$f" "$(grep -v '^# (' "$f" | sha256sum)" # without the time that crontab notes
@@ -44,7 +46,6 @@ awk '{ print "mount\t" $2 "\t" $1 " " $3 " " $4 }' /proc/mounts
 
 // fingerprint takes that of a box.
 func (b *box) fingerprint(more string) fingerprint {
-	defer timed(b.t, "fingerprint")()
 	b.t.Helper()
 	out := b.sh(fmt.Sprintf("set -- %d; %s\n%s", b.created.Unix(), script, more))
 	f := fingerprint{}
@@ -70,8 +71,8 @@ func ofTheTest(what, name string) bool {
 	case "process":
 		return slices.ContainsFunc(passing, func(p string) bool { return strings.HasPrefix(name, p) })
 	case "sum":
-		return strings.HasPrefix(name, "/var/spool/cron/") || ofTheTest("file", name)
-	case "file":
+		return notedInside.MatchString(name) || ofTheTest("file", name)
+	case "file", "crontab":
 		return slices.ContainsFunc(bySelves, func(p string) bool { return name == p || strings.HasPrefix(name, p+"/") })
 	}
 	return false
@@ -81,11 +82,15 @@ func ofTheTest(what, name string) bool {
 // systemd starts by itself.
 var passing = []string{"ps ", "sed ", "{exe} ", "COMMAND", "sh -c", "/bin/sh -c ", "{ps}", "{sh}", "sshd: ", "/lib/systemd/", "(sd-pam)", "[", "/usr/bin/dbus-daemon --system"}
 
+// notedInside are files whose content has times in it, or was that of another file
+// before: the lines crontab and shadow tell what matters of them.
+var notedInside = regexp.MustCompile(`^(/var/spool/cron/.*|/etc/shadow|/etc/(passwd|shadow|group|gshadow|subuid|subgid)-|.*/\.git/(index|logs/.*))$`)
+
 // bySelves are files whose bytes say nothing about the state of a machine: what the
 // lines about packages tell better, and what programs note for themselves.
 var bySelves = []string{
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status-old", "/var/lib/dpkg/available", "/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend",
-	"/var/lib/dpkg/triggers", "/var/lib/dpkg/updates", "/var/lib/systemd", "/var/lib/apt/periodic",
+	"/var/lib/dpkg/triggers", "/var/lib/dpkg/updates", "/var/lib/systemd", "/var/spool/cron/crontabs/cron.update", "/var/lib/apt/periodic",
 }
 
 // differences are the keys in which two fingerprints differ. A file whose content was

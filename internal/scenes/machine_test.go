@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +68,6 @@ type box struct {
 
 // newBox starts a container of an image.
 func newBox(t *testing.T, i image, ref string, change func(*container.Spec)) *box {
-	defer timed(t, "newBox")()
 	t.Helper()
 	f := containertest.New(t)
 	ctx := context.Background()
@@ -93,6 +95,34 @@ func newBox(t *testing.T, i image, ref string, change func(*container.Spec)) *bo
 	boxes.Store(b.name, b)
 	t.Cleanup(func() { boxes.Delete(b.name) })
 	return b
+}
+
+// serve serves contents over HTTP where the box can reach it, and returns the address.
+func (b *box) serve(contents map[string]string) string {
+	b.t.Helper()
+	if len(contents) == 0 {
+		return ""
+	}
+	c, err := b.engine.Inspect(b.t.Context(), b.name)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	gateway := ""
+	for _, a := range c.Networks {
+		gateway = a.Gateway
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(gateway, "0"))
+	if err != nil {
+		b.t.Skipf("skipped: the network of containers cannot be served from here: %v", err)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, r.URL.Path, time.Unix(1e9, 0), strings.NewReader(contents[r.URL.Path]))
+	}))
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	b.t.Cleanup(server.Close)
+	return server.URL
 }
 
 // sh runs a script in the container as root, and returns what it prints.

@@ -59,7 +59,6 @@ func newPlay(t *testing.T, machine string, operations []string, files map[string
 
 // with does something with a runtime of the workspace, as a process would.
 func (p *play) with(do func(*runtime.Runtime) (*runtime.Outcome, error)) (*runtime.Outcome, error) {
-	defer timed(p.t, "runtime")()
 	p.t.Helper()
 	ws, err := workspace.At(filepath.Join(p.dir, "ws"))
 	if err != nil {

@@ -5,30 +5,34 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/provisioning-systems/provisioning/builtins/op"
 	"github.com/provisioning-systems/provisioning/internal/container"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
 // scene is a small play.
 type scene struct {
-	op     string   // the operation that it is about, without the module
-	about  string   // which of its scenes
-	play   []string // calls; m is the machine
-	want   string   // the kinds of the changes that check mode names, in order
-	images []string // "": all
-	apt    bool     // it needs the archive of Debian
-	before string   // script that prepares the machine
-	more   string   // script that adds lines to the fingerprint
-	files  map[string]string
+	op     string            // the operation that it is about, without the module
+	about  string            // which of its scenes
+	play   []string          // calls; m is the machine
+	want   string            // the kinds of the changes that check mode names, in order
+	images []string          // "": all
+	apt    bool              // it needs the archive of Debian
+	before string            // script that prepares the machine
+	more   string            // script that adds lines to the fingerprint
+	files  map[string]string // of the workspace
+	serve  map[string]string // contents by path; URL is where they are
 	// refused has the reason that the operation gives on images where it cannot
 	// work, by image.
 	refused map[string]string
+	late    bool // it is refused by the run only: check mode cannot know
 	// acts says that it acts every time: a second run changes something as well.
 	acts bool
 }
@@ -45,6 +49,29 @@ func (s scene) on(i image) bool {
 }
 
 func scenes() []scene { return slices.Concat(fileScenes, systemScenes) }
+
+// elsewhere says which functions of the module have no scene, and why.
+var elsewhere = map[string]string{
+	"handler": "it touches no machine; testdata/op/handlers.txtar plays it",
+}
+
+// TestEveryOperationHasAScene: one that nobody has tried on a machine does not work.
+func TestEveryOperationHasAScene(t *testing.T) {
+	played := map[string]bool{}
+	for _, s := range scenes() {
+		for _, i := range images {
+			played[s.op] = played[s.op] || s.on(i) && s.refused[i.name] == ""
+		}
+		if op.Module.Func("op."+s.op) == nil {
+			t.Errorf("there is a scene of op.%s, which there is not", s.op)
+		}
+	}
+	for _, f := range op.Module.Funcs() {
+		if !played[f.Short()] && elsewhere[f.Short()] == "" {
+			t.Errorf("%s has no scene in which it is performed: add one to files_test.go or systems_test.go", f.Name())
+		}
+	}
+}
 
 func TestScenes(t *testing.T) {
 	if testing.Short() {
@@ -74,12 +101,16 @@ func perform(t *testing.T, s scene, i image) {
 	if s.before != "" {
 		b.sh("set -e\n" + s.before)
 	}
-	newPlay := func() *play { return newPlay(t, fmt.Sprintf("scene.machine(%q)", b.name), s.play, s.files) }
+	machine := fmt.Sprintf("scene.machine(%q)\n    URL = %q", b.name, b.serve(s.serve))
+	newPlay := func() *play { return newPlay(t, machine, s.play, s.files) }
 	p := newPlay()
 	start := b.fingerprint(s.more)
 
 	checked, err := p.check()
 	if reason, refused := s.refused[i.name]; refused {
+		if s.late && err == nil {
+			_, err = p.run()
+		}
 		b.refuses(text(err), reason, start, s)
 		return
 	}
@@ -181,10 +212,17 @@ func sameChanges(t *testing.T, will, did []change) {
 		if (will[n].kind != string(effect.None)) != (did[n].kind != "") {
 			t.Errorf("operation %d: check names %q, the run reports %q", n+1, will[n].kind, did[n].kind)
 		}
-		if !will[n].vague && strings.TrimRight(will[n].diff, "\n") != strings.TrimRight(did[n].diff, "\n") {
+		if !will[n].vague && shown(will[n].diff) != shown(did[n].diff) {
 			t.Errorf("operation %d: check shows\n%s\nthe run reports\n%s", n+1, will[n].diff, did[n].diff)
 		}
 	}
+}
+
+// secrets are how plans show secrets, and how the values of scripts have them.
+var secrets = regexp.MustCompile(`«secret [^»]*»|𓉘\d+𓊂`)
+
+func shown(diff string) string {
+	return strings.TrimRight(secrets.ReplaceAllString(diff, "«secret»"), "\n")
 }
 
 // nothingLeft sees that a second run, and its check, change nothing.

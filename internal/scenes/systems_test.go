@@ -109,7 +109,7 @@ var systemScenes = []scene{
 		play:   []string{`op.cron(m, "scene", "echo hello", "@daily", user = "deploy", crontab = True)`},
 	},
 	{
-		op: "sysctl", about: "for the next start", want: "update",
+		op: "sysctl", about: "for the next start", want: "create",
 		play: []string{`op.sysctl(m, "vm.swappiness", 10, persist_only = True)`},
 	},
 	{
