@@ -109,7 +109,7 @@ type Base struct {
 var (
 	_ effect.Validator = (*Base)(nil)
 	_ effect.Knowing   = (*Base)(nil)
-	_ effect.Undoer    = (*Base)(nil)
+	_ effect.Sparing   = (*Base)(nil)
 	_ effect.Asker     = (*Base)(nil)
 	_ effect.Commander = (*Base)(nil)
 	_ effect.Remote    = (*Base)(nil)
@@ -244,6 +244,9 @@ func (b *Base) Remember(ctx context.Context, env *effect.Env) (any, error) {
 	}
 	return memory{c.Change.Undo, c.Change.Diff}, nil
 }
+
+// Idle reports whether what was just found out asks for nothing.
+func (b *Base) Idle() bool { return b.change != nil && b.change.Change == nil }
 
 // unsent marks a failure that lies before the change.
 func unsent(err error) error {
