@@ -275,6 +275,9 @@ func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
 	if e.Undo == nil {
 		return nil, nil
 	}
+	if rb.x.door.Irreversible(undoer, e) {
+		return nil, errNoUndo
+	}
 	return func() error { return rb.x.door.Undo(rb.x.door.Cut, undoer, options, e) }, nil
 }
 

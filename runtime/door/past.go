@@ -414,3 +414,9 @@ func (d *Door) Undo(ctx context.Context, do effect.Undoer, options effect.Option
 	}
 	return do.Undo(ctx, env, past{d, rec})
 }
+
+// Irreversible reports whether an effect remembers that it cannot be taken back.
+func (d *Door) Irreversible(do effect.Undoer, rec *journal.Effect) bool {
+	i, ok := do.(effect.Irreversible)
+	return ok && i.Irreversible(past{d, rec})
+}

@@ -156,6 +156,12 @@ type Sparing interface {
 	Idle() bool
 }
 
+// Irreversible is an Undoer that cannot always take back what it did: what it has
+// remembered tells. What it cannot is reported as left.
+type Irreversible interface {
+	Irreversible(past Past) bool
+}
+
 // Past is what is left of an effect that was performed, or begun.
 type Past interface {
 	Remembered(into any) error // decodes what Remember returned

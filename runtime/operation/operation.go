@@ -414,6 +414,12 @@ func (b *Base) Undo(ctx context.Context, env *effect.Env, past effect.Past) erro
 	return nil
 }
 
+// Irreversible reports whether the operation did something that it cannot take back.
+func (b *Base) Irreversible(past effect.Past) bool {
+	var m memory
+	return past.Remembered(&m) == nil && m.Undo == nil
+}
+
 // Happened asks the machine: what has nothing left to do has happened.
 func (b *Base) Happened(ctx context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {
 	alone := *env // what the party knows was found before
