@@ -137,15 +137,11 @@ type change struct {
 // named are the changes of the operations of a plan.
 func named(out *runtime.Outcome) []change {
 	var all []change
-	var walk func(steps []plan.Step)
-	walk = func(steps []plan.Step) {
-		for _, s := range steps {
-			if s.Effect != nil && strings.HasPrefix(s.Effect.Kind, "op.") && s.Effect.Write {
-				all = append(all, change{string(s.Effect.Change), s.Effect.Diff, s.Effect.Depends != ""})
-			}
+	for _, s := range out.Plan.Root().Steps {
+		if s.Effect != nil && strings.HasPrefix(s.Effect.Kind, "op.") && s.Effect.Write {
+			all = append(all, change{string(s.Effect.Change), s.Effect.Diff, s.Effect.Depends != ""})
 		}
 	}
-	walk(out.Plan.Root().Steps)
 	return all
 }
 
