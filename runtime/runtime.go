@@ -96,7 +96,7 @@ func New(cfg Config) *Runtime {
 		if cfg.Test != nil {
 			opts = cfg.Test.Journal
 		}
-		j, err := journal.OpenWith(cfg.Workspace.State, opts)
+		j, err := journal.Open(cfg.Workspace.State, opts)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.open = j

@@ -145,6 +145,7 @@ func (x *execute) prepare(env *effect.Env) (c machine.Command, stdin string, err
 	if c.As.User = env.Options.User; c.As.User == "" && env.Options.Sudo {
 		c.As.User = "root"
 	}
+	c.Hidden = c.Hidden || !env.Run.Secrets.Empty() // arguments come with their secrets filled in
 	return c, expand(x.Stdin), err
 }
 

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/filemode"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/module"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -52,6 +53,9 @@ func validPath(what, path string) error {
 }
 
 func validMode(mode int) error {
+	if err := filemode.Check(mode); err != nil {
+		return err
+	}
 	if mode < 0 || mode > 0o777 {
 		return fault.New(fault.Invalid, "the mode 0o%o is not between 0 and 0o777", mode).
 			WithHint("write it as an octal int, such as 0o644")

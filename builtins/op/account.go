@@ -44,7 +44,7 @@ func (a account) created() operation.Step {
 		b.WriteString("useradd" + flag(" -r", a.system) + flag(" -m", a.home) + flag(" -M", !a.home) + a.attributes("-u", "-c", "-g", "-d", "-s"))
 	}
 	b.WriteString(" " + machine.Quote(a.name) + "\n")
-	if a.home && !a.busybox() { // cut off between the account and its directory
+	if a.home { // cut off before its directory; or adduser, where there is no directory above it
 		b.WriteString("_h=$(grep " + machine.Quote("^"+a.name+":") + " /etc/passwd | cut -d : -f 6)\n")
 		fmt.Fprintf(&b, "[ -d \"$_h\" ] || { mkdir -p \"$_h\"; cp -a /etc/skel/. \"$_h\" 2>/dev/null || :; chown -R %s: \"$_h\"; chmod 700 \"$_h\"; }\n", machine.Quote(a.name))
 	}
@@ -84,14 +84,21 @@ func (a account) changed() operation.Step {
 	return a.withPassword(b.String())
 }
 
-// rewritten changes the line in /etc/passwd, which busybox has no program for.
+// rewritten changes the line in /etc/passwd, which busybox has no program for. With
+// another number, what is in the home directory becomes that of the new one, as usermod
+// has it.
 func (a account) rewritten() string {
-	return fmt.Sprintf(`_g=$(grep %s /etc/group | cut -d : -f 3)
+	script := fmt.Sprintf(`_g=$(grep %s /etc/group | cut -d : -f 3)
 awk -F: -v OFS=: -v n=%s -v u=%d -v g="$_g" -v c=%s -v h=%s -v s=%s \
   '$1 == n { $3 = u; if (g != "") $4 = g; $5 = c; $6 = h; $7 = s } { print }' /etc/passwd >/etc/passwd.new
 chmod 644 /etc/passwd.new
 mv -f /etc/passwd.new /etc/passwd
 `, machine.Quote("^"+a.then.Group+":"), machine.Quote(a.name), a.then.UID, machine.Quote(a.then.Comment), machine.Quote(a.then.Home), machine.Quote(a.then.Shell))
+	if a.now.UID != a.then.UID {
+		script += fmt.Sprintf("for _h in %s %s; do\n  [ ! -d \"$_h\" ] || find \"$_h\" -user %d -exec chown -h %d {} +\ndone\n",
+			machine.Quote(a.now.Home), machine.Quote(a.then.Home), a.now.UID, a.then.UID)
+	}
+	return script
 }
 
 // membership makes the other groups of the account those that it shall have.

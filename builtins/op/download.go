@@ -194,7 +194,7 @@ func (d *download) step(now, then fact.FileState) operation.Step {
 	fmt.Fprintf(&b, fetching, wget)
 	b.WriteString(d.check())
 	if owner := ownership(then); owner != "" {
-		fmt.Fprintf(&b, "chown %s \"$_p\"\n", q(owner))
+		fmt.Fprintf(&b, "chown -h %s \"$_p\"\n", q(owner))
 	}
 	fmt.Fprintf(&b, "chmod %o \"$_p\"\nmv -f \"$_p\" \"$_f\"\n", then.Mode)
 	s.Script = b.String()

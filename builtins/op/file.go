@@ -155,6 +155,15 @@ type source struct {
 	open    func() (io.ReadCloser, error)
 }
 
+// ofWorkspace says where the source of something is looked for, of which one may
+// think that it were beside the script, or on the machine.
+func ofWorkspace(err error) error {
+	if e := fault.As(err); e != nil && e.Kind == fault.NotFound && e.Hint == "" {
+		return e.WithHint("it is looked for in the workspace: below the directory that has config/provisioning.toml")
+	}
+	return err
+}
+
 func openSource(env *effect.Env, name string) (*source, error) {
 	p, err := env.Run.Files.Resolve(name)
 	if err != nil {
@@ -162,7 +171,7 @@ func openSource(env *effect.Env, name string) (*source, error) {
 	}
 	info, err := p.Stat()
 	if err != nil {
-		return nil, err
+		return nil, ofWorkspace(err)
 	}
 	s := &source{open: func() (io.ReadCloser, error) { return p.Open() }}
 	if info.Size() <= fact.MaxContent {

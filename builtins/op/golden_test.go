@@ -61,7 +61,7 @@ func TestGolden(t *testing.T) {
 		"git-clone":      {&git{Repository: "https://u:p@example.com/a.git", Path: "/srv/a", Ref: "main", Update: true}, gitFacts(none, fact.GitState{})},
 		"git-update":     {&git{Repository: "https://u:p@example.com/a.git", Path: "/srv/a", Ref: "main", Update: true}, gitFacts(dir(), fact.GitState{Commit: "0", Branch: "main", Remote: "https://example.com/a.git"})},
 	} {
-		t.Run(name, func(t *testing.T) { golden(t, name, c.do, fact.NewWorld(c.known)) })
+		t.Run(name, func(t *testing.T) { golden(t, name, c.do, worldOf(c.known)) })
 	}
 }
 
@@ -145,4 +145,13 @@ func setBase(do operation.Operation) {
 	case *git:
 		o.Base = b
 	}
+}
+
+// worldOf is a machine of which that is known.
+func worldOf(known map[fact.Fact]any) *fact.World {
+	w := &fact.World{}
+	for f, v := range known {
+		w.Set(f, v)
+	}
+	return w
 }

@@ -69,7 +69,7 @@ func validAccount(name string) error {
 
 func noAccounts(host string) error {
 	return fault.New(fault.Failed, "%s has no program that changes users", host).
-		WithHint("install useradd (the package passwd or shadow), or busybox with adduser")
+		WithHint("install useradd (the package passwd or shadow), or busybox with adduser; where they are in /usr/sbin, root alone finds them: _sudo = True")
 }
 
 func (g *group) Facts() []fact.Fact { return []fact.Fact{fact.Group.Of(g.Name)} }

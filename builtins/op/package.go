@@ -120,7 +120,7 @@ func (p *packages) Plan(w *fact.World) (*operation.Change, error) {
 	if len(open) == 0 && (p.State != "latest" || !update && len(now.Moves) == 0 && now.Problem == "") {
 		return nil, nil
 	}
-	if len(open) > 0 && len(now.Moves) == 0 && now.Problem == "" && !update && !now.Broken && now.Manager != "dnf" && now.Manager != "yum" {
+	if len(open) > 0 && len(now.Moves) == 0 && now.Problem == "" && !update && !now.Broken {
 		return nil, nil // another package provides it
 	}
 	if now.Problem != "" && !update && !now.Broken {

@@ -45,6 +45,7 @@ func TestPackages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real machines take a while")
 	}
+	t.Parallel() // with the other machines: mostly it waits for apt
 	m := startMachine(t, plainImage)
 	m.sh(debRepository)
 	demand := func(state string, names ...string) *packages {
@@ -106,7 +107,7 @@ func TestPackages(t *testing.T) {
 		p := demand("present", "nothing-of-that-name")
 		p.UpdateCache = ptr(time.Hour)
 		_, err := p.Plan(m.world(p.Facts()))
-		if err == nil || err.Error() != "nothing-of-that-name cannot be installed on box: Unable to locate package nothing-of-that-name" {
+		if err == nil || err.Error() != "nothing-of-that-name cannot be installed on web: Unable to locate package nothing-of-that-name" {
 			t.Fatal(err)
 		}
 	})

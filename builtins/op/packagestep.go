@@ -42,7 +42,7 @@ func (p *packages) step(now fact.PackageState, update bool) operation.Step {
 				words = append(words, name)
 			}
 		}
-	case p.State == "latest" && now.Manager == "apk":
+	case p.State == "latest" && now.Manager != "apt":
 		what = "upgrade"
 	}
 	fmt.Fprintf(&b, "_now=$(_would %s%s)\nprintf '%%s\\n' \"$_now\" | sed -n 's/^move //p' >>\"$_notes\"\n", what, quoted(words))
@@ -65,6 +65,9 @@ func (p *packages) command(now fact.PackageState, what string) string {
 		return "_locked _apt " + what + options
 	case "apk":
 		return map[string]string{"install": "_locked apk add", "upgrade": "_locked apk add -u", "remove": "_locked apk del"}[what]
+	}
+	if what == "upgrade" {
+		what = map[string]string{"dnf": fact.DNFUpgrade, "yum": "install"}[now.Manager]
 	}
 	return "_locked " + now.Manager + " -y " + what
 }

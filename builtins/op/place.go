@@ -15,7 +15,8 @@ import (
 // Placing a file is the same for all operations that make one: the new one is
 // put together beside the old one, under a name that is always the same, so that an
 // attempt that was cut off leaves nothing that the next one does not clear away; it
-// is created with O_EXCL (set -C), so that nobody can put a link there. What broke
+// is created with O_EXCL (set -C), and given away with chown -h, so that nobody who can
+// write to the directory can put a link there. What broke
 // off with the connection does not take the place of the file: its size, or sum, is
 // looked at first. Then it gets its owner and mode, is shown to the command that has to
 // accept it, and is renamed.
@@ -58,7 +59,11 @@ func (p placement) script() string {
 	keep := ""
 	if p.backup && p.now.Type == "file" {
 		b := machine.Quote(p.backupName())
-		keep = fmt.Sprintf("[ -e %[2]s ] || { cp -p %[1]s %[2]s.new; mv -f %[2]s.new %[2]s; }\n", machine.Quote(p.path), b)
+		keep = fmt.Sprintf("[ -e %[2]s ] || {\nrm -f %[2]s.new\n(umask 077; set -C; cat %[1]s >%[2]s.new)\n", machine.Quote(p.path), b)
+		if owner := ownership(p.now); owner != "" {
+			keep += fmt.Sprintf("chown -h %s %s.new\n", machine.Quote(owner), b)
+		}
+		keep += fmt.Sprintf("chmod %o %[2]s.new; touch -r %[3]s %[2]s.new 2>/dev/null || :\nmv -f %[2]s.new %[2]s\n}\n", p.now.Mode, b, machine.Quote(p.path))
 	}
 	return unchanged(p.path, p.now, p.then) + keepLarge(p.now, p.path) + keep +
 		placing(p.path, p.then, p.input != nil, p.validate)
@@ -94,7 +99,7 @@ func placing(file string, s fact.FileState, verify bool, validate string) string
 	fmt.Fprintf(&b, "[ %s ] || { echo 'the content broke off on its way, or was changed meanwhile' >&2; exit %d; }\n", arrived, operation.Moved)
 	gets := ""
 	if owner := ownership(s); owner != "" {
-		gets = "chown " + q(owner) + " \"$_t\"\n"
+		gets = "chown -h " + q(owner) + " \"$_t\"\n"
 	}
 	gets += fmt.Sprintf("chmod %o \"$_t\"\n", s.Mode)
 	b.WriteString(gets)

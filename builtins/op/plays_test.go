@@ -151,6 +151,11 @@ func servicePlays() []play {
 			kind: effect.Update, after: "/etc/init.d/idle status && ls /etc/rc3.d/S??idle", undone: "! /etc/init.d/idle status && ! ls /etc/rc3.d/S??idle",
 		},
 		{
+			name: "script in init.d that systemd runs", images: withInit, before: initScript + "systemctl daemon-reload",
+			do:   &service{Base: here(), Name: "idle", Enabled: ptr(true)},
+			kind: effect.Update, diff: "disabled -> enabled", after: "ls /etc/rc3.d/S??idle", undone: "! ls /etc/rc3.d/S??idle",
+		},
+		{
 			name: "plain process", images: bare,
 			do:   &service{Base: here(), Name: "nap", State: ptr("started"), Command: nap, Pidfile: "/tmp/nap.pid", StopTimeout: 5 * time.Second},
 			kind: effect.Update, after: "kill -0 $(head -n 1 /tmp/nap.pid) && [ $(ps -e -o args= 2>/dev/null | grep -c '^sleep 12345') -le 1 ]",

@@ -24,6 +24,7 @@ func TestPromises(t *testing.T) {
 			}
 			for seed := range n {
 				t.Run(fmt.Sprint(seed), func(t *testing.T) {
+					t.Parallel() // mostly it waits for shells
 					r := rand.New(rand.NewPCG(uint64(seed), 1))
 					own := *sh
 					own.dir = t.TempDir()

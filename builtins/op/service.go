@@ -139,6 +139,15 @@ func (s *service) Plan(w *fact.World) (*operation.Change, error) {
 		return nil, fault.New(fault.Failed, "the service %q on %s is masked", s.Name, s.On()).
 			WithHint("somebody has made it impossible to start it; systemctl unmask %s allows it again", s.Name)
 	}
+	if now.Init == "runit" {
+		if now.Enabled == "disabled" && s.State != nil && *s.State != "stopped" && (s.Enabled == nil || !*s.Enabled) {
+			return nil, fault.New(fault.Failed, "the service %q on %s is not enabled, and runit runs no other", s.Name, s.On()).
+				WithHint("enabled = True puts it into the directory of services")
+		}
+		if s.Enabled != nil && !*s.Enabled && s.State != nil && *s.State != "stopped" {
+			return nil, fault.New(fault.Invalid, "runit stops the service %q on %s when it is disabled", s.Name, s.On())
+		}
+	}
 	return s.change(now, f, func(then fact.ServiceState) any { return then }), nil
 }
 
@@ -161,17 +170,31 @@ func (s *service) change(now fact.ServiceState, f fact.Fact, value func(fact.Ser
 	if s.State != nil {
 		then.Running = *s.State != "stopped"
 	}
-	if s.Enabled != nil && now.Enabled != "static" {
+	if s.Enabled != nil && now.Enabled != "static" && (*s.Enabled || now.Enabled != "masked") {
 		then.Enabled = map[bool]string{true: "enabled", false: "disabled"}[*s.Enabled]
+	}
+	enables, disables := then.Enabled != now.Enabled && then.Enabled == "enabled", then.Enabled != now.Enabled && then.Enabled == "disabled"
+	if now.Init == "runit" && s.State == nil && (enables || disables) {
+		then.Running = enables // what is in the directory of services runs
+	}
+	if now.Init == "openrc" && (enables || disables) {
+		then.Levels = map[bool]string{true: "default"}[enables]
 	}
 	c := &operation.Change{Kind: effect.Update, After: map[fact.Fact]any{f: value(then)}}
 	do, undo := s.verbs(now.Init), s.verbs(now.Init)
+	undo.levels = now.Levels
 	if now.Stale || !now.Exists && now.Init == "systemd" {
 		do.add("reload the units", now.Stale, "daemon-reload")
 	}
-	if then.Enabled != now.Enabled {
-		do.add(now.Enabled+" -> "+then.Enabled, true, map[bool]string{true: "enable", false: "disable"}[then.Enabled == "enabled"])
-		undo.add("", true, map[bool]string{true: "enable", false: "disable"}[now.Enabled == "enabled"])
+	switch {
+	case enables:
+		do.add(now.Enabled+" -> enabled", true, "enable")
+	case disables:
+		do.add(now.Enabled+" -> disabled", true, "disable")
+		undo.add("", true, "enable") // before it is started: runit knows it only then
+		if now.Init == "runit" && !now.Running {
+			undo.add("", true, "stop")
+		}
 	}
 	switch {
 	case then.Running != now.Running && then.Running:
@@ -180,12 +203,17 @@ func (s *service) change(now fact.ServiceState, f fact.Fact, value func(fact.Ser
 	case then.Running != now.Running:
 		do.add("started -> stopped", true, "stop")
 		undo.add("", true, "start")
+	case enables && now.Init == "runit" && !then.Running:
+		do.add("", false, "stop")
 	case s.acts():
 		c.Kind = effect.Act
 		do.add(*s.State, true, strings.TrimSuffix(*s.State, "ed"))
 	}
 	if do.diff == "" {
 		return nil
+	}
+	if enables {
+		undo.add("", true, "disable")
 	}
 	c.Script, c.Diff = do.script(), do.diff
 	if len(undo.done) > 0 {

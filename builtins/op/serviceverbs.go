@@ -14,6 +14,7 @@ import (
 type serviceVerbs struct {
 	service *service
 	init    string
+	levels  string // the runlevels of OpenRC that it gets into
 	done    []string
 	diff    string
 }
@@ -31,7 +32,7 @@ func (v *serviceVerbs) script() string {
 		case "systemd":
 			line = systemdLine(verb, machine.Quote(fact.Unit(v.service.Name)))
 		case "openrc":
-			line = openrcLine(verb, name)
+			line = openrcLine(verb, name, orNone(v.levels, "default"))
 		case "runit":
 			line = runitLine(verb, name)
 		default:
@@ -57,12 +58,15 @@ func systemdLine(verb, unit string) string {
 	return "systemctl -q " + verb + " -- " + unit
 }
 
-func openrcLine(verb, name string) string {
+func openrcLine(verb, name, levels string) string {
 	switch verb {
 	case "enable":
-		return "rc-update -q add " + name + " default"
+		return "rc-update -q add " + name + " " + levels
 	case "disable":
-		return "rc-update -q -a del " + name
+		// Each by itself: rc-update -a fails for those that it is not in.
+		return fmt.Sprintf(`for _l in /etc/runlevels/*/%s; do
+  [ ! -L "$_l" ] || { _l=${_l%%/*}; rc-update -q del %[1]s "${_l##*/}"; }
+done`, name)
 	case "daemon-reload":
 		return ":"
 	case "reload":
@@ -72,20 +76,32 @@ func openrcLine(verb, name string) string {
 }
 
 // runit runs what is in the directory of services: to enable one is to put it there,
-// which starts it; its file down keeps it from starting by itself.
+// which starts it; to disable one is to take it away, which stops it. sv says on stdout
+// what went wrong.
 func runitLine(verb, name string) string {
 	dir := "_d=/etc/service; [ -d $_d ] || _d=/var/service\n"
 	switch verb {
 	case "enable":
 		return dir + fmt.Sprintf("[ -e $_d/%s ] || ln -s /etc/sv/%[1]s $_d/%[1]s", name)
 	case "disable":
-		return dir + fmt.Sprintf("[ ! -e $_d/%s ] || { sv down $_d/%[1]s || :; rm -f $_d/%[1]s; }", name)
+		return dir + fmt.Sprintf(`if [ -e $_d/%s ] || [ -L $_d/%[1]s ]; then
+  [ -L $_d/%[1]s ] || { echo "$_d/"%[1]s "is a directory, and no link to one: it is not removed" >&2; exit 1; }
+  ! sv status $_d/%[1]s >/dev/null 2>&1 || sv -w 20 stop $_d/%[1]s >&2
+  rm -f $_d/%[1]s
+fi`, name)
 	case "daemon-reload":
 		return ":"
 	}
-	word := map[string]string{"start": "start", "stop": "stop", "restart": "restart", "reload": "reload"}[verb]
 	// runsvdir looks for new services every five seconds.
-	return dir + fmt.Sprintf("_i=0; until sv status $_d/%s >/dev/null 2>&1 || [ $_i -ge 8 ]; do sleep 1; _i=$((_i + 1)); done\nsv -w 20 %s $_d/%[1]s", name, word)
+	wait := fmt.Sprintf("_i=0; until sv status $_d/%s >/dev/null 2>&1 || [ $_i -ge 8 ]; do sleep 1; _i=$((_i + 1)); done\n", name)
+	if verb == "stop" { // one that was disabled before is stopped
+		return dir + fmt.Sprintf("if [ -e $_d/%s ]; then\n%ssv -w 20 stop $_d/%[1]s >&2\nfi", name, wait)
+	}
+	line := dir + wait + fmt.Sprintf("sv -w 20 %s $_d/%s >&2", verb, name)
+	if verb != "reload" { // sv is content with a program that ends at once
+		line += fmt.Sprintf("\nsleep 0.5\ncase $(sv status $_d/%s) in run:*) ;; *) sv status $_d/%[1]s >&2; exit 1 ;; esac", name)
+	}
+	return line
 }
 
 func sysvLine(verb, name string) string {

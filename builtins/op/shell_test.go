@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -286,7 +288,10 @@ func (s scene) keepsItsPromises(do operation.Operation) {
 		s.must(what, *c.Undo)
 		s.same(what, before)
 	}
-	for cut := 1; ; cut += s.stride() {
+	sum := fnv.New64a()
+	sum.Write([]byte(s.Name() + c.Script)) // never fails
+	r := rand.New(rand.NewPCG(sum.Sum64(), 3))
+	for cut := 1; ; cut += 1 + r.IntN(2*s.stride()-1) {
 		s.again()
 		exit, out := s.run(c.Step, cut)
 		if exit.OK() {
@@ -302,12 +307,16 @@ func (s scene) keepsItsPromises(do operation.Operation) {
 	}
 }
 
-// stride is how many tools lie between two cuts: each is cut in one shell, and some in the others.
+// stride is how many tools lie between two cuts on average: other ones for each
+// operation and shell. With TORTURE=full it is every tool in one of the shells.
 func (s scene) stride() int {
-	if s.name == "dash" {
+	switch {
+	case s.name != "dash":
+		return 9
+	case os.Getenv("TORTURE") == "full":
 		return 1
 	}
-	return 7
+	return 4
 }
 
 // finish goes on after a cut in both ways.

@@ -121,5 +121,6 @@ func (s *sysctl) Plan(w *fact.World) (*operation.Change, error) {
 }
 
 func (s *sysctl) written(value string) string {
-	return fmt.Sprintf("printf '%%s\\n' %s >%s\n", machine.Quote(value), machine.Quote(fact.SysctlPath(s.Key)))
+	refused := fmt.Sprintf("the kernel does not take %q as %s", value, s.Key)
+	return fmt.Sprintf("printf '%%s\\n' %s >%s || { echo %s >&2; exit 1; }\n", machine.Quote(value), machine.Quote(fact.SysctlPath(s.Key)), machine.Quote(refused))
 }

@@ -27,7 +27,7 @@ type planned struct {
 }
 
 func (g planned) check(t *testing.T) {
-	c, err := g.do.Plan(fact.NewWorld(g.known))
+	c, err := g.do.Plan(worldOf(g.known))
 	switch {
 	case g.err != "":
 		if err == nil || !strings.Contains(err.Error(), g.err) {
@@ -66,15 +66,32 @@ func TestServicePlans(t *testing.T) {
 		{
 			name: "systemd", do: started, known: down("systemd"), kind: effect.Update, diff: diff,
 			script: "systemctl -q enable -- web.service\nsystemctl start -- web.service || { systemctl status --no-pager --lines=5 -- web.service >&2 || :; exit 1; }\n",
-			undo:   "systemctl -q disable -- web.service\nsystemctl stop -- web.service\n",
+			undo:   "systemctl stop -- web.service\nsystemctl -q disable -- web.service\n",
 		},
 		{
 			name: "openrc", do: started, known: down("openrc"), kind: effect.Update, diff: diff,
-			script: "rc-update -q add web default\nrc-service -q web start\n", undo: "rc-update -q -a del web\nrc-service -q web stop\n",
+			script: "rc-update -q add web default\nrc-service -q web start\n", undo: "rc-service -q web stop\nfor _l in /etc/runlevels/*/web; do\n",
+		},
+		{
+			name: "openrc, back into its runlevels", do: &service{Base: here(), Name: "web", State: ptr("stopped"), Enabled: ptr(false)},
+			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "openrc", Exists: true, Running: true, Enabled: "enabled", Levels: "boot default"}},
+			kind:  effect.Update, diff: "web: enabled -> disabled\nweb: started -> stopped\n", script: "rc-service -q web stop\n",
+			undo: "rc-update -q add web boot default\nrc-service -q web start\n",
 		},
 		{
 			name: "runit", do: started, known: down("runit"), kind: effect.Update, diff: diff,
-			script: "sv -w 20 start $_d/web\n", undo: "sv -w 20 stop $_d/web\n",
+			script: "case $(sv status $_d/web) in run:*) ;; *) sv status $_d/web >&2; exit 1 ;; esac\n", undo: "sv -w 20 stop $_d/web >&2\n  rm -f $_d/web\n",
+		},
+		{
+			name: "runit runs what is enabled", do: &service{Base: here(), Name: "web", Enabled: ptr(true)}, known: down("runit"), kind: effect.Update, diff: diff,
+		},
+		{
+			name: "runit, enabled and stopped", do: &service{Base: here(), Name: "web", State: ptr("stopped"), Enabled: ptr(true)}, known: down("runit"),
+			kind: effect.Update, diff: "web: disabled -> enabled\n", script: "sv -w 20 stop $_d/web >&2\nfi\n",
+		},
+		{
+			name: "runit does not run what is not enabled", do: &service{Base: here(), Name: "web", State: ptr("started")}, known: down("runit"),
+			err: `the service "web" on web is not enabled, and runit runs no other`,
 		},
 		{
 			name: "init.d", do: started, known: down("sysv"), kind: effect.Update, diff: diff,
@@ -89,11 +106,15 @@ func TestServicePlans(t *testing.T) {
 			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "systemd", Exists: true, Running: true, Enabled: "static"}},
 		},
 		{
+			name: "masked, which is more than disabled", do: &service{Base: here(), Name: "web", Enabled: ptr(false)},
+			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "systemd", Exists: true, Enabled: "masked"}},
+		},
+		{
 			name: "masked", do: started, err: "is masked",
 			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "systemd", Exists: true, Enabled: "masked"}},
 		},
 		{
-			name: "not there", do: started, err: `box has no service "web"`,
+			name: "not there", do: started, err: `web has no service "web"`,
 			known: map[fact.Fact]any{fact.Service.Of("web"): fact.ServiceState{Init: "none"}},
 		},
 		{
@@ -139,6 +160,14 @@ func TestPackagePlans(t *testing.T) {
 			diff: "nginx: 1.20 -> 1.22\nlibssl: not installed -> 3\n", script: "_locked apk add -u nginx\n" + said,
 		},
 		{
+			name: "latest with dnf", do: plain, known: world(plain, "dnf", "1.20", "1.22"), kind: effect.Update,
+			diff: "nginx: 1.20 -> 1.22\nlibssl: not installed -> 3\n", script: "_locked dnf -y install --best nginx\n" + said,
+		},
+		{
+			name: "provided by another one, with dnf", do: present,
+			known: map[fact.Fact]any{present.demand(): fact.PackageState{Manager: "dnf", Age: 1, Installed: map[string]string{}}},
+		},
+		{
 			name: "there", do: present,
 			known: map[fact.Fact]any{present.demand(): fact.PackageState{Manager: "apt", Age: 1, Installed: map[string]string{"nginx": "1.24"}}},
 		},
@@ -149,11 +178,11 @@ func TestPackagePlans(t *testing.T) {
 			},
 		},
 		{
-			name: "no such package", do: present, err: "cannot be installed on box: Unable to locate package nginx",
+			name: "no such package", do: present, err: "cannot be installed on web: Unable to locate package nginx",
 			known: map[fact.Fact]any{present.demand(): fact.PackageState{Manager: "dnf", Age: 1, Problem: "Unable to locate package nginx"}},
 		},
 		{
-			name: "no package manager", do: present, err: "box has no package manager that is known",
+			name: "no package manager", do: present, err: "web has no package manager that is known",
 			known: map[fact.Fact]any{present.demand(): fact.PackageState{Manager: "none"}},
 		},
 	} {
@@ -177,11 +206,11 @@ func TestSysctlPlans(t *testing.T) {
 	for _, g := range []planned{
 		{
 			name: "live", do: do, known: world(fact.SysctlState{Exists: true, Writable: true, Value: "0"}), kind: effect.Update,
-			diff: "net.ipv4.ip_forward: 0 -> 1\n", script: "printf '%s\\n' 1 >/proc/sys/net/ipv4/ip_forward\n",
-			undo: "printf '%s\\n' 0 >/proc/sys/net/ipv4/ip_forward\n",
+			diff: "net.ipv4.ip_forward: 0 -> 1\n", script: "printf '%s\\n' 1 >/proc/sys/net/ipv4/ip_forward || { echo 'the kernel does not take \"1\" as net.ipv4.ip_forward' >&2; exit 1; }\n",
+			undo: "printf '%s\\n' 0 >/proc/sys/net/ipv4/ip_forward || { echo 'the kernel does not take \"0\" as net.ipv4.ip_forward' >&2; exit 1; }\n",
 		},
 		{name: "as it shall be", do: do, known: world(fact.SysctlState{Exists: true, Value: "1"})},
-		{name: "container", do: do, known: world(fact.SysctlState{Exists: true, Value: "0"}), err: "may not be set on box: it is 0 and not 1"},
+		{name: "container", do: do, known: world(fact.SysctlState{Exists: true, Value: "0"}), err: "may not be set on web: it is 0 and not 1"},
 		{name: "not there", do: do, known: world(fact.SysctlState{}), err: "has no parameter net.ipv4.ip_forward"},
 	} {
 		t.Run(g.name, g.check)

@@ -80,7 +80,7 @@ func (t *template) Validate() error {
 func (t *template) Prepare(ctx context.Context, env *effect.Env) error {
 	text, err := render.File(ctx, env.Run.Files, t.Source, t.Vars, render.Options{Strict: t.Strict, Roots: t.Roots})
 	if err != nil {
-		return err
+		return ofWorkspace(err)
 	}
 	plain, err := env.Run.Secrets.Expand(text)
 	t.content, t.secret = []byte(plain), plain != text

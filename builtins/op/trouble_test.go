@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/provisioning-systems/provisioning/internal/fact"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
@@ -77,6 +78,33 @@ func TestChangedMeanwhile(t *testing.T) {
 		}
 		if data, _ := os.ReadFile(root + "/a"); string(data) != "of somebody else" {
 			s.Errorf("%q", data)
+		}
+	})
+}
+
+// TestBackupIntoATrap: who can write to the directory cannot have the copy written
+// elsewhere by a link with its name.
+func TestBackupIntoATrap(t *testing.T) {
+	scenes(t, func(s scene, root string) {
+		write(s.T, root+"/a", "old")
+		write(s.T, root+"/precious", "precious")
+		f := present(root+"/a", "new")
+		f.Backup = true
+		backup := placement{path: root + "/a", now: fact.FileState{Sum: sum([]byte("old"))}}.backupName()
+		if err := os.Symlink("precious", backup+".new"); err != nil {
+			s.Fatal(err)
+		}
+		c, err := s.plan(f)
+		if err != nil {
+			s.Fatal(err)
+		}
+		if exit, out := s.run(c.Step, 0); exit.Code != 0 {
+			s.Fatal(exit, out)
+		}
+		for name, want := range map[string]string{root + "/precious": "precious", backup: "old", root + "/a": "new"} {
+			if data, _ := os.ReadFile(name); string(data) != want {
+				s.Errorf("%s: %q, want %q", name, data, want)
+			}
 		}
 	})
 }

@@ -149,7 +149,7 @@ func (a *archive) packScript(state string) string {
 		fmt.Fprintf(&b, "tar -c%sf \"$_t\" %s\n", flag, from)
 	}
 	if owner := ownership(Attributes{Owner: a.Owner, Group: a.Group}.on(fact.FileState{})); owner != "" {
-		fmt.Fprintf(&b, "chown %s \"$_t\"\n", q(owner))
+		fmt.Fprintf(&b, "chown -h %s \"$_t\"\n", q(owner))
 	}
 	fmt.Fprintf(&b, "mv -f \"$_t\" \"$_f\"\ntrap - EXIT\nprintf '%s\\n' >%s.new\nmv -f %[2]s.new %[2]s\n", state, q(a.note()))
 	return b.String()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/filemode"
 )
 
 func validPath(p string) error {
@@ -41,10 +42,10 @@ func validState(state string, states ...string) error {
 }
 
 func validMode(mode *int) error {
-	if mode != nil && (*mode < 0 || *mode > 0o7777) {
-		return fault.New(fault.Invalid, "the mode %#o is none", *mode).WithHint("write permission bits in octal, as 0o640")
+	if mode == nil {
+		return nil
 	}
-	return nil
+	return filemode.Check(*mode)
 }
 
 // validName checks what is handed to chown.

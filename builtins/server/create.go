@@ -167,6 +167,11 @@ func (c *create) Predict(ctx context.Context, env *effect.Env) (effect.Predictio
 		}
 		return effect.Prediction{Result: resultOf(env, there, c.key(), false), Change: effect.None}, nil
 	}
+	if c.Plan != "" { // a price may be unknown; a plan that is none has no place in a plan
+		if _, err := p.Pricing(ctx, c.Plan, c.Zone); fault.Is(err, fault.Invalid) {
+			return effect.Prediction{}, err
+		}
+	}
 	result := planned(c.record(env), c.Provider, c.Plan, c.Zone)
 	env.Run.Planned.Set(resource(c.Provider, c.Name)[0], plannedServer(result))
 	return effect.Prediction{Result: result, Change: effect.Create, Diff: c.diff()}, nil

@@ -21,10 +21,6 @@ type subject struct {
 
 func (s *subject) Validate() error { return validName(s.Provider, s.Name) }
 
-func (s *subject) Describe() string { return s.Name }
-
-func (s *subject) Touches(*effect.Env) []string { return resource(s.Provider, s.Name) }
-
 // now is what the provider says of the server.
 func (s *subject) now(ctx context.Context, env *effect.Env) (providers.Provider, providers.Server, error) {
 	p, err := provider(env, s.Provider)

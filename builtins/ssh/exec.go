@@ -2,17 +2,14 @@ package ssh
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/internal/fault"
-	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/cmdline"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
-	"github.com/provisioning-systems/provisioning/runtime/target"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -44,16 +41,16 @@ def exec(target, command, shell = False, stdin = "", timeout = "10m", check = Fa
       exit code than 0, with check.
     Note:
       When the connection is cut, or the program killed, nobody knows how far the
-      command came, and the run waits for an answer. target.run can leave a marker
-      (_once).
+      command came, and the run waits for an answer. With _once = True the command
+      leaves a marker on the machine, as described in target.run.
     Example:
       ssh.exec(pool, ["systemctl", "is-active", "nginx"]).ok
       [h.host for h in ssh.exec(pool, "df / | grep -q 9.%", shell = True).hosts if h.ok]
     """`, &execute{}, effect.Blind)
 
 type execute struct {
+	command.On
 	operation.Many
-	Target  starlark.Value `star:"target"`
 	Command starlark.Value `star:"command"`
 	Shell   bool           `star:"shell"`
 	Stdin   string         `star:"stdin"`
@@ -66,124 +63,46 @@ var (
 	_ effect.Validator = (*execute)(nil)
 	_ effect.Describer = (*execute)(nil)
 	_ effect.Predictor = (*execute)(nil)
+	_ effect.Asker     = (*execute)(nil)
 	_ effect.Assumer   = (*execute)(nil)
 	_ effect.Commander = (*execute)(nil)
 	_ effect.Remote    = (*execute)(nil)
+	_ effect.Leaver    = (*execute)(nil)
 	_ effect.Spreader  = (*execute)(nil)
 )
 
-func (x *execute) RunsCommand() {}
-
-func (x *execute) host() string {
-	if t, err := target.Parse(x.Target); err == nil {
-		return t.Name
-	}
-	return "?"
-}
-
-// Endpoint is what the circuit breaker counts by.
-func (x *execute) Endpoint() string {
-	if t, err := target.Parse(x.Target); err == nil {
-		return t.ID
-	}
-	return ""
-}
-
-func (x *execute) Describe() string { return x.host() + ": " + cmdline.Describe(x.Command, x.Shell) }
-func (x *execute) Assume() any      { return operation.Result{Host: x.host(), OK: true, Changed: true} }
+func (x *execute) RunsCommand()     {}
+func (x *execute) Describe() string { return x.Host() + ": " + cmdline.Describe(x.Command, x.Shell) }
+func (x *execute) Assume() any      { return operation.Result{Host: x.Host(), OK: true, Changed: true} }
 
 func (x *execute) Validate() error {
-	if _, err := target.Parse(x.Target); err != nil {
+	if err := x.On.Validate(); err != nil {
 		return err
 	}
-	if x.Timeout < 0 {
-		return fault.New(fault.Invalid, "the timeout is negative")
-	}
-	_, err := cmdline.Argv(x.Command, x.Shell)
-	return err
+	return command.Check(x.Command, x.Shell, x.Timeout)
 }
 
 func (x *execute) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
 	return effect.Prediction{Result: value.NewUnknown("ssh.exec(%s)", x.Describe()), Change: effect.Act}, nil
 }
 
-// command is what the machine is told. Where the run knows secrets, the command may
-// have one in it, which the list of processes must not show.
-func (x *execute) command(env *effect.Env, t *target.Target) (machine.Command, error) {
-	argv, err := cmdline.Argv(x.Command, x.Shell)
-	if err != nil {
-		return machine.Command{}, err
-	}
-	c := machine.Command{Argv: argv, As: t.As(env), Env: env.Options.Env, Dir: env.Options.Cwd, Hidden: !env.Run.Secrets.Empty()}
-	if x.Shell { // the machine reads a line anyway
-		c.Argv, c.Script = nil, argv[2]
-	}
-	return c, nil
+func (x *execute) job(env *effect.Env) (*command.Job, error) {
+	b := command.Behaviour{Stdin: x.Stdin, Timeout: x.Timeout, OKCodes: []int{0}, Check: x.Check, Quiet: x.Quiet}
+	return command.New(env, x.On, b, x.Command, x.Shell)
 }
 
-// errFull is why a command that prints too much is ended.
-var errFull = errors.New("too much output")
-
-// Perform runs the command. It does not outlive the connection.
 func (x *execute) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	t, err := target.Parse(x.Target)
+	j, err := x.job(env)
 	if err != nil {
 		return nil, err
 	}
-	c, err := x.command(env, t)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := target.Open(ctx, env, t)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if x.Timeout > 0 && env.Options.Timeout == 0 { // _timeout is in ctx already
-		var release func()
-		ctx, release = context.WithTimeout(ctx, x.Timeout)
-		defer release()
-	}
-	printer := &cmdline.Printer{}
-	defer printer.Close()
-	if !x.Quiet && env.Output != nil {
-		printer.Out = func(stream, line string) { env.Output(stream, t.Name+": "+line) }
-	}
-	full := func() { cancel(errFull) }
-	out, errs := cmdline.NewCollector("stdout", printer, full), cmdline.NewCollector("stderr", printer, full)
-	began := time.Now()
-	exit, stopped, err := machine.RunHeld(ctx, conn, c, x.Stdin, machine.Streams{Stdout: out, Stderr: errs})
-	out.Flush()
-	errs.Flush()
-	switch {
-	case err != nil:
-		return nil, err
-	case out.Full || errs.Full:
-		return nil, fault.New(fault.Limit, "on %s, the command was ended: it printed more than %d MiB", t.Name, cmdline.MaxOutput>>20).
-			WithHint("write its output to a file on the machine, or filter it")
-	case stopped:
-		return nil, x.stopped(ctx, t, time.Since(began))
-	}
-	r := operation.Result{
-		Host: t.Name, OK: exit.Code == 0, Changed: true, RC: exit.Code, Stdout: out.String(), Stderr: errs.String(), Duration: time.Since(began),
-	}
-	if x.Check && !r.OK {
-		return nil, operation.Failure(r)
-	}
-	return r, nil
+	return j.Perform(ctx, env)
 }
 
-// stopped is the error of a command that was ended. After a stop of the run nobody
-// knows how far it came.
-func (x *execute) stopped(ctx context.Context, t *target.Target, took time.Duration) error {
-	took = took.Round(10 * time.Millisecond)
-	cause := context.Cause(ctx)
-	e := fault.New(fault.Timeout, "on %s, the command was ended after %s", t.Name, took).WithHint("give it more time with timeout, if it needs it")
-	if !errors.Is(cause, context.DeadlineExceeded) && !fault.Is(cause, fault.Timeout) {
-		e = fault.New(fault.Cancelled, "on %s, the command was ended after %s because the run was stopped", t.Name, took)
-		e.InDoubt = true
+func (x *execute) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
+	j, err := x.job(env)
+	if err != nil {
+		return effect.Answer{}, err
 	}
-	e.Cause = cause
-	return e
+	return j.Happened(ctx, env)
 }

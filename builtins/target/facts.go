@@ -8,10 +8,16 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 
 	"github.com/provisioning-systems/provisioning/internal/fact"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/target"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 var _ = Module.Read(`
@@ -22,10 +28,13 @@ def facts(target):
     command makes the next call look again. What the machine does not tell is "" or 0.
 
     Args:
-      target: the machine.
+      target: the machine, a list of machines, or a pool.
     Returns:
-      A struct with:
+      A struct with the fields below; for several machines one with hosts, the list
+      of these structs in the order of the machines.
       host: name of the target.
+      ok, error: True and None; with _on_error = "continue", False and the error of
+        a machine that could not be asked.
       os, version, codename, name: "debian", "12", "bookworm", "Debian GNU/Linux 12".
       family: "debian", "redhat", "alpine", …, of distributions that work alike.
       arch: "x86_64", "aarch64".
@@ -48,51 +57,49 @@ def facts(target):
     Example:
       f = target.facts(target.local())
       print(f.os, f.version, f.arch, f.memory >> 30)
+      [h.host for h in target.facts([target.local()]).hosts if h.family == "debian"]
     """`, &facts{})
 
-type facts struct {
-	Target starlark.Value `star:"target"`
-	target *target.Target
-}
+type facts struct{ command.On }
 
 var (
 	_ effect.Validator = (*facts)(nil)
 	_ effect.Describer = (*facts)(nil)
 	_ effect.Commander = (*facts)(nil)
 	_ effect.Remote    = (*facts)(nil)
+	_ effect.Spreader  = (*facts)(nil)
 )
 
-func (f *facts) RunsCommand() {}
+func (f *facts) RunsCommand()     {}
+func (f *facts) Describe() string { return f.Host() }
+func (f *facts) Spreads() string  { return "target" }
 
-func (f *facts) Validate() (err error) {
-	f.target, err = target.Parse(f.Target)
-	return err
-}
+func (f *facts) Several(v starlark.Value) (*effect.Several, error) { return target.Several(v) }
 
-// machine is the target also where Validate was not called: the arguments of a copy
-// have the secrets filled in.
-func (f *facts) machine() (*target.Target, error) {
-	if f.target == nil {
-		if err := f.Validate(); err != nil {
-			return nil, err
+// Together gives a list of what the machines are: unlike results of operations,
+// several of them make no single one.
+func (f *facts) Together(parts []effect.Part, one bool) (starlark.Value, error) {
+	hosts := make([]starlark.Value, len(parts))
+	names, errs := make([]string, len(parts)), make([]error, len(parts))
+	for i, p := range parts {
+		names[i], errs[i], hosts[i] = operation.HostOf(p), p.Err, p.Value
+		if p.Err != nil {
+			hosts[i] = value.Of(system{
+				Host: names[i], Error: branch.FailureOf(p.Err), Disks: []disk{}, Interfaces: []network{}, Addresses: []string{},
+			})
 		}
 	}
-	return f.target, nil
-}
-
-func (f *facts) Describe() string {
-	if t, err := f.machine(); err == nil {
-		return t.Name
+	var err error
+	if e := branch.Together("machines", names, errs); e != nil {
+		err = e
 	}
-	return "?"
-}
-
-// Endpoint is what the circuit breaker counts by.
-func (f *facts) Endpoint() string {
-	if t, err := f.machine(); err == nil {
-		return t.ID
+	if one {
+		if err != nil {
+			err = fault.As(fault.As(err).Cause)
+		}
+		return hosts[0], err
 	}
-	return ""
+	return starlarkstruct.FromStringDict(starlark.String("facts"), starlark.StringDict{"hosts": starlark.NewList(hosts)}), err
 }
 
 // known are the facts that a run has of a machine. Several branches that ask at the
@@ -102,21 +109,8 @@ type known struct {
 	was any
 }
 
-var knowing sync.Mutex
-
-func knownOf(run *effect.Run, handle string) *known {
-	knowing.Lock()
-	defer knowing.Unlock()
-	if k, ok := run.Live.Get(handle).(*known); ok {
-		return k
-	}
-	k := &known{}
-	run.Live.Put(handle, k)
-	return k
-}
-
 func (f *facts) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	t, err := f.machine()
+	t, err := f.Machine()
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +118,7 @@ func (f *facts) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if as.Other() { // another user may be told something else
 		return look(ctx, env, t)
 	}
-	k := knownOf(env.Run, t.Facts())
+	k := env.Run.Live.Or(t.Facts(), &known{}).(*known)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.was == nil {
@@ -149,6 +143,8 @@ func look(ctx context.Context, env *effect.Env, t *target.Target) (any, error) {
 // system is what scripts get.
 type system struct {
 	Host           string        `star:"host"`
+	OK             bool          `star:"ok"`
+	Error          any           `star:"error"` // nil, or as attempt(…).error
 	OS             string        `star:"os"`
 	Version        string        `star:"version"`
 	Codename       string        `star:"codename"`
@@ -190,7 +186,7 @@ type network struct {
 // times.
 func told(host string, s fact.SystemState, began, ended time.Time) system {
 	out := system{
-		Host: host, OS: s.OS, Version: s.Version, Codename: s.Codename, Name: s.Name, Family: s.Family(),
+		Host: host, OK: true, OS: s.OS, Version: s.Version, Codename: s.Codename, Name: s.Name, Family: s.Family(),
 		Arch: s.Arch, Kernel: s.Kernel, Hostname: s.Hostname, User: s.User, Init: s.Init,
 		PackageManager: s.PackageManager, Virtualisation: s.Virtualisation, Memory: s.Memory, MemoryFree: s.MemoryFree,
 		CPUs: s.CPUs, Uptime: seconds(s.Uptime), Skew: skew(s.Time, began, ended),

@@ -3,10 +3,12 @@ package target
 import (
 	"context"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/transfer"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -20,10 +22,11 @@ def get(target, source, destination, delete = False):
     when all of them have come, each by rename. Links are made as links.
 
     Args:
-      target: the machine.
+      target: the machine, a list of machines, or a pool.
       source: absolute path on the machine of a file or a directory.
       destination: where it goes in the workspace, with what name. When it ends with
-        a slash it is the directory that source goes into, under its own name.
+        a slash it is the directory that source goes into, under its own name. {host}
+        in it is the name of the machine; with several machines it must be there.
       delete: remove what is in the destination and not in the source.
     Returns:
       The struct of operations. diff has a line for each file that is made (+),
@@ -34,10 +37,12 @@ def get(target, source, destination, delete = False):
       network when the connection is lost for good.
     Example:
       target.get(target.local(), "/etc/hostname", "fetched/")
+      target.get([target.local()], "/etc/hostname", "fetched/{host}/")
     """`, &get{}, effect.Exact)
 
 type get struct {
-	on
+	command.On
+	operation.Many
 	Source      string `star:"source"`
 	Destination string `star:"destination"`
 	Delete      bool   `star:"delete"`
@@ -51,11 +56,13 @@ var (
 	_ effect.Repeatable = (*get)(nil)
 	_ effect.Commander  = (*get)(nil)
 	_ effect.Remote     = (*get)(nil)
+	_ effect.Spreader   = (*get)(nil)
+	_ effect.Divided    = (*get)(nil)
 )
 
 func (g *get) RunsCommand()     {}
 func (g *get) Repeatable() bool { return true }
-func (g *get) Describe() string { return g.host() + ":" + g.Source + " -> " + g.Destination }
+func (g *get) Describe() string { return g.Host() + ":" + g.Source + " -> " + g.local() }
 
 func (g *get) Touches(env *effect.Env) []string {
 	at, err := g.place(env)
@@ -66,19 +73,40 @@ func (g *get) Touches(env *effect.Env) []string {
 }
 
 func (g *get) Validate() error {
-	if err := g.on.Validate(); err != nil {
+	if err := g.On.Validate(); err != nil {
 		return err
 	}
 	if g.Destination == "" {
 		return fault.New(fault.Invalid, "the destination is empty")
 	}
+	if name := g.Host(); g.separate() && (name == "." || name == ".." || strings.ContainsAny(name, "/\x00")) {
+		return fault.New(fault.Invalid, "the machine is called %q, which cannot be the name of a directory", name).
+			WithHint("give it another one with name = …, or a destination without {host}")
+	}
 	return farPath("source", g.Source)
 }
 
+// hostWord stands for the name of the machine in a destination.
+const hostWord = "{host}"
+
+func (g *get) separate() bool { return strings.Contains(g.Destination, hostWord) }
+
+// Divide refuses to have the files of several machines take the same places.
+func (g *get) Divide() error {
+	if g.separate() {
+		return nil
+	}
+	return fault.New(fault.Invalid, "several machines would put their files into %q", g.Destination).
+		WithHint("have a directory for each of them: destination = %q", path.Join(g.Destination, hostWord)+"/")
+}
+
+// local is the destination as the workspace has it.
+func (g *get) local() string { return strings.ReplaceAll(g.Destination, hostWord, g.Host()) }
+
 // place is the destination: what ends with a slash is a directory for the file.
 func (g *get) place(env *effect.Env) (sandbox.Path, error) {
-	at, err := env.Run.Files.Resolve(g.Destination)
-	if err == nil && g.Destination[len(g.Destination)-1] == '/' {
+	at, err := env.Run.Files.Resolve(g.local())
+	if err == nil && strings.HasSuffix(g.Destination, "/") {
 		return at.Child(path.Base(g.Source)), nil
 	}
 	return at, err
@@ -89,7 +117,7 @@ func (g *get) plan(ctx context.Context, env *effect.Env) (*transfer.Get, *tree, 
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := g.far(ctx, env)
+	m, err := far(ctx, env, &g.On)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,12 +131,12 @@ func (g *get) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, 
 	if err != nil {
 		return effect.Prediction{}, err
 	}
-	diff := plan.Plan.Diff(g.Destination)
+	diff := plan.Plan.Diff(g.local())
 	return effect.Prediction{Result: g.result(diff, 0), Change: kindOf(plan.Plan), Diff: diff}, nil
 }
 
 func (g *get) result(diff string, took time.Duration) operation.Result {
-	return operation.Result{Host: g.host(), OK: true, Changed: diff != "", Diff: diff, Duration: took}
+	return operation.Result{Host: g.Host(), OK: true, Changed: diff != "", Diff: diff, Duration: took}
 }
 
 func (g *get) Perform(ctx context.Context, env *effect.Env) (any, error) {
@@ -127,5 +155,5 @@ func (g *get) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if err := plan.Do(ctx, to.commit); err != nil {
 		return nil, err
 	}
-	return g.result(plan.Plan.Diff(g.Destination), time.Since(began)), nil
+	return g.result(plan.Plan.Diff(g.local()), time.Since(began)), nil
 }

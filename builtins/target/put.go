@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/filemode"
 	"github.com/provisioning-systems/provisioning/internal/transfer"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 )
@@ -22,7 +24,7 @@ def put(target, source, destination, mode = None, dir_mode = None, owner = None,
     machine needs sh, find and tar, and no SFTP server.
 
     Args:
-      target: the machine.
+      target: the machine, a list of machines, or a pool.
       source: a file or a directory of the workspace.
       destination: absolute path on the machine. A directory becomes this one, not
         one in it. A file goes into the directory when it ends with a slash.
@@ -53,7 +55,7 @@ def put(target, source, destination, mode = None, dir_mode = None, owner = None,
     """`, &put{}, effect.Exact)
 
 type put struct {
-	on
+	command.On
 	operation.Many
 	Source      string  `star:"source"`
 	Destination string  `star:"destination"`
@@ -80,7 +82,7 @@ var (
 
 func (p *put) RunsCommand()     {}
 func (p *put) Repeatable() bool { return true }
-func (p *put) Describe() string { return p.Source + " -> " + p.host() + ":" + p.Destination }
+func (p *put) Describe() string { return p.Source + " -> " + p.Host() + ":" + p.Destination }
 
 func (p *put) Looks(env *effect.Env) []string {
 	at, err := env.Run.Files.Resolve(p.Source)
@@ -91,15 +93,18 @@ func (p *put) Looks(env *effect.Env) []string {
 }
 
 func (p *put) Validate() error {
-	if err := p.on.Validate(); err != nil {
+	if err := p.On.Validate(); err != nil {
 		return err
 	}
 	if p.Source == "" {
 		return fault.New(fault.Invalid, "the source is empty")
 	}
-	for name, mode := range map[string]*int{"mode": p.Mode, "dir_mode": p.DirMode} {
-		if mode != nil && (*mode < 0 || *mode > 0o7777) {
-			return fault.New(fault.Invalid, "%s is %#o, which is no mode", name, *mode)
+	for _, mode := range []*int{p.Mode, p.DirMode} {
+		if mode == nil {
+			continue
+		}
+		if err := filemode.Check(*mode); err != nil {
+			return err
 		}
 	}
 	for _, name := range []*string{p.Owner, p.Group} {
@@ -142,12 +147,16 @@ func bits(mode *int) *uint32 {
 }
 
 // far is the machine as transfers see it.
-func (o *on) far(ctx context.Context, env *effect.Env) (*transfer.Machine, error) {
-	conn, err := o.open(ctx, env)
+func far(ctx context.Context, env *effect.Env, o *command.On) (*transfer.Machine, error) {
+	t, err := o.Machine()
 	if err != nil {
 		return nil, err
 	}
-	m := &transfer.Machine{Conn: conn, As: o.parsed.As(env), Key: env.IdempotencyKey()}
+	conn, err := o.Open(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	m := &transfer.Machine{Conn: conn, As: t.As(env), Key: env.IdempotencyKey()}
 	if env.Progress != nil {
 		m.Progress = func(done, total int64) { env.Progress(done, total, "bytes") }
 	}
@@ -159,7 +168,7 @@ func (p *put) plan(ctx context.Context, env *effect.Env) (*transfer.Put, error) 
 	if err != nil {
 		return nil, err
 	}
-	m, err := p.far(ctx, env)
+	m, err := far(ctx, env, &p.On)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +196,7 @@ func kindOf(p *transfer.Plan) effect.Change {
 }
 
 func (p *put) result(diff string, took time.Duration) operation.Result {
-	return operation.Result{Host: p.host(), OK: true, Changed: diff != "", Diff: diff, Duration: took}
+	return operation.Result{Host: p.Host(), OK: true, Changed: diff != "", Diff: diff, Duration: took}
 }
 
 // putMemory is what the intent keeps.
@@ -254,19 +263,19 @@ func (p *put) Happened(ctx context.Context, env *effect.Env, past effect.Past) (
 }
 
 func (p *put) Undo(ctx context.Context, env *effect.Env, past effect.Past) error {
-	var m putMemory
-	if err := past.Remembered(&m); err != nil {
+	var was putMemory
+	if err := past.Remembered(&was); err != nil {
 		return err
 	}
-	if m.Undo == nil {
+	if was.Undo == nil {
 		return nil
 	}
-	far, err := p.far(ctx, env)
+	m, err := far(ctx, env, &p.On)
 	if err != nil {
 		return err
 	}
-	if err := far.Undo(ctx, m.Undo); err != nil {
-		return fmt.Errorf("cannot bring back %s: %w", m.Undo.Root, err)
+	if err := m.Undo(ctx, was.Undo); err != nil {
+		return fmt.Errorf("cannot bring back %s: %w", was.Undo.Root, err)
 	}
 	return nil
 }

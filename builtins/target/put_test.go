@@ -17,6 +17,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
@@ -51,14 +52,27 @@ func (s *strange) Exec(ctx context.Context, line string, streams machine.Streams
 
 // serve makes the local machine of a fixture another one.
 func (s *strange) serve(f *builtintest.Fixture) {
-	t, err := target.Parse(here())
-	if err != nil {
-		f.T.Fatal(err)
-	}
 	f.Run.ID = rand.Text() // what undo needs is kept by it, from one test run to the next
-	if err := target.Use(f.Run, t, s); err != nil {
-		f.T.Fatal(err)
+	f.Run.Live.Put(strangeMachine, s)
+}
+
+// strangeMachine is the handle under which a run of a test has its local machine.
+const strangeMachine = "test:strange"
+
+// localOrStrange is the local machine, as it is in most tests, or a strange one.
+type localOrStrange struct{}
+
+func init() { target.Register(localOrStrange{}) }
+
+func (localOrStrange) Name() string { return "local" }
+
+func (localOrStrange) Identity(target.Fields) (string, error) { return "", nil }
+
+func (localOrStrange) Dial(_ context.Context, env *effect.Env, _ target.Fields) (machine.Conn, error) {
+	if s, ok := env.Run.Live.Get(strangeMachine).(*strange); ok {
+		return s, nil
 	}
+	return machine.Local{}, nil
 }
 
 // tools returns the userlands that transfers are tested with: a directory with the
@@ -207,7 +221,7 @@ func TestPutAndGet(t *testing.T) {
 					want = describe(t, filepath.Join(f.Dir, "src"))
 				}
 				newPut := func() *put {
-					return &put{on: on{Target: here()}, Source: "src", Destination: dest, Delete: test.delete}
+					return &put{On: command.On{Target: here()}, Source: "src", Destination: dest, Delete: test.delete}
 				}
 				first, env := newPut(), f.Env()
 				env.Place = "0#" + t.Name()
@@ -257,7 +271,7 @@ func TestPutAndGet(t *testing.T) {
 					build(t, dest, append([]string{"."}, test.there...)...)
 				}
 				newGet := func() *get {
-					return &get{on: on{Target: here()}, Source: src, Destination: "dest", Delete: true}
+					return &get{On: command.On{Target: here()}, Source: src, Destination: "dest", Delete: true}
 				}
 				got, err := newGet().Perform(t.Context(), f.Env())
 				if err != nil {
@@ -273,6 +287,26 @@ func TestPutAndGet(t *testing.T) {
 					t.Errorf("a second time: %+v, %v", got, err)
 				}
 			})
+		}
+	}
+}
+
+// TestGetHardLinks: tar has the content of a file with two names once.
+func TestGetHardLinks(t *testing.T) {
+	for userland, programs := range tools(t) {
+		f := builtintest.New(t, Module)
+		(&strange{path: programs}).serve(f)
+		src, dest := t.TempDir(), filepath.Join(f.Dir, "dest")
+		build(t, src, "d/a=one")
+		if err := errors.Join(os.Link(src+"/d/a", src+"/b"), os.Link(src+"/d/a", src+"/d/c")); err != nil {
+			t.Fatal(err)
+		}
+		g := &get{on: on{Target: here()}, Source: src, Destination: "dest"}
+		if _, err := g.Perform(t.Context(), f.Env()); err != nil {
+			t.Fatal(userland, err)
+		}
+		if want, now := describe(t, src), describe(t, dest); now != want {
+			t.Errorf("%s: there is %q, want %q", userland, now, want)
 		}
 	}
 }
@@ -297,7 +331,7 @@ func TestPutOneFile(t *testing.T) {
 					build(t, dir, test.there)
 				}
 				before := describe(t, dir)
-				p := &put{on: on{Target: here()}, Source: "a", Destination: dir + "/" + test.destination}
+				p := &put{On: command.On{Target: here()}, Source: "a", Destination: dir + "/" + test.destination}
 				env := f.Env()
 				env.Place = "0#" + t.Name()
 				memory, err := p.Remember(t.Context(), env)
@@ -329,7 +363,7 @@ func TestModesAndOwner(t *testing.T) {
 	build(t, filepath.Join(f.Dir, "src"), "a=1", "d/b=2")
 	dest := filepath.Join(t.TempDir(), "dest")
 	mode, dirMode, owner := 0o4750, 0o711, "nobody"
-	p := &put{on: on{Target: here()}, Source: "src", Destination: dest, Mode: &mode, DirMode: &dirMode, Owner: &owner}
+	p := &put{On: command.On{Target: here()}, Source: "src", Destination: dest, Mode: &mode, DirMode: &dirMode, Owner: &owner}
 	if _, err := p.Perform(t.Context(), f.Env()); err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +405,7 @@ func TestPutBreaksOff(t *testing.T) {
 			dest := t.TempDir()
 			build(t, dest, "a=old", "b=old")
 			before := describe(t, dest)
-			p := &put{on: on{Target: here()}, Source: "src", Destination: dest}
+			p := &put{On: command.On{Target: here()}, Source: "src", Destination: dest}
 			_, err := p.Perform(t.Context(), f.Env())
 			if err == nil {
 				t.Fatalf("%s: after %d bytes: no error", userland, after)
@@ -399,7 +433,7 @@ func TestPutResumes(t *testing.T) {
 	content := strings.Repeat("0123456789abcdef", 1<<19) // 8 MiB
 	f.WriteFile("big", content)
 	dest := filepath.Join(t.TempDir(), "big")
-	p := &put{on: on{Target: here()}, Source: "big", Destination: dest}
+	p := &put{On: command.On{Target: here()}, Source: "big", Destination: dest}
 	if _, err := p.Perform(t.Context(), f.Env()); err == nil {
 		t.Fatal("no error")
 	}
@@ -449,7 +483,7 @@ func TestPutFailures(t *testing.T) {
 			}
 			f := builtintest.New(t, Module)
 			build(t, f.Dir, "src/a=1", "huge/a="+strings.Repeat("x", 3<<20), "huge/b="+strings.Repeat("x", 6<<20))
-			p := &put{on: on{Target: here()}, Source: test.source, Destination: test.destination}
+			p := &put{On: command.On{Target: here()}, Source: test.source, Destination: test.destination}
 			err := p.Validate()
 			if err == nil {
 				_, err = p.Perform(t.Context(), f.Env())
@@ -488,7 +522,7 @@ func TestAFileThatChanges(t *testing.T) {
 		}})
 	}}).serve(f)
 	dir := t.TempDir()
-	p := &put{on: on{Target: here()}, Source: "a", Destination: dir + "/a"}
+	p := &put{On: command.On{Target: here()}, Source: "a", Destination: dir + "/a"}
 	if _, err := p.Perform(t.Context(), f.Env()); err == nil || !strings.Contains(err.Error(), `changed while it was read`) {
 		t.Errorf("%v", err)
 	}
@@ -525,7 +559,7 @@ func TestGetFullDisk(t *testing.T) {
 	defer files.Close()
 	src := t.TempDir()
 	build(t, src, "a=1", "b="+strings.Repeat("x", 8<<20))
-	g := &get{on: on{Target: here()}, Source: src, Destination: "dest"}
+	g := &get{On: command.On{Target: here()}, Source: src, Destination: "dest"}
 	if _, err := g.Perform(t.Context(), f.Env()); err == nil || !strings.Contains(err.Error(), "no space left") || fault.As(err).Hint == "" {
 		t.Error(err)
 	}
@@ -542,7 +576,7 @@ func TestRoundTrips(t *testing.T) {
 	s.serve(f)
 	build(t, filepath.Join(f.Dir, "src"), "a=1", "d/b=2")
 	dest := filepath.Join(t.TempDir(), "dest")
-	p := &put{on: on{Target: here()}, Source: "src", Destination: dest}
+	p := &put{On: command.On{Target: here()}, Source: "src", Destination: dest}
 	for _, want := range []int{2, 2} { // list, stream and place; list, sums
 		s.lines = 0
 		if _, err := p.Perform(t.Context(), f.Env()); err != nil {

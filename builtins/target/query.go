@@ -15,7 +15,7 @@ def query(target, command, shell = False, stdin = "", timeout = "1m", ok_codes =
     it may be run again when it fails for a reason that passes.
 
     Args:
-      target: the machine.
+      target: the machine, a list of machines, or a pool.
       command: the program and its arguments, as a list; a string when shell is True.
       shell: have the machine's sh read the command, for pipes.
       stdin: text that the command reads.
@@ -46,7 +46,5 @@ func (q *query) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := j.perform(ctx, env)
-	r.Changed = false
-	return result(r, err)
+	return j.Look(ctx, env)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
 
@@ -27,7 +28,7 @@ def reachable(target, timeout = "10s"):
     """`, &reachable{})
 
 type reachable struct {
-	on
+	command.On
 	Timeout time.Duration `star:"timeout,tuning"`
 }
 
@@ -36,10 +37,10 @@ var (
 	_ effect.Describer = (*reachable)(nil)
 )
 
-func (r *reachable) Describe() string { return r.host() }
+func (r *reachable) Describe() string { return r.Host() }
 
 func (r *reachable) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	err := r.answers(ctx, env, r.Timeout)
+	err := answers(ctx, env, &r.On, r.Timeout)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -47,19 +48,19 @@ func (r *reachable) Perform(ctx context.Context, env *effect.Env) (any, error) {
 }
 
 // answers has the machine run a command that does nothing.
-func (o *on) answers(ctx context.Context, env *effect.Env, timeout time.Duration) error {
+func answers(ctx context.Context, env *effect.Env, o *command.On, timeout time.Duration) error {
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	conn, err := o.open(ctx, env)
+	conn, err := o.Open(ctx, env)
 	if err != nil {
 		return err
 	}
 	exit, err := conn.Exec(ctx, ":", machine.Streams{})
 	if err == nil && !exit.OK() {
-		err = fault.New(fault.Failed, "%s runs no commands: an empty one ends with code %d", o.host(), exit.Code)
+		err = fault.New(fault.Failed, "%s runs no commands: an empty one ends with code %d", o.Host(), exit.Code)
 	}
 	return err
 }
@@ -82,7 +83,7 @@ def wait(target, timeout = "5m"):
     """`, &wait{})
 
 type wait struct {
-	on
+	command.On
 	Timeout time.Duration `star:"timeout,tuning"`
 }
 
@@ -97,7 +98,7 @@ const (
 	longestWait = 5 * time.Second
 )
 
-func (w *wait) Describe() string { return w.host() }
+func (w *wait) Describe() string { return w.Host() }
 
 func (w *wait) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	clock := env.Run.Time()
@@ -108,7 +109,7 @@ func (w *wait) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		defer cancel()
 	}
 	for pause := firstPause; ; pause = min(2*pause, longestWait) {
-		err := w.answers(limit, env, tryTime)
+		err := answers(limit, env, &w.On, tryTime)
 		if err == nil {
 			return nil, nil
 		}
@@ -125,7 +126,7 @@ func (w *wait) gaveUp(ctx context.Context, last error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	e := fault.New(fault.Timeout, "%s did not answer within %s: %v", w.host(), w.Timeout, last)
+	e := fault.New(fault.Timeout, "%s did not answer within %s: %v", w.Host(), w.Timeout, last)
 	e.Cause = last
 	return e.WithHint("give it more time with timeout, or find out whether it has started")
 }

@@ -2,15 +2,11 @@ package target
 
 import (
 	"context"
-	"slices"
-	"strconv"
 
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/internal/fault"
-	"github.com/provisioning-systems/provisioning/internal/machine"
-	"github.com/provisioning-systems/provisioning/internal/once"
 	"github.com/provisioning-systems/provisioning/runtime/cmdline"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -26,7 +22,7 @@ def run(target, command, shell = False, stdin = "", timeout = "10m", ok_codes = 
     later. What it leaves in the background goes on.
 
     Args:
-      target: the machine.
+      target: the machine, a list of machines, or a pool.
       command: the program and its arguments, as a list; a string when shell is
         True. It runs in the home directory of the user; _cwd, _env, _user and
         _sudo change where and as whom.
@@ -64,11 +60,11 @@ def run(target, command, shell = False, stdin = "", timeout = "10m", ok_codes = 
     """`, &run{}, effect.Blind)
 
 type run struct {
-	on
+	command.On
 	operation.Many
 	Command starlark.Value `star:"command"`
 	Shell   bool           `star:"shell"`
-	behaviour
+	command.Behaviour
 }
 
 var (
@@ -79,37 +75,26 @@ var (
 	_ effect.Assumer   = (*run)(nil)
 	_ effect.Commander = (*run)(nil)
 	_ effect.Remote    = (*run)(nil)
+	_ effect.Leaver    = (*run)(nil)
 )
 
 func (r *run) RunsCommand()     {}
-func (r *run) Describe() string { return r.host() + ": " + cmdline.Describe(r.Command, r.Shell) }
-func (r *run) Assume() any      { return operation.Result{Host: r.host(), OK: true, Changed: true} }
+func (r *run) Describe() string { return r.Host() + ": " + cmdline.Describe(r.Command, r.Shell) }
+func (r *run) Assume() any      { return operation.Result{Host: r.Host(), OK: true, Changed: true} }
 
 func (r *run) Validate() error {
-	if err := r.on.Validate(); err != nil {
+	if err := r.On.Validate(); err != nil {
 		return err
 	}
-	if r.Timeout < 0 {
-		return fault.New(fault.Invalid, "the timeout is negative")
-	}
-	_, err := cmdline.Argv(r.Command, r.Shell)
-	return err
+	return command.Check(r.Command, r.Shell, r.Timeout)
 }
 
 func (r *run) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
 	return effect.Prediction{Result: value.NewUnknown("target.run(%s)", r.Describe()), Change: effect.Act}, nil
 }
 
-func (r *run) job(env *effect.Env) (*job, error) {
-	argv, err := cmdline.Argv(r.Command, r.Shell)
-	if err != nil {
-		return nil, err
-	}
-	c := machine.Command{Argv: argv}
-	if r.Shell { // the machine reads a line anyway
-		c = machine.Command{Script: argv[2]}
-	}
-	return prepare(env, r.on, r.behaviour, c, cmdline.Clip(cmdline.Describe(r.Command, r.Shell), 60))
+func (r *run) job(env *effect.Env) (*command.Job, error) {
+	return command.New(env, r.On, r.Behaviour, r.Command, r.Shell)
 }
 
 func (r *run) Perform(ctx context.Context, env *effect.Env) (any, error) {
@@ -117,7 +102,7 @@ func (r *run) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return j.performWrite(ctx, env)
+	return j.Perform(ctx, env)
 }
 
 func (r *run) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
@@ -125,48 +110,5 @@ func (r *run) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (eff
 	if err != nil {
 		return effect.Answer{}, err
 	}
-	return j.happened(ctx, env)
-}
-
-func (j *job) performWrite(ctx context.Context, env *effect.Env) (any, error) {
-	if env.Options.Once {
-		return result(j.performOnce(ctx, env))
-	}
-	return result(j.perform(ctx, env))
-}
-
-// result keeps the result of a failure away from the journal.
-func result(r operation.Result, err error) (any, error) {
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
-// happened knows only of commands that left a marker.
-func (j *job) happened(ctx context.Context, env *effect.Env) (effect.Answer, error) {
-	if !env.Options.Once {
-		return effect.Answer{Why: "a command leaves no trace of its own; with _once = True it would"}, nil
-	}
-	m, err := j.marker(ctx, env)
-	if err != nil {
-		return effect.Answer{}, err
-	}
-	w, release := j.watch(ctx, env)
-	defer release()
-	end, err := m.Ask(w.ctx, once.Output{Stdout: w.stdout, Stderr: w.stderr})
-	w.flush()
-	switch {
-	case err != nil:
-		return effect.Answer{}, err
-	case end.State == once.None:
-		return effect.Answer{Happened: effect.No, Why: "the machine has no marker of it"}, nil
-	case end.State == once.Gone:
-		return effect.Answer{Why: "its marker says that it was started, but it is not there any more and has left no result"}, nil
-	case j.Check && !slices.Contains(j.OKCodes, end.Code):
-		return effect.Answer{Why: "its marker says that it failed, with code " + strconv.Itoa(end.Code)}, nil
-	}
-	r, err := j.judge(env, w, end.Code)
-	r.Duration = end.Took
-	return effect.Answer{Happened: effect.Yes, Result: r, Why: "its marker holds the result"}, err
+	return j.Happened(ctx, env)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -20,7 +21,7 @@ def script(target, path = "", text = "", args = [], stdin = "", timeout = "10m",
     target.run.
 
     Args:
-      target: the machine.
+      target: the machine, a list of machines, or a pool.
       path: the script, a file of the workspace of at most 1 MiB.
       text: the script itself, instead of path.
       args: arguments for the script.
@@ -39,12 +40,12 @@ def script(target, path = "", text = "", args = [], stdin = "", timeout = "10m",
     """`, &script{}, effect.Blind)
 
 type script struct {
-	on
+	command.On
 	operation.Many
 	Path string   `star:"path"`
 	Text string   `star:"text"`
 	Args []string `star:"args"`
-	behaviour
+	command.Behaviour
 }
 
 var (
@@ -55,6 +56,7 @@ var (
 	_ effect.Assumer   = (*script)(nil)
 	_ effect.Commander = (*script)(nil)
 	_ effect.Remote    = (*script)(nil)
+	_ effect.Leaver    = (*script)(nil)
 	_ effect.Looker    = (*script)(nil)
 )
 
@@ -62,9 +64,9 @@ var (
 const maxScript = 1 << 20
 
 func (s *script) RunsCommand() {}
-func (s *script) Assume() any  { return operation.Result{Host: s.host(), OK: true, Changed: true} }
+func (s *script) Assume() any  { return operation.Result{Host: s.Host(), OK: true, Changed: true} }
 
-func (s *script) Describe() string { return s.host() + ": " + s.label() }
+func (s *script) Describe() string { return s.Host() + ": " + s.label() }
 
 func (s *script) label() string {
 	if s.Path != "" {
@@ -87,7 +89,7 @@ func (s *script) Looks(env *effect.Env) []string {
 }
 
 func (s *script) Validate() error {
-	if err := s.on.Validate(); err != nil {
+	if err := s.On.Validate(); err != nil {
 		return err
 	}
 	switch {
@@ -103,12 +105,12 @@ func (s *script) Predict(context.Context, *effect.Env) (effect.Prediction, error
 	return effect.Prediction{Result: value.NewUnknown("target.script(%s)", s.Describe()), Change: effect.Act}, nil
 }
 
-func (s *script) job(env *effect.Env) (*job, error) {
+func (s *script) job(env *effect.Env) (*command.Job, error) {
 	text, err := s.text(env)
 	if err != nil {
 		return nil, err
 	}
-	return prepare(env, s.on, s.behaviour, machine.Command{Script: scriptLine(text, s.Args)}, s.label())
+	return command.Prepare(env, s.On, s.Behaviour, machine.Command{Script: scriptLine(text, s.Args)}, s.label())
 }
 
 func (s *script) text(env *effect.Env) (string, error) {
@@ -158,7 +160,7 @@ func (s *script) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return j.performWrite(ctx, env)
+	return j.Perform(ctx, env)
 }
 
 func (s *script) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
@@ -166,5 +168,5 @@ func (s *script) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (
 	if err != nil {
 		return effect.Answer{}, err
 	}
-	return j.happened(ctx, env)
+	return j.Happened(ctx, env)
 }

@@ -292,6 +292,30 @@ args.url = ["https://*.example.com", "http://127.0.0.1:80"]`, "http.get", []atte
 			{`url = "http://2130706433/"`, no},
 			{`url = "http://127.0.0.1:8080/"`, no},
 		}},
+		{"files that come from a machine", `effect = "target.get"
+args.target = "*"
+args.source = "*"
+args.destination = "src/**"`, "target.get", []attempt{
+			{`target = "t", source = "/a", destination = "src/x"`, yes},
+			{`target = "t", source = "/a", destination = "src/../lib/x"`, no},
+			{`target = "t", source = "/a", destination = "src/u.star"`, no},
+		}},
+		{"files that go to a machine", `effect = "target.put"
+args.target = "*"
+args.source = "src/**"
+args.destination = "/srv/*"`, "target.put", []attempt{
+			{`target = "t", source = "src/u.star", destination = "/srv/x"`, yes},
+			{`target = "t", source = "src/../key", destination = "/srv/x"`, no},
+		}},
+		{"commands on machines", `effect = "ssh.exec"
+args.target = "*"
+args.shell = true
+args.command = ["systemctl", "status", "*"]`, "ssh.exec", []attempt{
+			{`target = "t", command = ["systemctl", "status", "nginx"]`, yes},
+			{`target = "t", command = ["status", "systemctl", "nginx"]`, no},
+			{`target = "t", command = ["systemctl", "status", "--force"]`, no},
+			{`target = "t", command = "systemctl status x; rm -rf /", shell = True`, no},
+		}},
 		{"secrets", `effect = "secret.get"
 args.uri = ["ws://db/*", "env://DB_PASSWORD", "file://templates/**"]`, "secret.get", []attempt{
 			{`uri = "ws://db/password"`, yes},

@@ -105,12 +105,13 @@ rolled back and replayed.
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)
 	root.SetHelpCommand(a.helpCommand())
-	root.InitDefaultHelpCmd() // cobra would add it later, and the reference miss it
-	for _, cmd := range root.Commands() {
+	root.InitDefaultHelpCmd()                    // cobra would add it later, and the reference miss it
+	eachCommand(root, func(cmd *cobra.Command) { // groups within groups, too
 		if cmd.HasSubCommands() && cmd.RunE == nil {
+			cmd.Args = cobra.ArbitraryArgs // which are said to be no verbs
 			cmd.RunE = func(cmd *cobra.Command, args []string) error { return unknownVerb(cmd, args) }
 		}
-	}
+	})
 	showVersion := root.Flags().BoolP("version", "V", false, "show the version")
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		switch {

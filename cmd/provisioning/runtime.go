@@ -223,20 +223,12 @@ func adapted(r container.Runtime, in string, words []string) ([]string, error) {
 		if err := container.ValidName("container", in); err != nil {
 			return nil, err
 		}
-		return slices.Concat(driver(r), []string{"exec", "-i", in}, words), nil
+		return slices.Concat(r.Driver(), []string{"exec", "-i", in}, words), nil
 	case slices.Contains(drivers, words[0]):
-		return slices.Concat(driver(r), words[1:]), nil
+		return slices.Concat(r.Driver(), words[1:]), nil
 	}
 	return nil, fault.New(fault.Usage, "%q is no command of a container runtime", words[0]).
 		WithHint("begin with docker, podman or nerdctl, or say in which container: --container NAME")
-}
-
-// driver is how a runtime is called: OrbStack and Colima by Docker's command.
-func driver(r container.Runtime) []string {
-	if r.Name == "orbstack" || r.Name == "colima" {
-		return []string{r.Command, "--host", r.Socket}
-	}
-	return []string{r.Command}
 }
 
 // outside runs another program in place of this one: its streams, its exit code.
@@ -298,7 +290,7 @@ Without arguments it prints the command that reads the file; with arguments, beh
 		if err != nil {
 			return err
 		}
-		argv := slices.Concat(driver(r), []string{"compose", "-f", args[0]}, args[1:])
+		argv := slices.Concat(r.Driver(), []string{"compose", "-f", args[0]}, args[1:])
 		if len(args) == 1 {
 			return a.printCompose(r, argv)
 		}

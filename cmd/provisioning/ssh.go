@@ -18,7 +18,10 @@ import (
 )
 
 func (a *app) sshCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "ssh VERB", Short: "Machines over SSH: pools, strategies, retries, circuit breakers"}
+	cmd := &cobra.Command{
+		Use: "ssh VERB", Short: "Machines over SSH: pools, strategies, retries, circuit breakers",
+		Example: "  provisioning ssh pool connect web-1 deploy --group web\n  provisioning ssh pool exec @web uptime",
+	}
 	cmd.AddCommand(a.sshPool(), a.sshStrategies(), a.sshRetryConfig(), a.sshBreaker())
 	return cmd
 }

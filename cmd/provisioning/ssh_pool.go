@@ -14,6 +14,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/pool"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
@@ -26,6 +27,9 @@ func (a *app) sshPool() *cobra.Command {
 
 The register of the pool is in the state directory of the workspace. Connections
 live as long as a command.`,
+		Example: `  provisioning ssh pool connect web-1 deploy --group web
+  provisioning ssh pool exec @web uptime
+  provisioning ssh pool status`,
 	}
 	cmd.AddCommand(a.poolConnect(), a.poolExec(), a.poolList(), a.poolDisconnect(), a.poolStatus())
 	return cmd
@@ -309,7 +313,7 @@ type poolStep struct {
 	status   journal.Status
 	check    bool // it is the command, and not a look at the health
 	result   starlark.Value
-	failure  *journal.Fault
+	failure  *fault.Error
 	attempts int
 }
 
@@ -340,7 +344,7 @@ func (a *app) execsOf(j *journal.Journal, run *journal.Run) ([]poolStep, error) 
 		case journal.Done, journal.Assumed:
 			x.result, err = values.Decode(e.Result)
 		case journal.Erred, journal.Caught:
-			x.failure, err = e.Failure()
+			x.failure, err = door.Failure(nil, e.Result)
 		}
 		if err != nil {
 			return nil, err

@@ -16,6 +16,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/pool"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/duration"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
@@ -238,9 +239,8 @@ func (r *hostReport) add(e poolStep) {
 	r.ExitCode, r.Stdout, r.Stderr, r.Error = nil, "", "", ""
 	switch {
 	case e.failure != nil:
-		r.State, r.Error = "failed", e.failure.Message
-		r.Stdout, _ = e.failure.Details["stdout"].(string)
-		r.Stderr, _ = e.failure.Details["stderr"].(string)
+		r.State, r.Error = "failed", e.failure.Msg
+		r.Stdout, r.Stderr = textIn(e.failure.Details["stdout"]), textIn(e.failure.Details["stderr"])
 		if code, ok := intIn(e.failure.Details["code"]); ok {
 			r.ExitCode = &code
 		}
@@ -261,6 +261,23 @@ func (r *hostReport) add(e poolStep) {
 	default:
 		r.State = "unknown"
 	}
+}
+
+// why is the reason of a failure in a line. Which command has failed is known.
+func (r hostReport) why() string {
+	if r.State != "failed" || r.ExitCode == nil {
+		return r.Error
+	}
+	why := fmt.Sprintf("exit code %d", *r.ExitCode)
+	if line := cmdline.LastLine(r.Stderr); line != "" {
+		why += ": " + line
+	}
+	return why
+}
+
+func textIn(v any) string {
+	s, _ := v.(starlark.String)
+	return string(s)
 }
 
 func intIn(v any) (int, bool) {
@@ -325,7 +342,7 @@ func (a *app) printPoolReport(report []hostReport) {
 		if r.Attempts > 0 {
 			attempts = fmt.Sprint(r.Attempts)
 		}
-		rows = append(rows, []string{r.Host, r.State, code, took, attempts, firstLine(r.Error)})
+		rows = append(rows, []string{r.Host, r.State, code, took, attempts, firstLine(r.why())})
 	}
 	a.console.Table([]string{"host", "state", "exit", "took", "attempts", "why"}, rows)
 }

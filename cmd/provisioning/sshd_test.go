@@ -17,7 +17,8 @@ import (
 // sshd NAME… starts an SSH server for each name, which the user's ~/.ssh/config
 // leads to: its key and its host key are known. Everything on it is this machine.
 //
-// Names that begin with "down" lead to a port where nobody listens.
+// On those whose names begin with "sudo", sudo wants the password sesame. Names that
+// begin with "down" lead to a port where nobody listens.
 func startSSHD(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: sshd NAME…")
@@ -45,7 +46,11 @@ func serveSSH(ts *testscript.TestScript, name string) (config string) {
 	dir, err := os.MkdirTemp("", "sshd") // sshd takes no path with a % in it
 	ts.Check(err)
 	ts.Defer(func() { _ = os.RemoveAll(dir) }) // in the directory for such things
-	s, err := sshtest.Run(dir, sshtest.Options{})
+	var o sshtest.Options
+	if strings.HasPrefix(name, "sudo") {
+		o.Commands = map[string]string{"sudo": sshtest.FakeSudo("sesame")}
+	}
+	s, err := sshtest.Run(dir, o)
 	if errors.Is(err, sshtest.ErrNoSSHD) && !slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), "sshd") {
 		ts.Logf("skipped: %v", err)
 		ts.Check(err)

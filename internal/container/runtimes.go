@@ -27,6 +27,14 @@ type Runtime struct {
 	Error    string `star:"error" json:"error"`       // why it does not
 }
 
+// Driver is how the runtime is called: OrbStack and Colima by Docker's command.
+func (r Runtime) Driver() []string {
+	if r.Name == "orbstack" || r.Name == "colima" {
+		return []string{r.Command, "--host", r.Socket}
+	}
+	return []string{r.Command}
+}
+
 // Search says which runtimes are looked for.
 type Search struct {
 	Preferred string        // goes first; "": none

@@ -48,15 +48,6 @@ func (k *Kind) Of(arg string) Fact { return Fact{k, arg} }
 // World is what is known of a machine. It is not safe for concurrent use.
 type World struct{ known map[Fact]any }
 
-// NewWorld makes a world of what is known, for tests and for plans.
-func NewWorld(known map[Fact]any) *World {
-	w := &World{}
-	for f, v := range known {
-		w.Set(f, v)
-	}
-	return w
-}
-
 // Get returns the value of a fact that was gathered. One that was not is a defect
 // of the operation that asks for it, and panics.
 func Get[T any](w *World, f Fact) T {
@@ -203,6 +194,17 @@ func Gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact)
 	return w, err
 }
 
+// lastWords is the last line of the first text that has one.
+func lastWords(texts ...string) string {
+	for _, text := range texts {
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		if last := lines[len(lines)-1]; last != "" && len(last) < 300 && !strings.Contains(last, "\036") {
+			return last
+		}
+	}
+	return ""
+}
+
 func gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact) (*World, error) {
 	if len(facts) == 0 {
 		return &World{}, nil
@@ -220,6 +222,11 @@ func gather(ctx context.Context, conn machine.Conn, as machine.As, facts []Fact)
 	w, err := read(out.Bytes())
 	if e := fault.As(err); e != nil {
 		e.Msg = fmt.Sprintf("%s: %s", conn.Name(), e.Msg)
+		if said := lastWords(out.String(), errs.String()); exit.Code != 0 && said != "" {
+			// Most often there is no shell for this user, and the account says so.
+			e.Msg += fmt.Sprintf(": its shell has ended with code %d: %s", exit.Code, said)
+			e.Hint = "is this user allowed a shell on the machine? The SSH command of this user shows the same"
+		}
 		e.Details = map[string]any{"code": exit.Code, "stderr": errs.String()}
 	}
 	return w, err

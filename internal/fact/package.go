@@ -155,7 +155,7 @@ func simulation(arg string) string {
 	}
 	would.WriteString("esac\n")
 	if state == "latest" {
-		return strings.ReplaceAll(would.String(), "apk) _would install", "apk) _would upgrade")
+		return strings.NewReplacer("yum) _would install", "yum) _would upgrade", "apk) _would install", "apk) _would upgrade").Replace(would.String())
 	}
 	return "if ! { " + strings.Join(met, " && ") + "; }; then\n" + would.String() + "fi\n"
 }

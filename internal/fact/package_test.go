@@ -51,6 +51,36 @@ Install  2 Packages`,
 			},
 		},
 		{
+			// Sizes below a thousand have no unit, the lines after a section are none of it, and
+			// dnf of Debian complains.
+			name: "dnf with small packages", program: "dnf", word: "tool", others: map[string]string{"rpm": rpm},
+			says: `Unable to detect release version (use '--releasever' to specify release version)
+Last metadata expiration check: 0:00:33 ago on Sat Nov 21 16:45:37 2026.
+Dependencies resolved.
+================================================================================
+ Package            Architecture      Version            Repository        Size
+================================================================================
+Removing:
+ greeter            noarch            1.0-1              @ours              4  
+Removing dependent packages:
+ tool               noarch            2.0-1              @ours              4  
+Skipping packages with conflicts:
+ other              noarch            1.0-1              ours               4  
+
+Transaction Summary
+================================================================================
+Remove  2 Packages
+
+Freed space: 8  
+Operation aborted.`,
+			installed: map[string]string{}, moves: []Move{{"greeter", "1.0-1", ""}, {"tool", "2.0-1", ""}},
+		},
+		{
+			name: "dnf that cannot, and says why on the next line", program: "dnf", word: "tool", others: map[string]string{"rpm": rpm},
+			says:      "Error: \n Problem: conflicting requests\n  - nothing provides lib needed by tool-1.0-1.noarch from ours",
+			installed: map[string]string{}, problem: "Problem: conflicting requests",
+		},
+		{
 			name: "dnf that cannot", program: "dnf", word: "tool", others: map[string]string{"rpm": rpm},
 			says: "Error: Unable to find a match: tool", installed: map[string]string{}, problem: "Error: Unable to find a match: tool",
 		},
@@ -87,6 +117,9 @@ Conf tool (2.0 Debian:12 [all])`,
 				t.Fatal(err)
 			}
 			programs := map[string]string{c.program: "cat " + bin + "/said"}
+			if c.program == "dnf" { // with -q it does not show the table
+				programs[c.program] = "case $1 in -q) ;; *) cat " + bin + "/said ;; esac"
+			}
 			for name, script := range c.others {
 				programs[name] = script
 			}
@@ -144,6 +177,17 @@ NeedDaemonReload=no
 	}
 	if _, err := parseServices([]string{"a"}, text); err == nil {
 		t.Error("three units answer for one")
+	}
+}
+
+// TestServicesOfScripts has systemd run scripts in init.d: of their units it says that
+// they are generated, whether they start with the machine or not.
+func TestServicesOfScripts(t *testing.T) {
+	const unit = "LoadState=loaded\nActiveState=inactive\nUnitFileState=generated\nNeedDaemonReload=no\n"
+	got, err := parseServices([]string{"a", "b"}, "systemd\nstarts b\n"+unit+"\n"+unit)
+	want := []any{ServiceState{Init: "systemd", Exists: true, Enabled: "disabled"}, ServiceState{Init: "systemd", Exists: true, Enabled: "enabled"}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

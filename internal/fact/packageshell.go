@@ -24,19 +24,34 @@ _would() {
 }
 `
 
-// The table of a transaction has rows of six words, which are broken into several
-// lines where a name is long.
+// DNFUpgrade is how dnf installs the newest version of packages, which may be there in an
+// older one: without --best it is content with that, unless it is configured otherwise.
+const DNFUpgrade = "install --best"
+
+// The table of a transaction, which -q would leave out, has a row for each package: one
+// space, its name, architecture and version. A row goes on, behind more spaces, where a
+// name is long. What stands at the beginning of a line ends what was before. The reason
+// of an error may be on the line after it.
 func rpmShell(program string) string {
+	upgrade := "install"
+	if program == "dnf" {
+		upgrade = DNFUpgrade
+	}
 	return `_installed() { rpm -q --qf 'is %{NAME} %{ARCH} %{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null | sed -n 's/^is //p'; }
 _would() {
-  LC_ALL=C ` + program + ` -q --assumeno "$@" 2>&1 </dev/null | awk '
+  [ "$1" != upgrade ] || { shift; set -- ` + upgrade + ` "$@"; }
+  LC_ALL=C ` + program + ` --assumeno "$@" 2>&1 </dev/null | awk '
+    function row() { if (what != "" && n >= 3) print what, w[1], w[3]; n = 0 }
+    why { sub(/^ */, ""); print "problem " $0; why = 0; next }
+    /^Error: *$/ { row(); why = 1; next }
+    /^Unable to detect release version/ { next }
     /^(Error|No match|Unable|Cannot)/ { print "problem " $0; next }
-    /^(Installing|Upgrading|Updating|Downgrading|Reinstalling|Removing)/ { what = $1; n = 0; next }
-    /^(Transaction Summary|=)/ { if ($1 == "Transaction") what = ""; next }
-    what == "" || !/^ / { next }
-    / replacing / { next }
-    { for (i = 1; i <= NF; i++) w[++n] = $i
-      if (n >= 6) { print what, w[1], w[3]; n = 0 } }' | while read -r _what _n _to; do
+    /^(Installing|Upgrading|Updating|Downgrading|Reinstalling|Removing)/ { row(); what = $1; next }
+    /^[^ ]/ { row(); what = ""; next }
+    what == "" || / replacing / { next }
+    /^ [^ ]/ { row() }
+    { for (i = 1; i <= NF; i++) w[++n] = $i }
+    END { row() }' | while read -r _what _n _to; do
     [ "$_what" != problem ] || { echo "problem $_n $_to"; continue; }
     _to=${_to#*:} _from=$(_installed "$_n" | sed -n '1s/.* //p')
     case $_what in Removing*) echo "move $_n|$_to|" ;; *) echo "move $_n|$_from|$_to" ;; esac

@@ -37,6 +37,7 @@ type ServiceState struct {
 	Running bool
 	Enabled string // "enabled", "disabled", "static" (nobody can enable it), "masked"
 	Stale   bool   // its unit file is newer than what systemd knows
+	Levels  string // the runlevels of OpenRC that it is in, with spaces between them
 }
 
 // Process is a process by the file with its number. Its value is a ProcessState.
@@ -70,7 +71,9 @@ _sysv() {
 _openrc() {
   rc-service -e "$1" || { echo no; return; }
   if rc-service "$1" status >/dev/null 2>&1; then _r=yes; else _r=no; fi
-  if printf '%s\n' "$_levels" | grep -qx -- "$1"; then echo "openrc $_r enabled"; else echo "openrc $_r disabled"; fi
+  _levels=
+  for _l in /etc/runlevels/*/"$1"; do [ ! -L "$_l" ] || { _l=${_l%/*}; _levels="$_levels ${_l##*/}"; }; done
+  if [ -n "$_levels" ]; then echo "openrc $_r enabled$_levels"; else echo "openrc $_r disabled"; fi
 }
 _runit() {
   _at=''
@@ -79,8 +82,14 @@ _runit() {
   case $(sv status "$_at" 2>/dev/null) in run:*) echo "runit yes enabled" ;; *) echo "runit no enabled" ;; esac
 }
 case $_init in
-systemd) systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload --` + quoted(units) + ` ;;
-openrc) _levels=$(rc-update show 2>/dev/null | sed 's/^ *\([^ ]*\).*/\1/'); for _n in` + quoted(args) + `; do _openrc "$_n"; done ;;
+systemd)
+  _s=$(systemctl show -p LoadState,ActiveState,UnitFileState,NeedDaemonReload --` + quoted(units) + `)
+  case $_s in *UnitFileState=generated*) for _n in` + quoted(args) + `; do
+    set -- /etc/rc[2-5].d/S[0-9][0-9]"${_n%.service}"
+    [ ! -e "$1" ] || echo "starts $_n"
+  done ;; esac
+  printf '%s\n' "$_s" ;;
+openrc) for _n in` + quoted(args) + `; do _openrc "$_n"; done ;;
 runit) for _n in` + quoted(args) + `; do _runit "$_n"; done ;;
 *) for _n in` + quoted(args) + `; do _sysv "$_n"; done ;;
 esac
@@ -102,8 +111,8 @@ func parseServices(args []string, text string) ([]any, error) {
 		switch {
 		case line == "no":
 			values[i] = ServiceState{Init: kind, Enabled: "disabled"}
-		case len(w) == 3:
-			values[i] = ServiceState{Init: w[0], Exists: true, Running: w[1] == "yes", Enabled: w[2]}
+		case len(w) >= 3:
+			values[i] = ServiceState{Init: w[0], Exists: true, Running: w[1] == "yes", Enabled: w[2], Levels: strings.Join(w[3:], " ")}
 		default:
 			return nil, fmt.Errorf("%s: unexpected answer %.100q", args[i], line)
 		}
@@ -111,8 +120,19 @@ func parseServices(args []string, text string) ([]any, error) {
 	return values, nil
 }
 
-// parseUnits reads the properties of units, with an empty line between them.
+// parseUnits reads the properties of units, with an empty line between them. Before
+// them are the names of the scripts in init.d that start with the machine: systemd says
+// of their units only that it has made them.
 func parseUnits(args []string, text string) ([]any, error) {
+	starts := map[string]bool{}
+	for {
+		name, ok := strings.CutPrefix(text, "starts ")
+		if !ok {
+			break
+		}
+		name, text, _ = strings.Cut(name, "\n")
+		starts[name] = true
+	}
 	blocks := strings.Split(strings.TrimSpace(text), "\n\n")
 	if len(blocks) != len(args) {
 		return nil, fmt.Errorf("systemd tells of %d units instead of %d", len(blocks), len(args))
@@ -136,8 +156,8 @@ func parseUnits(args []string, text string) ([]any, error) {
 			s.Enabled = "disabled"
 		case "masked", "masked-runtime":
 			s.Enabled = "masked"
-		case "generated": // of a script of init.d
-			s.Enabled = "enabled"
+		case "generated": // of a script in init.d
+			s.Enabled = map[bool]string{true: "enabled", false: "disabled"}[starts[args[i]]]
 		default: // static, indirect, transient
 			s.Enabled = "static"
 		}

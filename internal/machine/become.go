@@ -7,6 +7,27 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
 
+// checked is who runs a command, with a password that is one line: it comes before
+// all else on the input, and what follows a newline in it would be taken for the
+// command, which then is not run. One at the end is of the file that it was read from.
+func (a As) checked() (As, error) {
+	a.Password = strings.TrimSuffix(strings.TrimSuffix(a.Password, "\n"), "\r")
+	if strings.ContainsAny(a.Password, "\n\x00") {
+		e := fault.New(fault.Invalid, "the password for %s has more than one line", a.name())
+		e.Unsent = true
+		return a, e
+	}
+	return a, nil
+}
+
+// inputMark is the line between the password and the input of the command. A program
+// that does not ask after all leaves the password there: sudo does when it has just
+// been given one, or asks for some commands only.
+const (
+	inputMark    = "provisioning:input"
+	pastPassword = "while IFS= read -r _p && [ \"$_p\" != " + inputMark + " ]; do :; done; unset _p; "
+)
+
 // wrap makes a line that runs text as another user, and what has to come first on
 // its standard input. The password is read by the shell and handed on through a
 // pipe: it is never an argument, never in the environment, and a terminal is not
@@ -24,21 +45,20 @@ func (a As) wrap(text string) (line, head string) {
 			return "exec " + ask, ""
 		}
 		try := "printf %s\\\\n \"$_p\" | LC_ALL=C su -s /bin/sh " + Quote(user) + " -c true || exit; "
-		return "IFS= read -r _p; " + try + "{ printf %s\\\\n \"$_p\"; exec cat; } | LC_ALL=C " + ask, a.Password + "\n"
+		ask = "su -s /bin/sh " + Quote(user) + " -c " + Quote(pastPassword+text)
+		return "IFS= read -r _p; " + try + "{ printf %s\\\\n \"$_p\" " + inputMark + "; exec cat; } | LC_ALL=C " + ask, a.Password + "\n"
 	default:
 		silent = "sudo -n -u " + Quote(user) + " -- " + inner
-		ask = "sudo -k -S -p '' -u " + Quote(user) + " -- " + inner
+		ask = "sudo -S -p '' -u " + Quote(user) + " -- sh -c " + Quote(pastPassword+text)
 	}
 	if a.Password == "" {
 		return "LC_ALL=C exec " + silent, ""
 	}
-	// Where sudo needs no password it would leave it on the input of the command. With
-	// use_pty, which Debian sets, it reads input even for a command that reads none. The
+	// Where sudo needs no password it would leave it on the input of the command. The
 	// password is tried first: when it is refused, cat would go on reading an input that
-	// stays open as long as the command is thought to run. By then sudo may remember it:
-	// with -k it asks all the same, and does not leave it to the command.
+	// stays open as long as the command is thought to run.
 	return "IFS= read -r _p; if sudo -n -u " + Quote(user) + " -- true </dev/null 2>/dev/null; then unset _p; LC_ALL=C exec " + silent +
-		"; else printf %s\\\\n \"$_p\" | LC_ALL=C sudo -S -p '' -u " + Quote(user) + " -- true || exit; { printf %s\\\\n \"$_p\"; unset _p; exec cat; } | LC_ALL=C " + ask + "; fi", a.Password + "\n"
+		"; else printf %s\\\\n \"$_p\" | LC_ALL=C sudo -S -p '' -u " + Quote(user) + " -- true || exit; { printf %s\\\\n \"$_p\" " + inputMark + "; unset _p; exec cat; } | LC_ALL=C " + ask + "; fi", a.Password + "\n"
 }
 
 // refused says why a user could not become another one.

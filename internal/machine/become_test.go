@@ -1,6 +1,9 @@
 package machine
 
 import (
+	"context"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -27,6 +30,57 @@ func TestRefused(t *testing.T) {
 		e := fault.As(c.as.refused("web", c.said))
 		if e.Kind != c.kind || !e.Unsent || !strings.Contains(e.Hint, c.hint) || (e.Hint == "") != (c.hint == "") {
 			t.Errorf("%q: %s %q, hint %q", c.said, e.Kind, e.Msg, e.Hint)
+		}
+	}
+}
+
+// input is a machine that notes what a line is given to read.
+type input struct {
+	Local
+	text string
+}
+
+func (i *input) Exec(_ context.Context, _ string, s Streams) (Exit, error) {
+	all, err := io.ReadAll(s.Stdin)
+	i.text = string(all)
+	_, _ = io.WriteString(s.Stderr, begunMark+"\n")
+	return Exit{}, err
+}
+
+// TestPasswordLine: what follows the password on the input is the command.
+func TestPasswordLine(t *testing.T) {
+	for _, end := range []string{"", "\n", "\r\n"} {
+		m := &input{}
+		c := Command{Script: "id", Hidden: true, As: As{Method: "sudo", Password: "geheim" + end}}
+		if _, err := Run(t.Context(), m, c, Streams{}); err != nil || m.text != "geheim\nid\n" {
+			t.Errorf("%q: got %q, %v", end, m.text, err)
+		}
+	}
+	_, err := Run(t.Context(), &input{}, Command{Script: "id", As: As{Method: "su", Password: "a\nb"}}, Streams{})
+	if !fault.Is(err, fault.Invalid) {
+		t.Errorf("two lines: %v", err)
+	}
+}
+
+// TestPasswordNotAsked: a sudo that asks the first time only, as it does where it
+// remembers, leaves the password on its input.
+func TestPasswordNotAsked(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\nwhile [ \"$1\" != -- ]; do [ \"$1\" != -n ] || exit 1; shift; done; shift\n" +
+		"[ -e " + dir + "/asked ] || { read -r _; : >" + dir + "/asked; }\nexec \"$@\"\n"
+	if err := os.WriteFile(dir+"/sudo", []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	as := As{Method: "sudo", Password: "geheim"}
+	for _, hidden := range []bool{false, true} {
+		if err := os.RemoveAll(dir + "/asked"); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs Buffer
+		exit, err := Run(t.Context(), Local{}, Command{Script: "cat", As: as, Hidden: hidden}, Streams{Stdin: strings.NewReader("mine\n"), Stdout: &out, Stderr: &errs})
+		if err != nil || !exit.OK() || out.String() != "mine\n" || errs.String() != "" {
+			t.Errorf("hidden %t: got %v, %q, %q, %v", hidden, exit, out.String(), errs.String(), err)
 		}
 	}
 }

@@ -54,6 +54,10 @@ func Run(ctx context.Context, conn Conn, c Command, s Streams) (Exit, error) {
 	if b, ok := conn.(Becomer); ok && c.As.Other() {
 		conn, c.As = asUser{conn, b, c.As.name()}, As{}
 	}
+	var err error
+	if c.As, err = c.As.checked(); err != nil {
+		return Exit{}, err
+	}
 	line, head, err := c.line()
 	if err != nil {
 		return Exit{}, err

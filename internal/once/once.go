@@ -106,12 +106,10 @@ func (m *Marker) Kill(ctx context.Context) error {
 	return err
 }
 
-// Forget removes markers.
-func Forget(ctx context.Context, conn machine.Conn, as machine.As, keys []string) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	script := place + `cd "$_d" 2>/dev/null || exit 0` + "\nrm -rf -- " + strings.Join(keys, " ")
+// Forget removes all markers whose keys begin with a prefix: letters, digits and
+// dashes.
+func Forget(ctx context.Context, conn machine.Conn, as machine.As, prefix string) error {
+	script := place + `cd "$_d" 2>/dev/null || exit 0` + "\nrm -rf -- " + prefix + "*"
 	var errs machine.Buffer
 	exit, err := machine.Run(ctx, conn, machine.Command{Script: script, As: as}, machine.Streams{Stderr: &errs})
 	if err == nil && !exit.OK() {

@@ -47,9 +47,9 @@ func newMarker(t *testing.T, conn machine.Conn) *once.Marker {
 	count.Lock()
 	defer count.Unlock()
 	count.n++
-	m := &once.Marker{Conn: conn, Key: fmt.Sprintf("test-%d-%d", os.Getpid(), count.n)}
+	m := &once.Marker{Conn: conn, Key: fmt.Sprintf("test-%d-%03d", os.Getpid(), count.n)}
 	t.Cleanup(func() {
-		if err := once.Forget(context.Background(), machine.Local{}, m.As, []string{m.Key}); err != nil {
+		if err := once.Forget(context.Background(), machine.Local{}, m.As, m.Key); err != nil {
 			t.Error(err)
 		}
 	})

@@ -153,7 +153,7 @@ func TestKeys(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := hostOf(s)
 			h.Auth = test.auth
-			c, err := Dial(t.Context(), h, nil)
+			c, err := (&Pool{}).Conn(t.Context(), h, nil)
 			if test.kind == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -219,7 +219,7 @@ func TestPasswords(t *testing.T) {
 			s := &hostile{config: test.config}
 			h := s.start(t)
 			h.Auth = Auth{Password: test.password}
-			c, err := Dial(t.Context(), h, nil)
+			c, err := (&Pool{}).Conn(t.Context(), h, nil)
 			if test.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -246,7 +246,7 @@ func TestTooManyKeys(t *testing.T) {
 		}
 		h.Auth.Keys = append(h.Auth.Keys, Key{File: filepath.Join(dir, name)})
 	}
-	_, err := Dial(t.Context(), h, nil)
+	_, err := (&Pool{}).Conn(t.Context(), h, nil)
 	e := wantFault(t, err, fault.Permission, "the server gave up while "+s.User+" was let in: ")
 	if !strings.Contains(e.Hint, "name the right one with key = …") {
 		t.Errorf("hint %q", e.Hint)

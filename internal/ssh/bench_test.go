@@ -11,7 +11,7 @@ import (
 
 // BenchmarkExec is one command after the other on a connection.
 func BenchmarkExec(b *testing.B) {
-	c, err := Dial(b.Context(), hostOf(sshtest.Start(b, sshtest.Options{})), nil)
+	c, err := (&Pool{}).Conn(b.Context(), hostOf(sshtest.Start(b, sshtest.Options{})), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func raw(b *testing.B, s *sshtest.Server) *ssh.Client {
 func BenchmarkDial(b *testing.B) {
 	s := sshtest.Start(b, sshtest.Options{})
 	for b.Loop() {
-		c, err := Dial(b.Context(), hostOf(s), nil)
+		c, err := (&Pool{}).Conn(b.Context(), hostOf(s), nil)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -284,6 +284,24 @@ type Settings struct {
 	sources                     map[string]string
 }
 
+// aliases are the names of Host lines that are no patterns.
+func (c *Config) aliases() []string {
+	var names []string
+	for _, b := range c.blocks {
+		for _, w := range b.when {
+			if w.what != "originalhost" || w.negated {
+				continue
+			}
+			for _, name := range w.list {
+				if !strings.ContainsAny(name, "*?!") {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	return names
+}
+
 // Lookup returns what holds for a host. user is that which was given, or "".
 func (c *Config) Lookup(host, user, localUser string) Settings {
 	s := Settings{sources: map[string]string{}}

@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/internal/spell"
 )
 
 // errSlow is why a connection is given up that is not made in its time.
@@ -98,6 +100,14 @@ func (c *Conn) reach(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", c.host.addr())
 }
 
+// unknown says what can be done about a name that nobody knows.
+func (h *Host) unknown() string {
+	if near := spell.Nearest(h.Name, h.Aliases); near != "" {
+		return fmt.Sprintf("did you mean %q, which the SSH configuration has?", near)
+	}
+	return "is the name right? Give its address with HostName in ~/.ssh/config, or to ssh.host(…)"
+}
+
 // unreachable is the error of a server that there is no stream to.
 func (a *attempt) unreachable(ctx, within context.Context, err error) error {
 	h := &a.conn.host
@@ -112,7 +122,8 @@ func (a *attempt) unreachable(ctx, within context.Context, err error) error {
 		return unsent(fault.Network, "cannot connect to %s: no answer within %s", h, a.limit).
 			WithHint("is the machine up, is the address right, does a firewall let port %s through?", portOf(h))
 	case errors.As(err, &lookup):
-		e := unsent(fault.Network, "cannot connect to %s: there is no address for the name %q", h, lookup.Name)
+		e := unsent(fault.Network, "cannot connect to %s: there is no address for the name %q", h, lookup.Name).
+			WithHint("%s", h.unknown())
 		e.Cause = err
 		return e
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -1,13 +1,10 @@
 package ssh
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,8 +60,9 @@ type run struct {
 	ch    *session
 	stdin io.Reader
 	begun *begun
-	out   *gate // standard output
-	errs  *gate // standard error
+	said  *begun // standard output, and what the shell has said before the line begins
+	out   *gate  // standard output
+	errs  *gate  // standard error
 
 	answered chan struct{} // closed when the server has taken the line, or is gone
 	denied   chan struct{} // closed when it has refused the line
@@ -72,6 +70,8 @@ type run struct {
 	exited   chan struct{} // closed when the end is known
 	full     chan error    // that a writer takes no more
 	fed      chan struct{} // closed when the input was sent
+	known    chan struct{} // closed when pid is there
+	pid      int           // of the line
 
 	mu   sync.Mutex
 	exit *machine.Exit
@@ -80,24 +80,11 @@ type run struct {
 func newRun(l *link, ch *session, s machine.Streams) *run {
 	r := &run{
 		link: l, ch: ch, stdin: s.Stdin, out: &gate{to: s.Stdout}, errs: &gate{to: s.Stderr},
-		answered: make(chan struct{}), denied: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}), full: make(chan error, 2), fed: make(chan struct{}),
+		answered: make(chan struct{}), denied: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}), full: make(chan error, 2), fed: make(chan struct{}), known: make(chan struct{}),
 	}
-	r.begun = &begun{to: r.errs, known: make(chan struct{})}
+	r.begun = &begun{to: r.errs, mark: "\036", took: func(text string) bool { return r.begins(text) }}
+	r.said = &begun{to: r.out, mark: beganMark, drop: true, took: func(text string) bool { return text == "" }}
 	return r
-}
-
-// maxLine is the longest line that the shell of a login is sure to take: Linux
-// allows 128 KiB for an argument.
-const maxLine = 127 << 10
-
-// wrap has sh read the line, whatever the shell of the login is, and has it say
-// first which process it is.
-func wrap(line string) (wrapped string, ok bool) {
-	wrapped = "exec /bin/sh -c " + machine.Quote("printf '\\036%s\\n' $$ >&2; "+line)
-	if len(wrapped) > maxLine { // quoting has made it too long
-		return line, false
-	}
-	return wrapped, true
 }
 
 // start sends the line. The answer is not waited for: what the line prints comes
@@ -106,8 +93,8 @@ func (r *run) start(line string) error {
 	if len(line) > maxLine {
 		return unsent(fault.TooLarge, "the command is %d bytes long, and %s takes %d at most", len(line), r.link.host, maxLine)
 	}
-	wrapped, ok := wrap(line)
-	r.begun.seen = !ok
+	wrapped, ok := wrap(line, r.link.login.Load() != plainShell)
+	r.begun.seen, r.said.seen = !ok, !ok
 	go func() {
 		taken, err := r.ch.SendRequest("exec", true, ssh.Marshal(struct{ Line string }{wrapped}))
 		if err == nil && !taken {
@@ -140,7 +127,10 @@ func (r *run) feed() {
 func (r *run) read() {
 	defer close(r.ended)
 	var both sync.WaitGroup
-	both.Go(func() { r.pass(r.out, r.ch) })
+	both.Go(func() {
+		r.pass(r.said, r.ch)
+		r.said.flush()
+	})
 	both.Go(func() {
 		r.pass(r.begun, r.ch.Stderr())
 		r.begun.flush()
@@ -288,6 +278,8 @@ func (r *run) result(complete bool) (machine.Exit, error) {
 	r.mu.Unlock()
 	lost := !r.link.alive()
 	switch {
+	case exit != nil && complete && r.begun.missed():
+		return machine.Exit{}, r.notBegun(*exit)
 	case exit != nil && (!lost || !complete):
 		return *exit, nil
 	case lost && exit != nil:
@@ -308,12 +300,16 @@ func (r *run) stop() {
 	defer cancel()
 	go func() {
 		select {
-		case <-r.begun.known: // its number may come later than what it prints
+		case <-r.known: // its number may come later than what it prints
 		case <-r.exited:
 		case <-ctx.Done():
 		}
-		if pid := r.begun.process(); pid > 1 {
-			r.link.kill(pid)
+		select {
+		case <-r.known:
+			if r.pid > 1 {
+				r.link.kill(r.pid)
+			}
+		default:
 		}
 	}()
 	select {
@@ -369,68 +365,4 @@ func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-}
-
-// begun passes on what comes after the line that [wrap] prints first, and takes the
-// number of the process from it.
-type begun struct {
-	to    io.Writer
-	known chan struct{} // closed when the number has come
-
-	mu   sync.Mutex
-	held []byte // as long as that line has not come
-	seen bool
-	pid  int
-}
-
-// maxBefore is what a shell may print before the line begins.
-const maxBefore = 64 << 10
-
-func (b *begun) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	if b.seen {
-		b.mu.Unlock()
-		return b.to.Write(p)
-	}
-	b.held = append(b.held, p...)
-	before, rest, found := bytes.Cut(b.held, []byte("\036"))
-	number, after, whole := bytes.Cut(rest, []byte("\n"))
-	if !whole && len(b.held) < maxBefore {
-		b.mu.Unlock()
-		return len(p), nil
-	}
-	pass := b.held
-	if found && whole {
-		if pid, err := strconv.Atoi(string(number)); err == nil && !strings.HasPrefix(string(number), "-") {
-			b.pid = pid
-			close(b.known)
-			pass = append(bytes.Clone(before), after...)
-		}
-	}
-	b.seen, b.held = true, nil
-	b.mu.Unlock()
-	if len(pass) > 0 {
-		if _, err := b.to.Write(pass); err != nil {
-			return 0, err
-		}
-	}
-	return len(p), nil
-}
-
-// flush passes on what came of a line that never began.
-func (b *begun) flush() {
-	b.mu.Lock()
-	held := b.held
-	b.held, b.seen = nil, true
-	b.mu.Unlock()
-	if len(held) > 0 {
-		_, _ = b.to.Write(held)
-	}
-}
-
-// process is the number of the line's process; 0 when it is not known.
-func (b *begun) process() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.pid
 }

@@ -80,7 +80,8 @@ func begin(ch ssh.Channel, requests <-chan *ssh.Request) {
 	req := <-requests
 	_ = req.Reply(true, nil)
 	go ssh.DiscardRequests(requests)
-	_, _ = io.WriteString(ch.Stderr(), "\0364711\n")
+	_, _ = io.WriteString(ch.Stderr(), "\0364711 /bin/bash\n")
+	_, _ = io.WriteString(ch, beganMark+"\n")
 }
 
 func status(ch ssh.Channel, code uint32) {
@@ -140,6 +141,29 @@ func TestHostileLines(t *testing.T) {
 			},
 		},
 		{
+			name: "runs something else", kind: fault.Failed, want: "did not begin the command: what it ran instead ended with code 0: only files", stdout: "only\033files",
+			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
+				req := <-r
+				_ = req.Reply(true, nil)
+				_, _ = io.WriteString(ch, "only\033files")
+				status(ch, 0)
+				ch.Close()
+			},
+		},
+		{
+			name: "greets", stdout: "mine",
+			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
+				req := <-r
+				_ = req.Reply(true, nil)
+				_, _ = io.WriteString(ch, "welcome\n")
+				_, _ = io.WriteString(ch, beganMark[:3])
+				_, _ = io.WriteString(ch, beganMark[3:]+"\nmine")
+				_, _ = io.WriteString(ch.Stderr(), "\0364711\n")
+				status(ch, 0)
+				ch.Close()
+			},
+		},
+		{
 			name: "refuses channels", kind: fault.Failed, want: "lets deploy in, but runs nothing for it: go away",
 			open: func(c ssh.NewChannel) bool { _ = c.Reject(ssh.Prohibited, "go\033away"); return false },
 		},
@@ -148,7 +172,8 @@ func TestHostileLines(t *testing.T) {
 			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
 				status(ch, 3)
 				req := <-r
-				_, _ = io.WriteString(ch, "late")
+				_, _ = io.WriteString(ch.Stderr(), "\0364711 /bin/bash\n")
+				_, _ = io.WriteString(ch, beganMark+"\nlate")
 				_ = ch.CloseWrite()
 				_ = req.Reply(true, nil)
 				ch.Close()
@@ -259,7 +284,7 @@ func TestHostileGreeting(t *testing.T) {
 			if test.timeout > 0 {
 				h.ConnectTimeout = test.timeout
 			}
-			_, err := Dial(t.Context(), h, nil)
+			_, err := (&Pool{}).Conn(t.Context(), h, nil)
 			e := wantFault(t, err, fault.Network, test.want)
 			if !e.Unsent || !strings.HasPrefix(e.Msg, fmt.Sprintf("cannot connect to web-1 (127.0.0.1:%d): ", h.Port)) {
 				t.Errorf("unsent %v: %s", e.Unsent, e.Msg)
@@ -275,15 +300,15 @@ func TestUnreachable(t *testing.T) {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	_, err = Dial(t.Context(), Host{Name: "web-1", Address: "127.0.0.1", Port: port}, nil)
+	_, err = (&Pool{}).Conn(t.Context(), Host{Name: "web-1", Address: "127.0.0.1", Port: port}, nil)
 	e := wantFault(t, err, fault.Network, fmt.Sprintf("cannot connect to web-1 (127.0.0.1:%d): connection refused", port))
 	if !e.Unsent || !strings.Contains(e.Hint, "port = …") {
 		t.Errorf("unsent %v, hint %s", e.Unsent, e.Hint)
 	}
-	_, err = Dial(t.Context(), Host{Address: "no-such-host.invalid"}, nil)
+	_, err = (&Pool{}).Conn(t.Context(), Host{Address: "no-such-host.invalid"}, nil)
 	wantFault(t, err, fault.Network, `there is no address for the name "no-such-host.invalid"`)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Dial(ctx, Host{Address: "127.0.0.1"}, nil)
+	_, err = (&Pool{}).Conn(ctx, Host{Address: "127.0.0.1"}, nil)
 	wantFault(t, err, fault.Cancelled, "it was stopped")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -118,7 +119,22 @@ func (k *Key) public(err error) (*loadedKey, error) {
 	}
 	e := unsent(kind, "cannot read %s: %v", k, errors.Unwrap(err))
 	e.Cause = err
+	if kind == fault.NotFound {
+		e.Hint = "ssh-keygen -f " + k.File + " makes one" + besides(k.File)
+	}
 	return nil, e
+}
+
+// besides names the keys that lie where one was looked for.
+func besides(file string) string {
+	found, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.pub"))
+	if err != nil || len(found) == 0 || len(found) > 10 {
+		return ""
+	}
+	for i, name := range found {
+		found[i] = strings.TrimSuffix(filepath.Base(name), ".pub")
+	}
+	return "; there are " + strings.Join(found, ", ")
 }
 
 // publicHalf is a key that is locked.

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -242,18 +243,46 @@ func record(file, addr string, key ssh.PublicKey) ([]KnownKey, error) {
 		return nil, failed(err)
 	}
 	known, err := readKnown(bytes.NewReader(content), file, addr)
-	if err != nil || len(known) > 0 {
-		return known, err
+	if err != nil {
+		return nil, err
+	}
+	// An authority for the host, or another key of it that is revoked, says nothing of
+	// this one.
+	if slices.ContainsFunc(known, func(k KnownKey) bool { return k.Marker == "" || k.Marker == "revoked" && sameKey(k.Key, key) }) {
+		return known, nil
 	}
 	line := hostName(addr) + " " + string(ssh.MarshalAuthorizedKey(key))
 	if len(content) > 0 && content[len(content)-1] != '\n' {
 		line = "\n" + line // a write that was cut off, or an editor
 	}
-	// One write, so that a reader sees all of the line or nothing. It is not forced
-	// to the disk: a record that a power failure takes is made again at the next first
-	// use, and a thousand hosts would wait for a thousand disk flushes.
+	// One write, so that a reader sees all of the line or nothing.
 	if _, err := f.WriteString(line); err != nil {
 		return nil, failed(err)
 	}
+	// Whoever could make a power failure forget the key would be met as a stranger
+	// again. The lock is given back first: hosts that are met at the same time are
+	// flushed to the disk together.
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_UN); err != nil {
+		return nil, failed(err)
+	}
+	if err := f.Sync(); err != nil {
+		return nil, failed(err)
+	}
+	if len(content) == 0 {
+		err = syncDir(filepath.Dir(file))
+	}
+	if err != nil {
+		return nil, failed(err)
+	}
 	return nil, nil
+}
+
+// syncDir makes the name of a new file last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }

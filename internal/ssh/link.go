@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -19,6 +20,7 @@ type link struct {
 	wire     *watched
 	client   *ssh.Client
 	sessions *sessions
+	login    atomic.Int32 // the shell of the login, as far as lines are concerned
 
 	mu    sync.Mutex
 	users int       // lines, tunnels and listeners

@@ -192,11 +192,11 @@ func TestJumpRefuses(t *testing.T) {
 	bastion := hostOf(sshtest.Start(t, sshtest.Options{Config: []string{"AllowTcpForwarding no"}}))
 	h := hostOf(far)
 	h.Jump = &bastion
-	_, err := Dial(t.Context(), h, nil)
+	_, err := (&Pool{}).Conn(t.Context(), h, nil)
 	wantFault(t, err, fault.Permission, "does not let connections through to "+far.Addr)
 	open := hostOf(sshtest.Start(t, sshtest.Options{}))
 	h.Jump, h.Port = &open, 1
-	_, err = Dial(t.Context(), h, nil)
+	_, err = (&Pool{}).Conn(t.Context(), h, nil)
 	wantFault(t, err, fault.Network, "cannot connect to 127.0.0.1:1")
 }
 

@@ -116,7 +116,7 @@ func (p *Place) resolve(w Wanted, hops int) (Host, error) {
 		return Host{}, err
 	}
 	r := &resolver{place: p, wanted: w, says: config.Lookup(w.Address, w.User, p.User)}
-	r.host = Host{Name: w.Name, Address: w.Address, Port: w.Port, User: w.User, ConnectTimeout: w.ConnectTimeout, KeepAlive: w.KeepAlive}
+	r.host = Host{Name: w.Name, Address: w.Address, Port: w.Port, User: w.User, ConnectTimeout: w.ConnectTimeout, KeepAlive: w.KeepAlive, Aliases: config.aliases()}
 	if r.host.Name == "" {
 		r.host.Name = w.Address
 	}

@@ -35,7 +35,8 @@ type Host struct {
 	User    string
 	Auth    Auth
 	Trust   Trust
-	Jump    *Host // the connection goes through this one; nil: straight
+	Aliases []string // names that the configuration has, for what a name may have been meant to be
+	Jump    *Host    // the connection goes through this one; nil: straight
 
 	ConnectTimeout time.Duration // until commands can be run; 0: 30 s
 	KeepAlive      time.Duration // silence after which the server is asked whether it is there; 0: 15 s, negative: never
@@ -161,11 +162,6 @@ type Conn struct {
 }
 
 var _ machine.Conn = (*Conn)(nil)
-
-// Dial makes a connection of its own. notice is as for [Pool.Conn].
-func Dial(ctx context.Context, h Host, notice func(string)) (*Conn, error) {
-	return (&Pool{}).Conn(ctx, h, notice)
-}
 
 // Name is how people call the host.
 func (c *Conn) Name() string {

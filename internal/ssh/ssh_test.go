@@ -22,7 +22,7 @@ func hostOf(s *sshtest.Server) Host {
 
 func dial(t *testing.T, h Host) *Conn {
 	t.Helper()
-	c, err := Dial(t.Context(), h, nil)
+	c, err := (&Pool{}).Conn(t.Context(), h, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestExec(t *testing.T) {
 		{line: "pwd; [ -t 0 ] || [ -t 1 ] || echo no terminal", stdout: home(t) + "\nno terminal\n"},
 		{line: "echo \"$SSH_AUTH_SOCK\"", stdout: "\n"},
 		{line: "printf %s 'it'\\''s $HOME \\ \"quoted\"'", stdout: `it's $HOME \ "quoted"`},
-		{line: "no-such-command", exit: machine.Exit{Code: 127}, stderr: "/bin/sh: 1: no-such-command: not found\n"},
+		{line: "no-such-command", exit: machine.Exit{Code: 127}, stderr: "/bin/sh: 2: no-such-command: not found\n"},
 	} {
 		exit, out, errs := sh(t, c, test.line, test.stdin)
 		if exit != test.exit || out != test.stdout || errs != test.stderr {

@@ -322,9 +322,9 @@ func (g *guard) firstUse(key ssh.PublicKey) error {
 	if err != nil {
 		return err
 	}
-	if len(found) > 0 { // another run was first
+	if len(found) > 0 { // another run was first, or somebody has revoked the key meanwhile
 		g.known = append(g.known, found...)
-		return g.judgeKey(key)
+		return g.judge(key)
 	}
 	if g.notice != nil {
 		g.notice(fmt.Sprintf("%s was not known: its host key %s is recorded in %s", g.host, show(key), g.host.Trust.Record))

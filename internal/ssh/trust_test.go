@@ -89,7 +89,7 @@ func TestHostKeys(t *testing.T) {
 			h := hostOf(s)
 			file := write(t, test.file)
 			h.Trust.Files = []string{filepath.Join(t.TempDir(), "missing"), file}
-			c, err := Dial(t.Context(), h, nil)
+			c, err := (&Pool{}).Conn(t.Context(), h, nil)
 			if test.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -122,7 +122,7 @@ func TestPinned(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := hostOf(s)
 			h.Trust = Trust{Policy: Pinned, Keys: test.keys}
-			c, err := Dial(t.Context(), h, nil)
+			c, err := (&Pool{}).Conn(t.Context(), h, nil)
 			if test.want != "" {
 				wantFault(t, err, fault.Permission, test.want)
 				return
@@ -136,7 +136,7 @@ func TestPinned(t *testing.T) {
 	h := hostOf(s)
 	for text, want := range map[string]string{"": "is no host key", "SHA256:abc": "is no fingerprint", "ssh-ed25519 AAAA": "is no host key"} {
 		h.Trust = Trust{Policy: Pinned, Keys: []string{text}}
-		_, err := Dial(t.Context(), h, nil)
+		_, err := (&Pool{}).Conn(t.Context(), h, nil)
 		wantFault(t, err, fault.Invalid, want)
 	}
 }
@@ -152,7 +152,7 @@ func TestFirstUse(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			c, err := Dial(t.Context(), h, func(text string) {
+			c, err := (&Pool{}).Conn(t.Context(), h, func(text string) {
 				mu.Lock()
 				defer mu.Unlock()
 				notices = append(notices, text)
@@ -178,8 +178,34 @@ func TestFirstUse(t *testing.T) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.Port, ssh.MarshalAuthorizedKey(other)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Dial(t.Context(), h, nil)
+	_, err = (&Pool{}).Conn(t.Context(), h, nil)
 	wantFault(t, err, fault.Permission, "has changed")
+}
+
+// TestFirstUseBesideMarkers: lines about authorities and revoked keys of a host are no
+// record of its key.
+func TestFirstUseBesideMarkers(t *testing.T) {
+	key, other := signer(t, "ed25519").PublicKey(), signer(t, "ed25519").PublicKey()
+	h := &Host{Name: "web-1", Address: "10.0.0.1", Port: 22}
+	h.Trust.Policy = FirstUse
+	h.Trust.Record = write(t, "@cert-authority * "+keyText(other)+"\n@revoked * "+keyText(other)+"\n")
+	h.Trust.Files = []string{h.Trust.Record}
+	for range 2 { // recorded, and known
+		g, err := newGuard(h, nil, nil)
+		if err == nil {
+			err = g.check("", nil, key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	g, err := newGuard(h, nil, nil)
+	if err == nil {
+		err = g.check("", nil, other)
+	}
+	if err == nil || !strings.Contains(err.Error(), "is revoked") {
+		t.Error(err)
+	}
 }
 
 func TestRecordAfterACutLine(t *testing.T) {
@@ -218,7 +244,7 @@ func TestHostCertificates(t *testing.T) {
 				line = test.markers + string(ssh.MarshalAuthorizedKey(ca.PublicKey()))
 			}
 			h.Trust.Files = []string{write(t, line)}
-			c, err := Dial(t.Context(), h, nil)
+			c, err := (&Pool{}).Conn(t.Context(), h, nil)
 			if test.want != "" {
 				wantFault(t, err, fault.Permission, test.want)
 				return

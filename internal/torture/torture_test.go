@@ -180,7 +180,7 @@ func (p *place) survive(next func() int) (killed int) {
 // withJournal looks at the journal.
 func (p *place) withJournal(do func(j *journal.Journal)) {
 	p.t.Helper()
-	j, err := journal.Open(filepath.Join(p.ws(), ".provisioning"))
+	j, err := journal.Open(filepath.Join(p.ws(), ".provisioning"), journal.OpenOptions{})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -168,10 +168,15 @@ func (g *Get) stream(ctx context.Context, w *wire, files []Entry) error {
 		_ = pipe.CloseWithError(err)
 		ran <- err
 	}()
-	err := g.unpack(w, r, want)
+	links, err := g.unpack(w, r, want)
 	_ = r.CloseWithError(io.ErrClosedPipe)
 	if err := reason(err, <-ran); err != nil {
 		return err
+	}
+	for _, e := range links {
+		if err := g.raw(ctx, w, e); err != nil {
+			return err
+		}
 	}
 	if len(want) > 0 {
 		for _, e := range want {
@@ -190,12 +195,14 @@ func reason(here, there error) error {
 	return there
 }
 
-func (g *Get) unpack(w *wire, r io.Reader, want map[string]Entry) error {
+// unpack puts the files of the stream beside their places. tar has a file with several
+// names once, and then its names: those are returned.
+func (g *Get) unpack(w *wire, r io.Reader, want map[string]Entry) (links []Entry, err error) {
 	archives := bufio.NewReaderSize(r, 256<<10)
 	for {
 		more, err := nextArchive(archives)
 		if err != nil || !more {
-			return err
+			return links, err
 		}
 		t := tar.NewReader(archives)
 		for {
@@ -204,16 +211,21 @@ func (g *Get) unpack(w *wire, r io.Reader, want map[string]Entry) error {
 				break
 			}
 			if err != nil {
-				return fault.Wrap(fault.Failed, err, "cannot read what %s sends", g.m.Conn.Name())
+				return nil, fault.Wrap(fault.Failed, err, "cannot read what %s sends", g.m.Conn.Name())
 			}
 			name := strings.TrimPrefix(h.Name, "./")
 			e, ok := want[name]
+			if ok && h.Typeflag == tar.TypeLink {
+				delete(want, name)
+				links = append(links, e)
+				continue
+			}
 			if !ok || h.Typeflag != tar.TypeReg || h.Size != e.Size {
-				return fault.New(fault.Failed, "%s on %s changed while it was read", join(g.Root, name), g.m.Conn.Name()).WithHint("do it again when nothing changes there")
+				return nil, fault.New(fault.Failed, "%s on %s changed while it was read", join(g.Root, name), g.m.Conn.Name()).WithHint("do it again when nothing changes there")
 			}
 			delete(want, name)
 			if err := g.to.Write(e.Path, io.TeeReader(t, counter{w}), e.Mode); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,10 +49,12 @@ const (
 // with a word that nobody can know. Links are read one by one, as busybox can read
 // no more; there are few.
 //
-// A directory is listed without following a link, except at the path itself.
+// A directory is listed without following a link, except at the path itself. Parts are
+// those of the user: where others can write, they could leave one, and would own what
+// becomes of it.
 const listScript = `_t=%[1]s
 command -v gzip >/dev/null 2>&1 && echo "%[2]s Z"
-for _p in "$_t"/.provisioning/*/part-* %[3]s/part-*; do [ -f "$_p" ] && stat -c '%[2]s P %%s %%n' "$_p"; done
+for _p in "$_t"/.provisioning/*/part-* %[3]s/part-*; do [ -f "$_p" ] && [ -O "$_p" ] && stat -c '%[2]s P %%s %%n' "$_p"; done
 if [ -d "$_t" ]; then cd "$_t" || exit 1; set -- .
 elif [ -e "$_t" ] || [ -L "$_t" ]; then cd "$(dirname "$_t")" || exit 1; set -- "./$(basename "$_t")"
 else
@@ -133,7 +137,29 @@ func parseListing(text []byte, nonce string) (*listing, error) {
 	if len(l.entries) > 0 && l.entries[0].Path != "." {
 		return nil, errors.New("the answer has no root")
 	}
-	return l, nil
+	return l, l.sound()
+}
+
+// sound refuses what find cannot have printed. A name such as ../../x, or one below a
+// link, would be written beside the destination, not in it, and whoever owns a
+// machine does not own the workspace.
+func (l *listing) sound() error {
+	dirs := map[string]bool{}
+	for i, e := range l.entries {
+		switch {
+		case e.Path == "." && i == 0:
+		case e.Path == "." || !filepath.IsLocal(e.Path) || path.Clean(e.Path) != e.Path:
+			return fmt.Errorf("a name that leads out of the directory: %.100q", e.Path)
+		case i > 0 && e.Path == l.entries[i-1].Path:
+			return fmt.Errorf("a name that is there twice: %.100q", e.Path)
+		case !dirs[path.Dir(e.Path)]:
+			return fmt.Errorf("a name that is in no directory: %.100q", e.Path)
+		}
+		if e.Type == Dir {
+			dirs[e.Path] = true
+		}
+	}
+	return nil
 }
 
 // cleaned is a name as find prints it, below the root.

@@ -89,7 +89,7 @@ func (s stage) receive(id string, at, size int64, zipped bool) string {
 
 // claim takes the part that another attempt has left, and says its checksum.
 func (s stage) claim(id string, p part) string {
-	return s.prelude() + fmt.Sprintf("_f=$_s/%s%s\n[ %s = \"$_f\" ] || mv -f %[3]s \"$_f\"\nsha256sum <\"$_f\"\n", partPrefix, id, machine.Quote(p.path))
+	return s.prelude() + fmt.Sprintf("_f=$_s/%s%s\n[ %s = \"$_f\" ] || { [ -O %[3]s ] && mv -f %[3]s \"$_f\"; }\nsha256sum <\"$_f\"\n", partPrefix, id, machine.Quote(p.path))
 }
 
 // whole says the checksum of a part.

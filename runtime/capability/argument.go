@@ -24,6 +24,28 @@ var classes = map[string]map[string]class{
 	"http":          {"url": address, "headers": headers, "path": file, "ca_file": file, "client_cert": file},
 	"secret":        {"uri": secret, "name": secret},
 	"exec":          {"command": command},
+
+	// Of files, those of the workspace: on another machine there are no forms of a
+	// name to compare.
+	"container.copy_from":    {"dest": file},
+	"container.copy_to":      {"source": file},
+	"container.create":       {"command": command},
+	"container.exec":         {"command": command},
+	"container.image_build":  {"dir": file},
+	"container.image_import": {"archive": file},
+	"container.run":          {"command": command},
+	"op.archive":             {"source": file},
+	"op.command":             {"command": command},
+	"op.file":                {"source": file},
+	"op.template":            {"source": file, "roots": file},
+	"runtime.compose":        {"file": file, "argv": command},
+	"runtime.exec":           {"argv": command},
+	"ssh.exec":               {"command": command},
+	"target.get":             {"destination": file},
+	"target.put":             {"source": file},
+	"target.query":           {"command": command},
+	"target.run":             {"command": command},
+	"target.script":          {"path": file},
 }
 
 // options are the underscore arguments that a rule has to name. The others say

@@ -24,6 +24,16 @@ const (
 var onlyRead = map[string][]string{
 	"fs.copy": {"source"},
 	"http":    {"ca_file", "client_cert"},
+
+	"container.copy_to":      {"source"},
+	"container.image_build":  {"dir"},
+	"container.image_import": {"archive"},
+	"op.archive":             {"source"},
+	"op.file":                {"source"},
+	"op.template":            {"source", "roots"},
+	"runtime.compose":        {"file"},
+	"target.put":             {"source"},
+	"target.script":          {"path"},
 }
 
 // writes reports whether an effect of the kind changes the file that the argument

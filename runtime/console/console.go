@@ -65,9 +65,16 @@ type later struct {
 func New() *Console {
 	tty := term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb"
 	return &Console{
-		Out: os.Stdout, Err: os.Stderr, In: os.Stdin,
+		Out: shownOn(os.Stdout), Err: shownOn(os.Stderr), In: os.Stdin,
 		Live: tty, Color: tty && os.Getenv("NO_COLOR") == "",
 	}
+}
+
+func shownOn(f *os.File) io.Writer {
+	if term.IsTerminal(int(f.Fd())) {
+		return &screen{f}
+	}
+	return f
 }
 
 // Structured reports whether results are for programs.

@@ -82,7 +82,7 @@ func (v *liveView) erase(w io.Writer) {
 	if v == nil || v.drawn == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\x1b[%dA\x1b[J", v.drawn)
+	fmt.Fprintf(bare(w), "\x1b[%dA\x1b[J", v.drawn)
 	v.drawn = 0
 }
 
@@ -103,10 +103,11 @@ func (v *liveView) draw(w io.Writer) {
 	lines := render(time.Now())
 	var out strings.Builder
 	for _, line := range lines {
+		line = strings.ReplaceAll(shown(line), "\n", " ") // or there are more lines than are erased
 		out.WriteString(runewidth.Truncate(line, width-1, "…"))
 		out.WriteByte('\n')
 	}
-	io.WriteString(w, out.String()) //nolint:errcheck // a terminal that is gone
+	io.WriteString(bare(w), out.String()) //nolint:errcheck // a terminal that is gone
 	v.drawn = len(lines)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/runtime/duration"
@@ -22,6 +23,8 @@ type Progress struct {
 	view *liveView
 	stop chan struct{}
 	once sync.Once
+
+	changed, same atomic.Int64 // operations that have changed something, and that have not
 }
 
 var _ event.Sink = (*Progress)(nil)
@@ -89,7 +92,10 @@ func (p *Progress) Emit(e event.Event) {
 			p.c.Note("run %s of %s", e.Run[:8], e.Text)
 		}
 	case event.EffectEnded:
+		p.count(e)
 		p.effect(e)
+	case event.RunEnded:
+		p.counted()
 	case event.EffectRetried:
 		p.c.Note("%s %s %s: %s", p.c.paint(yellow, "retry "), e.Kind, e.Text, e.Error)
 	case event.UndoEnded:
@@ -136,6 +142,25 @@ func (p *Progress) print(text string) {
 	p.c.write(p.c.Out, text)
 }
 
+// count keeps how many operations have changed something.
+func (p *Progress) count(e event.Event) {
+	switch {
+	case e.Changed == nil || !e.Write:
+	case *e.Changed:
+		p.changed.Add(1)
+	default:
+		p.same.Add(1)
+	}
+}
+
+// counted says what the lines above do not: how much was as it should be already.
+func (p *Progress) counted() {
+	changed, same := p.changed.Swap(0), p.same.Swap(0)
+	if same > 0 {
+		p.c.Note("%d changed, %d unchanged", changed, same)
+	}
+}
+
 func (p *Progress) effect(e event.Event) {
 	switch {
 	case e.Status == "failed":
@@ -146,6 +171,10 @@ func (p *Progress) effect(e event.Event) {
 		}
 	case e.Status == "waiting":
 		p.c.Note("%s %s %s", p.c.paint(yellow, "waits "), e.Kind, e.Text)
+	case e.Changed != nil && !*e.Changed && e.Write:
+		if p.c.Verbose { // on fifty machines there are thousands of these: their number says enough
+			p.c.Note("%s %s %s %s", p.c.paint(faint, "same  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
+		}
 	case e.Write && e.Kind != effect.KindOnRollback || p.c.Verbose: // a registration is no news
 		p.c.Note("%s %s %s %s", p.c.paint(green, "done  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.starlark.net/starlark"
+	"go.starlark.net/starlarkstruct"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
@@ -346,11 +347,26 @@ func (d *Door) finish(s *site, rec *journal.Effect, status journal.Status, resul
 		return nil, err
 	}
 	d.emit(event.Event{Type: event.EffectEnded, Place: s.place, Kind: rec.Kind, Write: rec.Write,
-		Text: rec.Description, Status: status.String(), Duration: rec.Ended.Sub(s.began), Attempt: rec.Attempts})
+		Text: rec.Description, Status: status.String(), Duration: rec.Ended.Sub(s.began), Attempt: rec.Attempts, Changed: saysChanged(v)})
 	if d.Run.Secrets.Empty() {
 		return v, nil
 	}
 	return d.Codec.Decode(rec.Result) // with the secrets that it has in it marked
+}
+
+// saysChanged is what a result says of itself: operations have the field changed. nil
+// where there is none.
+func saysChanged(v starlark.Value) *bool {
+	s, ok := v.(*starlarkstruct.Struct)
+	if !ok {
+		return nil
+	}
+	field, err := s.Attr("changed")
+	if b, is := field.(starlark.Bool); err == nil && is {
+		is = bool(b)
+		return &is
+	}
+	return nil
 }
 
 // fail records an outcome that is an error. One that leaves the effect in doubt

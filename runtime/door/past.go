@@ -220,6 +220,9 @@ func (d *Door) recorded(s *site) (starlark.Value, error) {
 	if !failed && (rec.Kind != s.call.Decl.Kind || string(rec.Key) != string(s.key)) {
 		return nil, d.mismatch(s, rec)
 	}
+	if left, ok := s.call.Do.(effect.Leaver); ok && !d.Replay && rec.Status != journal.Skipped {
+		left.Left(d.env(s, rec))
+	}
 	switch rec.Status {
 	case journal.Done, journal.Assumed, journal.Skipped:
 		d.revivals.note(d, s, rec)

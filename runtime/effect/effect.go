@@ -17,6 +17,7 @@
 //	Reviver     something that lives with the process and dies with it
 //	Volatile    a read that gives something else each time
 //	Assumer     the result to go on with when a person says "it happened"
+//	Leaver      it has left something that goes when the run is complete
 //	Companion   effects that follow each other look at the world together
 //	Notifier    under which names others want to know that it has changed something
 //	Spreader    one call acts on several things, each by an effect of its own
@@ -198,6 +199,14 @@ type Ender interface {
 // effect in doubt was done. Without it the result is None.
 type Assumer interface {
 	Assume() any
+}
+
+// Leaver effects leave something, such as a marker on a machine, that goes when the
+// run is complete. Left is called where the journal answers the effect, so that the
+// process that completes the run knows of what others have left; it only takes note
+// (see [Finisher]).
+type Leaver interface {
+	Left(env *Env)
 }
 
 // Call is one effect as a script asks for it.

@@ -110,6 +110,12 @@ func (l *Live) Get(handle string) any {
 	return v
 }
 
+// Or returns what is kept under handle. Where nothing is, it keeps v, and returns it.
+func (l *Live) Or(handle string, v any) any {
+	have, _ := l.m.LoadOrStore(handle, v)
+	return have
+}
+
 // Drop forgets handle.
 func (l *Live) Drop(handle string) { l.m.Delete(handle) }
 

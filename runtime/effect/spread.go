@@ -22,6 +22,12 @@ type Spreader interface {
 	Together(parts []Part, one bool) (starlark.Value, error)
 }
 
+// Divided is a Spreader whose effects can get into each other's way. Divide is asked,
+// of one of them, when there is more than one thing to act on.
+type Divided interface {
+	Divide() error
+}
+
 // Several is more than one thing to act on, or a list that could hold more.
 type Several struct {
 	Items []starlark.Value

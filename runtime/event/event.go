@@ -27,12 +27,13 @@ type Event struct {
 	Type     Type          `json:"type"`
 	Time     time.Time     `json:"time"`
 	Run      string        `json:"run"`
-	Place    string        `json:"place,omitempty"`  // of an effect, or the path of a branch
-	Kind     string        `json:"kind,omitempty"`   // of an effect
-	Write    bool          `json:"write,omitempty"`  // the effect changes something
-	Level    string        `json:"level,omitempty"`  // of a log line
-	Text     string        `json:"text,omitempty"`   // description, line, note, question
-	Status   string        `json:"status,omitempty"` // of what ended
+	Place    string        `json:"place,omitempty"`   // of an effect, or the path of a branch
+	Kind     string        `json:"kind,omitempty"`    // of an effect
+	Write    bool          `json:"write,omitempty"`   // the effect changes something
+	Level    string        `json:"level,omitempty"`   // of a log line
+	Text     string        `json:"text,omitempty"`    // description, line, note, question
+	Status   string        `json:"status,omitempty"`  // of what ended
+	Changed  *bool         `json:"changed,omitempty"` // whether the effect has changed something, where its result says so
 	Error    string        `json:"error,omitempty"`
 	Duration time.Duration `json:"duration_ns,omitempty"`
 	Attempt  int           `json:"attempt,omitempty"`

@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlarkstruct"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/target"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -30,9 +31,9 @@ type (
 		kind  string // "list", "tuple", "set"
 		elems []expr
 	}
-	// pairs is a dict or a struct.
+	// pairs is a dict, or a call with arguments by name, mostly one of struct.
 	pairs struct {
-		kind         string // "dict", "struct"
+		kind         string // "dict", or the function
 		keys, values []expr
 	}
 	// ofItem is the item of parallel's function, or a field of it.
@@ -143,7 +144,11 @@ func (ix *index) pair(out *pairs, k, v starlark.Value, at string) error {
 
 func (ix *index) structure(v *starlarkstruct.Struct, at string) (expr, error) {
 	out := pairs{kind: "struct"}
-	for _, name := range v.AttrNames() {
+	names := v.AttrNames()
+	if v.Constructor() == starlark.Value(target.Constructor) {
+		out.kind, names = ofTarget(v, names)
+	}
+	for _, name := range names {
 		field, err := v.Attr(name)
 		if err != nil {
 			return nil, err
@@ -155,6 +160,29 @@ func (ix *index) structure(v *starlarkstruct.Struct, at string) (expr, error) {
 		out.keys, out.values = append(out.keys, literal{starlark.String(name)}), append(out.values, val)
 	}
 	return out, nil
+}
+
+// targets are the functions that make targets, by kind, with the field that is the name
+// where none was given.
+var targets = map[string]struct{ fn, named string }{
+	"local": {"target.local", ""}, "container": {"container.target", "container"}, "ssh": {"ssh.host", "address"},
+}
+
+// ofTarget is the function that makes such a target, and those of its fields that are
+// arguments of it. A struct of the same fields would be no target.
+func ofTarget(v *starlarkstruct.Struct, fields []string) (fn string, arguments []string) {
+	text := func(field string) string {
+		v, _ := v.Attr(field)
+		s, _ := starlark.AsString(v)
+		return s
+	}
+	t, ok := targets[text("kind")]
+	if !ok {
+		return "struct", fields
+	}
+	return t.fn, slices.DeleteFunc(slices.Clone(fields), func(field string) bool {
+		return field == "kind" || field == "name" && (t.named == "" || text("name") == text(t.named))
+	})
 }
 
 // text takes a text apart into secrets, what earlier effects gave, and the rest.

@@ -290,15 +290,15 @@ func (p *printer) pairs(x pairs, hint string) string {
 	parts := make([]string, len(x.keys))
 	for i := range x.keys {
 		value := p.expr(x.values[i], hint)
-		if x.kind == "struct" {
+		if x.kind != "dict" {
 			name, _ := starlark.AsString(x.keys[i].(literal).v)
 			parts[i] = name + " = " + value
 			continue
 		}
 		parts[i] = p.expr(x.keys[i], "") + ": " + value
 	}
-	if x.kind == "struct" {
-		return "struct(" + strings.Join(parts, ", ") + ")"
+	if x.kind != "dict" {
+		return x.kind + "(" + strings.Join(parts, ", ") + ")"
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }

@@ -104,6 +104,8 @@ func (e *exporter) stepOf(x *Effect) *step {
 		return s.say("here the run waited in vain: %s", firstLine(e.redact(failure(x))))
 	case x.Kind == effect.KindOnRollback:
 		return s.say("what on_rollback(%s, ...) was given is not in the journal; write it again", e.redact(x.Description))
+	case x.Kind == effect.KindHandler:
+		return s.say("if the handler %q was called, what it did follows, whether something changes or not", e.redact(x.Description))
 	case s.fn == nil || s.fn.Decl() == nil:
 		return s.say("%s is not known to this program: %s", x.Kind, firstLine(e.redact(x.Description)))
 	}

@@ -97,7 +97,7 @@ func newStage(t *testing.T, program, source string) *stage {
 		t.Fatal(err)
 	}
 	var err error
-	if s.journal, err = journal.Open(state); err != nil {
+	if s.journal, err = journal.Open(state, journal.OpenOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.journal.Close() })

@@ -11,7 +11,7 @@ import (
 
 func TestCheck(t *testing.T) {
 	dir := t.TempDir()
-	j, err := journal.Open(dir)
+	j, err := journal.Open(dir, journal.OpenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(file, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if j, err = journal.Open(dir); err != nil {
+	if j, err = journal.Open(dir, journal.OpenOptions{}); err != nil {
 		t.Skip("the damage is seen when the journal is opened:", err)
 	}
 	defer j.Close() //nolint:errcheck // it is damaged

@@ -41,7 +41,7 @@ func FuzzOpen(f *testing.F) {
 		data = data[:uint(len(data))-cut%uint(len(data))]
 		dir := t.TempDir()
 		check(t, os.WriteFile(filepath.Join(dir, journal.FileName), data, 0o600))
-		j, err := journal.Open(dir)
+		j, err := journal.Open(dir, journal.OpenOptions{})
 		if err != nil {
 			return
 		}
@@ -88,10 +88,10 @@ func readAll(j *journal.Journal) error {
 func TestDamagedDatabase(t *testing.T) {
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, journal.FileName), bytes.Repeat([]byte("no database "), 1000), 0o600))
-	if _, err := journal.Open(dir); err == nil {
+	if _, err := journal.Open(dir, journal.OpenOptions{}); err == nil {
 		t.Error("something else was opened as a journal")
 	}
-	if _, err := journal.Open(filepath.Join(dir, journal.FileName)); err == nil {
+	if _, err := journal.Open(filepath.Join(dir, journal.FileName), journal.OpenOptions{}); err == nil {
 		t.Error("a journal was opened in a file")
 	}
 }

@@ -70,10 +70,7 @@ type OpenOptions struct {
 
 // Open opens the journal in the state directory dir, which is made if it does
 // not exist.
-func Open(dir string) (*Journal, error) { return OpenWith(dir, OpenOptions{}) }
-
-// OpenWith is Open with options.
-func OpenWith(dir string, opts OpenOptions) (*Journal, error) {
+func Open(dir string, opts OpenOptions) (*Journal, error) {
 	if err := makeDurably(filepath.Join(dir, "leases")); err != nil {
 		return nil, fault.Wrap(fault.Config, err, "cannot make the state directory %q", dir)
 	}

@@ -19,7 +19,7 @@ import (
 
 func open(t testing.TB, dir string) *journal.Journal {
 	t.Helper()
-	j, err := journal.Open(dir)
+	j, err := journal.Open(dir, journal.OpenOptions{})
 	check(t, err)
 	return j
 }
@@ -262,7 +262,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	check(t, db.Close())
 	before, err := os.ReadFile(file)
 	check(t, err)
-	if _, err := journal.Open(dir); !fault.Is(err, fault.Config) || !strings.Contains(err.Error(), "newer than this program knows") {
+	if _, err := journal.Open(dir, journal.OpenOptions{}); !fault.Is(err, fault.Config) || !strings.Contains(err.Error(), "newer than this program knows") {
 		t.Errorf("got %v", err)
 	}
 	after, err := os.ReadFile(file)

@@ -13,7 +13,7 @@ import (
 func TestKill(t *testing.T) {
 	for _, lose := range []bool{true, false} {
 		dir := t.TempDir()
-		j, err := journal.OpenWith(dir, journal.OpenOptions{Unsynced: true, Lazy: true})
+		j, err := journal.Open(dir, journal.OpenOptions{Unsynced: true, Lazy: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +42,7 @@ func TestKill(t *testing.T) {
 		if err := j.Close(); !fault.Is(err, fault.Journal) {
 			t.Errorf("lose %t: closing says %v", lose, err)
 		}
-		again, err := journal.Open(dir)
+		again, err := journal.Open(dir, journal.OpenOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -50,7 +50,7 @@ func child(t *testing.T, name, dir string) *exec.Cmd {
 
 // own takes the lease of the last run and keeps it until its input ends.
 func own(dir string) error {
-	j, err := journal.Open(dir)
+	j, err := journal.Open(dir, journal.OpenOptions{})
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ const written = 30 // runs and their effects, by each of two processes
 
 // write opens the journal, which may not be there yet, and adds runs to it.
 func write(dir string) error {
-	j, err := journal.Open(dir)
+	j, err := journal.Open(dir, journal.OpenOptions{})
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func TestTwoProcessesWrite(t *testing.T) {
 // fill writes until the process may write no more, and says what then happens.
 func fill(dir string) error {
 	signal.Ignore(syscall.SIGXFSZ)
-	j, err := journal.Open(dir)
+	j, err := journal.Open(dir, journal.OpenOptions{})
 	if err != nil {
 		return err
 	}

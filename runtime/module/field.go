@@ -3,6 +3,7 @@ package module
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	gotime "time"
 
@@ -134,6 +135,18 @@ func wrongType(want string, v starlark.Value) error {
 	return fmt.Errorf("must be %s, not a %s", want, v.Type())
 }
 
+// numberInQuotes adds how a number is written that came as a text: mode = "0644".
+func numberInQuotes(err error, v starlark.Value) error {
+	text, ok := starlark.AsString(v)
+	if _, bad := strconv.ParseInt(text, 10, 32); !ok || bad != nil {
+		return err
+	}
+	if octal := strings.TrimLeft(text, "0"); octal != text && octal != "" && strings.Trim(octal, "01234567") == "" {
+		text = "0o" + octal
+	}
+	return fmt.Errorf("%w: write %s, without quotes", err, text)
+}
+
 func setString(dst reflect.Value, v starlark.Value) error {
 	switch v := v.(type) {
 	case starlark.String:
@@ -172,7 +185,7 @@ func setBool(dst reflect.Value, v starlark.Value) error {
 func setInt(dst reflect.Value, v starlark.Value) error {
 	i, ok := v.(starlark.Int)
 	if !ok {
-		return wrongType("an int", v)
+		return numberInQuotes(wrongType("an int", v), v)
 	}
 	n, ok := i.Int64()
 	if !ok || dst.OverflowInt(n) {

@@ -129,7 +129,7 @@ func (s *spreading) all(thread *starlark.Thread, several *effect.Several, one bo
 	if len(several.Items) == 0 {
 		return s.proto.Together(nil, one)
 	}
-	if skip, err := s.refuse(thread, several.Items[0]); skip || err != nil {
+	if skip, err := s.refuse(thread, several.Items); skip || err != nil {
 		return starlark.None, err
 	}
 	limit := several.Limit
@@ -160,19 +160,28 @@ func (s *spreading) all(thread *starlark.Thread, several *effect.Several, one bo
 
 // refuse finds mistakes in the call before it is made many times over, and
 // whether it is to be made at all.
-func (s *spreading) refuse(thread *starlark.Thread, first starlark.Value) (skip bool, err error) {
+func (s *spreading) refuse(thread *starlark.Thread, items []starlark.Value) (skip bool, err error) {
 	host := hostOf(thread)
 	u := unpacking{f: s.f, thread: thread, spec: s.f.spec(), check: host.Check(), secrets: host.Env().Run.Secrets}
 	ptr := reflect.New(s.f.proto)
-	args, kwargs := s.with(first)
+	args, kwargs := s.with(items[0])
 	if err := u.unpack(ptr.Elem(), args, kwargs); err != nil {
 		return false, err
 	}
 	if !u.options.When {
 		return true, nil
 	}
-	if v, ok := whole(ptr).(effect.Validator); ok && u.unknown == nil {
-		return false, s.fail(v.Validate())
+	if u.unknown != nil {
+		return false, nil
+	}
+	do := whole(ptr)
+	if v, ok := do.(effect.Validator); ok {
+		if err := v.Validate(); err != nil {
+			return false, s.fail(err)
+		}
+	}
+	if d, ok := do.(effect.Divided); ok && len(items) > 1 {
+		return false, s.fail(d.Divide())
 	}
 	return false, nil
 }

@@ -307,6 +307,7 @@ func (b *Base) ended(c *Change, r Result) error {
 // Failure is the error of a command that ended with another code than it should.
 func Failure(r Result) error {
 	e := fault.New(fault.Failed, "on %s: exit code %d%s", r.Host, r.RC, lastLines(r.Stderr))
+	e.Hint = Advice(r.Stderr)
 	e.Details = map[string]any{"host": r.Host, "code": r.RC, "stdout": tail(r.Stdout), "stderr": tail(r.Stderr)}
 	return e
 }
@@ -441,7 +442,8 @@ const maxOutput = 16 << 20
 func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
 	env.Run.Live.Drop(t.Facts()) // something about the machine may be different now
 	p, _ := env.Party.(*Party)
-	hidden := s.Hidden || fact.Hidden(p.next())
+	// The door has filled in secrets: wherever the run knows any, one may be in the step.
+	hidden := s.Hidden || !env.Run.Secrets.Empty() || fact.Hidden(p.next())
 	script, read := p.follow("set -e\n" + s.Script)
 	var out, errs machine.Buffer
 	out.Max, errs.Max = maxOutput, maxOutput

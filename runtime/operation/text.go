@@ -3,6 +3,7 @@ package operation
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -22,7 +23,30 @@ func lastLines(text string) string {
 	if lines[0] == "" {
 		return ""
 	}
+	// What a program was about to do hides why it has not: "Reading package lists...".
+	if said := slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
+		return strings.HasSuffix(line, "...") || strings.HasSuffix(line, "... Done")
+	}); len(said) > 0 {
+		lines = said
+	}
 	return ": " + strings.Join(lines[max(0, len(lines)-3):], "\n")
+}
+
+// Advice is what can be done about what a program has written to stderr, or "".
+func Advice(stderr string) string {
+	lower := strings.ToLower(stderr)
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(lower, w) })
+	}
+	switch {
+	case has("permission denied", "operation not permitted", "are you root", "must be root", "requires root", "superuser"):
+		return "use _sudo = True, or a user that may do it"
+	case has("there is no directory /"):
+		return "op.directory makes it, with those above it"
+	case has("unable to locate package", "unable to find a match", "no match for argument", "no package ", "unable to select packages"):
+		return "is the name right? A package of a new repository needs update_cache = \"0s\" once"
+	}
+	return ""
 }
 
 func newReader(data []byte) io.Reader { return bytes.NewReader(data) }

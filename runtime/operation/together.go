@@ -86,7 +86,7 @@ func resultOf(p effect.Part) starlark.Value {
 // failed is the result of a machine that could not be reached, or where something
 // went wrong.
 func failed(p effect.Part) Result {
-	r := Result{Host: hostOf(p), RC: NoCode, Error: branch.FailureOf(p.Err)}
+	r := Result{Host: HostOf(p), RC: NoCode, Error: branch.FailureOf(p.Err)}
 	e := fault.As(p.Err)
 	if e == nil {
 		return r
@@ -98,7 +98,8 @@ func failed(p effect.Part) Result {
 	return r
 }
 
-func hostOf(p effect.Part) string {
+// HostOf is the name of the machine that a part is about.
+func HostOf(p effect.Part) string {
 	if t, err := target.Parse(p.Item); err == nil {
 		return t.Name
 	}

@@ -182,7 +182,11 @@ func (p printer) item(item *Item, indent string) {
 		fmt.Fprintf(p.w, "  (%s)", strings.Join(notes, ", "))
 	}
 	fmt.Fprintf(p.w, "  %s\n", item.Position)
-	if id := item.Kind + item.Position + item.Diff; item.Diff != "" && !p.shown[id] {
+	switch id := item.Kind + item.Position + item.Diff; {
+	case item.Diff == "":
+	case p.shown[id]: // said, or a machine without a difference would look untouched
+		fmt.Fprintf(p.w, "%s    (the same difference as above)\n", indent)
+	default:
 		p.shown[id] = true
 		fmt.Fprintf(p.w, "%s    %s\n", indent, strings.ReplaceAll(strings.TrimRight(item.Diff, "\n"), "\n", "\n"+indent+"    "))
 	}

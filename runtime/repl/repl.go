@@ -131,7 +131,9 @@ func (s *Shell) show(i *runtime.Input, err error) {
 	if i == nil || i.Value == starlark.None {
 		return
 	}
-	if s.Show == nil {
+	if s.Show == nil && s.Person {
+		s.Print(s.Session.Redact(text(i.Value)))
+	} else if s.Show == nil {
 		s.Print(s.Session.Redact(i.Value.String()))
 	} else if err := s.Show(i.Value); err != nil {
 		s.fail(err)

@@ -140,15 +140,3 @@ func not(x starlark.Value) (starlark.Value, error) {
 	}
 	return !x.Truth(), nil
 }
-
-// Trim removes the frames of hidden operators from a backtrace, which then is
-// that of the script as written.
-func Trim(err *starlark.EvalError) {
-	kept := err.CallStack[:0]
-	for _, fr := range err.CallStack {
-		if !strings.HasPrefix(fr.Name, Prefix) {
-			kept = append(kept, fr)
-		}
-	}
-	err.CallStack = kept
-}

@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"fmt"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
@@ -45,9 +46,21 @@ func (m mode) run(thread *starlark.Thread, opts *syntax.FileOptions, name, src s
 	}
 	globals, err := prog.Init(thread, all)
 	if evalErr, ok := err.(*starlark.EvalError); ok {
-		rewrite.Trim(evalErr)
+		trim(evalErr)
 	}
 	return globals, err
+}
+
+// trim removes the frames of hidden operators from a backtrace, which then is
+// that of the script as written.
+func trim(err *starlark.EvalError) {
+	kept := err.CallStack[:0]
+	for _, fr := range err.CallStack {
+		if !strings.HasPrefix(fr.Name, rewrite.Prefix) {
+			kept = append(kept, fr)
+		}
+	}
+	err.CallStack = kept
 }
 
 // outcome is what a script shows of itself.

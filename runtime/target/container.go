@@ -15,7 +15,7 @@ import (
 // one; engine, as [container.Find] takes it; and user.
 type containers struct{}
 
-func init() { register(containers{}) }
+func init() { Register(containers{}) }
 
 func (containers) Name() string { return "container" }
 
@@ -90,12 +90,5 @@ func Engine(ctx context.Context, env *effect.Env, named string) (*container.Engi
 }
 
 func engineOf(run *effect.Run, handle string) *engine {
-	opening.Lock()
-	defer opening.Unlock()
-	if e, ok := run.Live.Get(handle).(*engine); ok {
-		return e
-	}
-	e := &engine{}
-	run.Live.Put(handle, e)
-	return e
+	return run.Live.Or(handle, &engine{}).(*engine)
 }

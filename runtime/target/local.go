@@ -10,7 +10,7 @@ import (
 // local is this machine.
 type local struct{}
 
-func init() { register(local{}) }
+func init() { Register(local{}) }
 
 func (local) Name() string { return "local" }
 

@@ -95,11 +95,20 @@ func (c *collecting) add(v starlark.Value, depth int) error {
 	return nil
 }
 
+// inList says how a list of names becomes one of targets.
+func inList(v starlark.Value, err error) error {
+	text, ok := starlark.AsString(v)
+	if e := fault.As(err); ok && e != nil && isHostName(text) {
+		return e.WithHint("ssh.pool([%q, …]) makes targets of names", text)
+	}
+	return err
+}
+
 func (c *collecting) one(v starlark.Value) error {
 	if _, unknown := v.(*value.Unknown); !unknown { // of a server that is only planned
 		t, err := Parse(v)
 		if err != nil {
-			return err
+			return inList(v, err)
 		}
 		if c.seen[t.ID] {
 			return fault.New(fault.Invalid, "%s is in the list twice", t.Name).

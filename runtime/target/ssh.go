@@ -23,7 +23,7 @@ import (
 // overSSH is a machine with an SSH server.
 type overSSH struct{}
 
-func init() { register(overSSH{}) }
+func init() { Register(overSSH{}) }
 
 func (overSSH) Name() string { return "ssh" }
 
@@ -79,14 +79,10 @@ type sshState struct {
 }
 
 func sshOf(run *effect.Run) *sshState {
-	opening.Lock()
-	defer opening.Unlock()
 	if s, ok := run.Live.Get("ssh").(*sshState); ok {
 		return s
 	}
-	s := &sshState{place: SSHPlace(run)}
-	run.Live.Put("ssh", s)
-	return s
+	return run.Live.Or("ssh", &sshState{place: SSHPlace(run)}).(*sshState)
 }
 
 // SSHPlace is where a run makes its connections from: it reads the configuration of

@@ -20,6 +20,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Target is a machine, and as whom commands run on it.
@@ -60,12 +61,7 @@ func Make(kind, name string, fields starlark.StringDict) *starlarkstruct.Struct 
 func Parse(v starlark.Value) (*Target, error) {
 	s, ok := v.(*starlarkstruct.Struct)
 	if !ok || s.Constructor() != starlark.Value(Constructor) {
-		what := v.Type()
-		if text, ok := starlark.AsString(v); ok {
-			what = fmt.Sprintf("the string %q", text)
-		}
-		return nil, fault.New(fault.Invalid, "a target is needed, not %s", what).
-			WithHint("target.local(), ssh.host(…), container.target(…) and server.create(…) make targets")
+		return nil, noTarget(v)
 	}
 	t := &Target{fields: starlark.StringDict{}}
 	s.ToStringDict(t.fields)
@@ -83,13 +79,42 @@ func Parse(v starlark.Value) (*Target, error) {
 	return t, nil
 }
 
+// noTarget is the error of a value that is no target. What people give instead is
+// most often the name of one, or the struct that has it.
+func noTarget(v starlark.Value) error {
+	what, hint := "a "+v.Type(), "target.local(), ssh.host(…), container.target(…) and server.create(…) make targets"
+	if v == starlark.None {
+		what = "None"
+	}
+	if text, ok := starlark.AsString(v); ok {
+		what = "a string"
+		if !value.HasMarker(text) && len(text) < 100 {
+			what = fmt.Sprintf("the string %q", text)
+		}
+		if isHostName(text) {
+			hint = fmt.Sprintf("write ssh.host(%[1]q), or server.get(%[1]q).target for a server of the workspace", text)
+		}
+	}
+	if s, ok := v.(starlark.HasAttrs); ok {
+		if inner, err := s.Attr("target"); err == nil && inner != nil {
+			if _, err := Parse(inner); err == nil {
+				hint = "it has one: write .target after it"
+			}
+		}
+	}
+	return fault.New(fault.Invalid, "a target is needed, not %s", what).WithHint("%s", hint)
+}
+
+// isHostName reports whether a text can be the name or the address of a machine.
+func isHostName(text string) bool {
+	return text != "" && len(text) < 100 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-@") == ""
+}
+
 var kinds = map[string]Kind{}
 
-func register(k Kind) { kinds[k.Name()] = k }
-
-// Register adds a sort of machine that is made elsewhere. It is called by init
-// functions: nothing may look at targets meanwhile.
-func Register(k Kind) { register(k) }
+// Register adds a sort of machine, or replaces the one of that name. It is called by
+// init functions: nothing may look at targets meanwhile.
+func Register(k Kind) { kinds[k.Name()] = k }
 
 func kindNames() []string {
 	names := make([]string, 0, len(kinds))
@@ -187,11 +212,9 @@ func (s *shared) Close() error {
 	return s.conn.Close()
 }
 
-var opening sync.Mutex
-
 // Open returns the connection of the run to a target. The first call makes it.
 func Open(ctx context.Context, env *effect.Env, t *Target) (machine.Conn, error) {
-	s := sharedOf(env.Run, "target:"+t.ID)
+	s := env.Run.Live.Or("target:"+t.ID, &shared{}).(*shared)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn != nil {
@@ -203,28 +226,4 @@ func Open(ctx context.Context, env *effect.Env, t *Target) (machine.Conn, error)
 	}
 	s.conn = conn
 	return conn, nil
-}
-
-// Use makes conn the connection of the run to a target, for tests of what machines
-// can do wrong. It is an error when there is one.
-func Use(run *effect.Run, t *Target, conn machine.Conn) error {
-	s := sharedOf(run, "target:"+t.ID)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != nil {
-		return fault.New(fault.Internal, "the run has a connection to %s", t.Name)
-	}
-	s.conn = conn
-	return nil
-}
-
-func sharedOf(run *effect.Run, handle string) *shared {
-	opening.Lock()
-	defer opening.Unlock()
-	if s, ok := run.Live.Get(handle).(*shared); ok {
-		return s
-	}
-	s := &shared{}
-	run.Live.Put(handle, s)
-	return s
 }

@@ -1,4 +1,8 @@
-package target
+// Package command is commands on machines, as scripts have them run: how they are
+// watched, ended and judged, and, with _once, found again by a run that was killed
+// meanwhile. Modules that run commands on a machine embed [On] in their effects, make
+// a [Job] of the arguments, and perform that.
+package command
 
 import (
 	"context"
@@ -19,19 +23,22 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
-// on is the first argument of everything that is done on a machine.
-type on struct {
+// On is the first argument of everything that is done on a machine.
+type On struct {
 	Target starlark.Value `star:"target"`
 
 	parsed *target.Target
 }
 
-func (o *on) Validate() (err error) {
+// Validate refuses what is no target.
+func (o *On) Validate() (err error) {
 	o.parsed, err = target.Parse(o.Target)
 	return err
 }
 
-func (o *on) machine() (*target.Target, error) {
+// Machine is the target. Where Validate was not called, as with the copy of an effect
+// that has the secrets filled in, it is read now.
+func (o *On) Machine() (*target.Target, error) {
 	if o.parsed == nil {
 		if err := o.Validate(); err != nil {
 			return nil, err
@@ -40,32 +47,33 @@ func (o *on) machine() (*target.Target, error) {
 	return o.parsed, nil
 }
 
-// host is the name of the machine for people.
-func (o *on) host() string {
-	if t, err := o.machine(); err == nil {
+// Host is the name of the machine for people.
+func (o *On) Host() string {
+	if t, err := o.Machine(); err == nil {
 		return t.Name
 	}
 	return "?"
 }
 
 // Endpoint is what the circuit breaker counts by.
-func (o *on) Endpoint() string {
-	if t, err := o.machine(); err == nil {
+func (o *On) Endpoint() string {
+	if t, err := o.Machine(); err == nil {
 		return t.ID
 	}
 	return ""
 }
 
-func (o *on) open(ctx context.Context, env *effect.Env) (machine.Conn, error) {
-	t, err := o.machine()
+// Open returns the connection of the run to the machine.
+func (o *On) Open(ctx context.Context, env *effect.Env) (machine.Conn, error) {
+	t, err := o.Machine()
 	if err != nil {
 		return nil, err
 	}
 	return target.Open(ctx, env, t)
 }
 
-// behaviour is how a command is watched and judged.
-type behaviour struct {
+// Behaviour is how a command is watched and judged.
+type Behaviour struct {
 	Stdin   string        `star:"stdin"`
 	Timeout time.Duration `star:"timeout,tuning"`
 	OKCodes []int         `star:"ok_codes"`
@@ -73,10 +81,10 @@ type behaviour struct {
 	Quiet   bool          `star:"quiet,tuning"`
 }
 
-// job is a command that is ready to be run: options applied, secrets expanded.
-type job struct {
-	on
-	behaviour
+// Job is a command that is ready to be run: options applied, secrets expanded.
+type Job struct {
+	On
+	Behaviour
 	command machine.Command
 	stdin   string
 	name    string // for messages, redacted
@@ -93,9 +101,31 @@ func isVariable(name string) bool {
 	return name != ""
 }
 
-// prepare makes a job of a command. Its errors lie before anything is sent.
-func prepare(env *effect.Env, o on, b behaviour, c machine.Command, name string) (*job, error) {
-	j := &job{on: o, behaviour: b, command: c, name: env.Run.Secrets.Redact(name)}
+// Check refuses arguments that make no command.
+func Check(command starlark.Value, shell bool, timeout time.Duration) error {
+	if timeout < 0 {
+		return fault.New(fault.Invalid, "the timeout is negative")
+	}
+	_, err := cmdline.Argv(command, shell)
+	return err
+}
+
+// New makes a job of the program and its arguments, or of a line for sh.
+func New(env *effect.Env, o On, b Behaviour, command starlark.Value, shell bool) (*Job, error) {
+	argv, err := cmdline.Argv(command, shell)
+	if err != nil {
+		return nil, err
+	}
+	c := machine.Command{Argv: argv}
+	if shell { // the machine reads a line anyway
+		c = machine.Command{Script: argv[2]}
+	}
+	return Prepare(env, o, b, c, cmdline.Clip(cmdline.Describe(command, shell), 60))
+}
+
+// Prepare makes a job of a command. Its errors lie before anything is sent.
+func Prepare(env *effect.Env, o On, b Behaviour, c machine.Command, name string) (*Job, error) {
+	j := &Job{On: o, Behaviour: b, command: c, name: env.Run.Secrets.Redact(name)}
 	err := j.apply(env)
 	if f := fault.As(err); f != nil {
 		f.Unsent = true
@@ -103,8 +133,8 @@ func prepare(env *effect.Env, o on, b behaviour, c machine.Command, name string)
 	return j, err
 }
 
-func (j *job) apply(env *effect.Env) error {
-	t, err := j.machine()
+func (j *Job) apply(env *effect.Env) error {
+	t, err := j.Machine()
 	if err != nil {
 		return err
 	}
@@ -127,23 +157,23 @@ func (j *job) apply(env *effect.Env) error {
 	if strings.HasPrefix(c.As.User, "-") {
 		return fault.New(fault.Invalid, "_user is %q, which is not the name of a user", c.As.User)
 	}
-	c.Hidden = c.Hidden || x.secret // what goes by stdin is in no list of processes
+	// What goes by stdin is in no list of processes. The door has filled in secrets
+	// already, so that the command may have one in it wherever the run knows any.
+	c.Hidden = c.Hidden || x.secret || !env.Run.Secrets.Empty()
 	j.stdin = x.expand(j.Stdin)
 	return x.err
 }
 
-// expander fills in secrets and notes that there were some.
+// expander fills in secrets.
 type expander struct {
-	env    *effect.Env
-	secret bool
-	err    error
+	env *effect.Env
+	err error
 }
 
 func (x *expander) expand(text string) string {
 	if !value.HasMarker(text) {
 		return text
 	}
-	x.secret = true
 	plain, err := x.env.Run.Secrets.Expand(text)
 	if x.err == nil {
 		x.err = err
@@ -162,7 +192,7 @@ type watched struct {
 	began          time.Time
 }
 
-func (j *job) watch(ctx context.Context, env *effect.Env) (*watched, func()) {
+func (j *Job) watch(ctx context.Context, env *effect.Env) (*watched, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	release := func() {}
 	if j.Timeout > 0 && env.Options.Timeout == 0 { // _timeout is in ctx already
@@ -170,7 +200,7 @@ func (j *job) watch(ctx context.Context, env *effect.Env) (*watched, func()) {
 	}
 	printer := &cmdline.Printer{}
 	if !j.Quiet && env.Output != nil {
-		host := j.host()
+		host := j.Host()
 		printer.Out = func(stream, line string) { env.Output(stream, host+": "+line) }
 	}
 	full := func() { cancel(errFull) }
@@ -187,8 +217,8 @@ func (w *watched) flush() {
 }
 
 // perform runs the command over a connection that it does not outlive.
-func (j *job) perform(ctx context.Context, env *effect.Env) (operation.Result, error) {
-	conn, err := j.open(ctx, env)
+func (j *Job) perform(ctx context.Context, env *effect.Env) (operation.Result, error) {
+	conn, err := j.Open(ctx, env)
 	if err != nil {
 		return operation.Result{}, err
 	}
@@ -206,9 +236,9 @@ func (j *job) perform(ctx context.Context, env *effect.Env) (operation.Result, e
 }
 
 // judge makes the result of an end, or the error that it is.
-func (j *job) judge(env *effect.Env, w *watched, code int) (operation.Result, error) {
+func (j *Job) judge(env *effect.Env, w *watched, code int) (operation.Result, error) {
 	r := operation.Result{
-		Host: j.host(), OK: slices.Contains(j.OKCodes, code), Changed: true, RC: code,
+		Host: j.Host(), OK: slices.Contains(j.OKCodes, code), Changed: true, RC: code,
 		Stdout: w.stdout.String(), Stderr: w.stderr.String(), Duration: time.Since(w.began),
 	}
 	if j.Check && !r.OK {
@@ -220,7 +250,7 @@ func (j *job) judge(env *effect.Env, w *watched, code int) (operation.Result, er
 // detailBytes is how much of each stream goes into the details of an error.
 const detailBytes = 4 << 10
 
-func (j *job) failed(env *effect.Env, r operation.Result) error {
+func (j *Job) failed(env *effect.Env, r operation.Result) error {
 	e := fault.New(fault.Failed, "on %s, the command %q ended with code %d", r.Host, j.name, r.RC)
 	if r.RC > 128 && r.RC < 128+65 {
 		e.Msg += fmt.Sprintf(" (signal %d)", r.RC-128)
@@ -234,10 +264,25 @@ func (j *job) failed(env *effect.Env, r operation.Result) error {
 	if line != "" {
 		e.Msg += ": " + cmdline.Clip(line, 300)
 	}
+	e.Hint = operation.Advice(r.Stderr)
+	if word := j.shellWord(); word != "" {
+		e.Hint = fmt.Sprintf("%q was an argument of the program; for sh to read it, give one string and shell = True", word)
+	}
 	if r.RC == 127 {
 		e.Hint = "install the program on the machine, or give its full path"
 	}
 	return e
+}
+
+// shellWord is the first argument that means something to a shell alone, as | in
+// ["ls", "|", "wc"]; "" if there is none.
+func (j *job) shellWord() string {
+	for _, word := range j.command.Argv {
+		if slices.Contains([]string{"|", "||", "&&", ">", ">>", "<", "2>&1", "2>/dev/null", ";", "&"}, word) {
+			return word
+		}
+	}
+	return ""
 }
 
 func details(env *effect.Env, stdout, stderr string) map[string]any {
@@ -250,22 +295,22 @@ func details(env *effect.Env, stdout, stderr string) map[string]any {
 
 // stopped is the error of a command that was ended. That it did not come to its end
 // by itself is certain; after a stop of the run nobody knows how far it came.
-func (j *job) stopped(env *effect.Env, w *watched) error {
+func (j *Job) stopped(env *effect.Env, w *watched) error {
 	took, cause := time.Since(w.began).Round(10*time.Millisecond), context.Cause(w.ctx)
 	var e *fault.Error
 	switch {
 	case w.stdout.Full || w.stderr.Full:
-		e = fault.New(fault.Limit, "on %s, the command %q was ended: it printed more than %d MiB", j.host(), j.name, cmdline.MaxOutput>>20).
+		e = fault.New(fault.Limit, "on %s, the command %q was ended: it printed more than %d MiB", j.Host(), j.name, cmdline.MaxOutput>>20).
 			WithHint("write its output to a file on the machine, or filter it")
 	case errors.Is(cause, context.DeadlineExceeded), fault.Is(cause, fault.Timeout):
-		e = fault.New(fault.Timeout, "on %s, the command %q was ended after %s", j.host(), j.name, took).
+		e = fault.New(fault.Timeout, "on %s, the command %q was ended after %s", j.Host(), j.name, took).
 			WithHint("give it more time with timeout, if it needs it")
 	default:
-		e = fault.New(fault.Cancelled, "on %s, the command %q was ended after %s because the run was stopped", j.host(), j.name, took)
+		e = fault.New(fault.Cancelled, "on %s, the command %q was ended after %s because the run was stopped", j.Host(), j.name, took)
 		e.InDoubt = true
 	}
 	e.Cause = cause
 	e.Details = details(env, w.stdout.String(), w.stderr.String())
-	e.Details["host"] = j.host()
+	e.Details["host"] = j.Host()
 	return e
 }

@@ -1,0 +1,43 @@
+package ssh
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// TestLoginShells has a line read by every shell there is that may be that of a
+// login.
+func TestLoginShells(t *testing.T) {
+	lines := []string{
+		"printf '%s\\n' 'a!b' \"c\\\\d\" '\\' 'it'\\''s' '$HOME' '\\\\'\\'",
+		"for i in 1 2; do\n  echo \"$i!\" \\\n    more\ndone\ncat <<'E'\n\\0012 $x `y`\nE\n",
+		"echo 'ends with a backslash\\'",
+	}
+	for _, shell := range []string{"sh", "bash", "dash", "busybox", "zsh", "ksh", "fish", "tcsh", "csh"} {
+		program, err := exec.LookPath(shell)
+		if err != nil {
+			continue
+		}
+		argv := []string{program, "-c"}
+		if shell == "busybox" {
+			argv = []string{program, "sh", "-c"}
+		}
+		for _, line := range lines {
+			want, err := exec.Command("/bin/sh", "-c", line).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, oneLine := range []bool{true, false} {
+				if !oneLine && strings.HasSuffix(shell, "csh") {
+					continue
+				}
+				wrapped, ok := wrap(line, oneLine)
+				got, err := exec.Command(argv[0], append(argv[1:], wrapped)...).Output()
+				if !ok || err != nil || string(got) != beganMark+"\n"+string(want) {
+					t.Errorf("%s, one line %t, %q: %v, got %q, want %q", shell, oneLine, line, err, got, want)
+				}
+			}
+		}
+	}
+}
