@@ -73,7 +73,7 @@ var (
 	_ effect.Describer  = (*put)(nil)
 	_ effect.Predictor  = (*put)(nil)
 	_ effect.Looker     = (*put)(nil)
-	_ effect.Undoer     = (*put)(nil)
+	_ effect.Sparing    = (*put)(nil)
 	_ effect.Asker      = (*put)(nil)
 	_ effect.Repeatable = (*put)(nil)
 	_ effect.Commander  = (*put)(nil)
@@ -216,6 +216,9 @@ func (p *put) Remember(ctx context.Context, env *effect.Env) (any, error) {
 	}
 	return putMemory{plan.Undo(), plan.Plan.Diff(plan.Root)}, nil
 }
+
+// Idle reports whether everything is there already.
+func (p *put) Idle() bool { return p.planned != nil && p.planned.Plan.Empty() }
 
 // early marks a failure that lies before anything was changed.
 func early(err error) error {

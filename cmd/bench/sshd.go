@@ -33,7 +33,14 @@ type hosts struct {
 	servers   []*exec.Cmd
 }
 
-const benchPort = 22022
+// freePort is one that nobody uses now: a server that an earlier measurement has left
+// would answer with a key of its own.
+func freePort() int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
 
 // startHosts starts a server at n addresses; nil and why where there is none.
 func startHosts(dir string, n int) (*hosts, string) {
@@ -48,7 +55,7 @@ func startHosts(dir string, n int) (*hosts, string) {
 	}
 	me, err := user.Current()
 	check(err)
-	h := &hosts{port: benchPort, user: me.Username, dir: filepath.Join(dir, "sshd")}
+	h := &hosts{port: freePort(), user: me.Username, dir: filepath.Join(dir, "sshd")}
 	check(os.MkdirAll(h.dir, 0o700))
 	if me.Uid == "0" {
 		check(os.MkdirAll("/run/sshd", 0o755))

@@ -159,7 +159,7 @@ func (j *Job) apply(env *effect.Env) error {
 	}
 	// What goes by stdin is in no list of processes. The door has filled in secrets
 	// already, so that the command may have one in it wherever the run knows any.
-	c.Hidden = c.Hidden || x.secret || !env.Run.Secrets.Empty()
+	c.Hidden = c.Hidden || !env.Run.Secrets.Empty()
 	j.stdin = x.expand(j.Stdin)
 	return x.err
 }
@@ -276,7 +276,7 @@ func (j *Job) failed(env *effect.Env, r operation.Result) error {
 
 // shellWord is the first argument that means something to a shell alone, as | in
 // ["ls", "|", "wc"]; "" if there is none.
-func (j *job) shellWord() string {
+func (j *Job) shellWord() string {
 	for _, word := range j.command.Argv {
 		if slices.Contains([]string{"|", "||", "&&", ">", ">>", "<", "2>&1", "2>/dev/null", ";", "&"}, word) {
 			return word

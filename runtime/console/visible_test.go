@@ -19,7 +19,7 @@ func TestVisible(t *testing.T) {
 func TestShown(t *testing.T) {
 	for text, want := range map[string]string{
 		"\x1b[31mfailed\x1b[0m web\x1b[8m\x1b]0;x\x07": "\x1b[31mfailed\x1b[0m web" + `\x1b[8m\x1b]0;x\x07`,
-		"a\r\nb\rc\x1b[2Ad":                           "a\r\nb" + `\x0dc\x1b[2Ad`,
+		"a\r\nb\rc\x1b[2Ad":                            "a\r\nb" + `\x0dc\x1b[2Ad`,
 	} {
 		if got := shown(text); got != want {
 			t.Errorf("%q is shown as %q, want %q", text, got, want)

@@ -268,8 +268,10 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 		if err := d.remember(do, env, rec); err != nil {
 			return nil, d.fail(s, rec, err)
 		}
-		if err := d.Record.Intend(rec); err != nil {
-			return nil, err
+		if rec.Seq != 0 || !idle(do) {
+			if err := d.Record.Intend(rec); err != nil {
+				return nil, err
+			}
 		}
 	}
 	d.emit(event.Event{Type: event.EffectStarted, Place: s.place, Kind: s.call.Decl.Kind,
@@ -326,6 +328,14 @@ func (d *Door) remember(do effect.Performer, env *effect.Env, rec *journal.Effec
 		}
 	}
 	return nil
+}
+
+// idle reports whether a write has nothing to do. What changes nothing cannot be in
+// doubt, so it needs no intent: without one it does not wait for the disk, and a
+// play that finds everything as it shall be is as fast as its questions.
+func idle(do effect.Performer) bool {
+	s, ok := do.(effect.Sparing)
+	return ok && s.Idle()
 }
 
 // finish records the outcome and gives it to the script.

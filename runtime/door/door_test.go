@@ -44,6 +44,34 @@ w.act("d")
 	}
 }
 
+// What has nothing to do is recorded with its result, as it cannot be in doubt: no
+// intent has to reach the disk before it. What failed so is recorded, too.
+func TestNothingToDo(t *testing.T) {
+	s := newStage()
+	s.do = func(_ context.Context, name string, attempt int) (any, error) {
+		if name == "as it is" && attempt > 1 {
+			return nil, fault.New(fault.Failed, "no")
+		}
+		return name, nil
+	}
+	_, err := s.run(t, live, `
+w.ensure("as it is")
+w.ensure("new")
+w.ensure("as it is")
+`)
+	if !fault.Is(err, fault.Failed) {
+		t.Fatal(err)
+	}
+	want := []string{
+		"remember as it is", "perform as it is", "record 0#1 done",
+		"remember new", "intend 0#2 in doubt", "perform new", "finish 0#2 done",
+		"remember as it is", "perform as it is", "record 0#3 failed",
+	}
+	if !slices.Equal(s.log, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(s.log, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // failing makes the first n attempts fail.
 func failing(n int, e fault.Error) func(context.Context, string, int) (any, error) {
 	return func(_ context.Context, name string, attempt int) (any, error) {

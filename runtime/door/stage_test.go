@@ -63,7 +63,13 @@ var (
 	_ = effects.Write("def act(name, text = \"\"): pass", &act{}, effect.Blind)
 	_ = effects.Write("def put(name): pass", &put{}, effect.Blind)
 	_ = effects.Write("def known(name): pass", &known{}, effect.Exact)
+	_ = effects.Write("def ensure(name): pass", &ensure{}, effect.Exact)
 )
+
+// ensure finds out what is to be done: nothing, where the name is "as it is".
+type ensure struct{ known }
+
+func (e *ensure) Idle() bool { return e.Name == "as it is" }
 
 type look struct {
 	Name string `star:"name"`

@@ -147,6 +147,15 @@ type Undoer interface {
 	Undo(ctx context.Context, env *Env, past Past) error
 }
 
+// Sparing is an Undoer that may find out, when it remembers, that there is nothing
+// to do. Idle is called between Remember and Perform. When it reports true, Perform
+// must change nothing and touch nothing: such an effect is recorded with its result,
+// as a read is, and does not wait for an intent to reach the disk.
+type Sparing interface {
+	Undoer
+	Idle() bool
+}
+
 // Past is what is left of an effect that was performed, or begun.
 type Past interface {
 	Remembered(into any) error // decodes what Remember returned

@@ -102,6 +102,7 @@ type Base struct {
 	target   *target.Target
 	change   *change
 	prepared bool
+	turned   bool           // its party has gone on to it
 	secrets  *value.Secrets // nil: none are known
 	key      string
 }
@@ -109,7 +110,7 @@ type Base struct {
 var (
 	_ effect.Validator = (*Base)(nil)
 	_ effect.Knowing   = (*Base)(nil)
-	_ effect.Undoer    = (*Base)(nil)
+	_ effect.Sparing   = (*Base)(nil)
 	_ effect.Asker     = (*Base)(nil)
 	_ effect.Commander = (*Base)(nil)
 	_ effect.Remote    = (*Base)(nil)
@@ -206,16 +207,21 @@ func (b *Base) world(ctx context.Context, env *effect.Env) (*fact.World, error) 
 		return nil, err
 	}
 	facts := b.self.Facts()
-	if p, ok := env.Party.(*Party); ok {
-		if w := p.know(facts); w != nil {
-			return w, nil
-		}
+	p, _ := env.Party.(*Party)
+	if p != nil && !b.turned { // another attempt has no other turn
+		p.turn()
+		b.turned = true
+	}
+	if w := p.know(facts); w != nil {
+		return w, nil
 	}
 	conn, err := b.connect(ctx, env)
 	if err != nil {
 		return nil, err
 	}
-	return fact.Gather(ctx, conn, b.target.As(env), facts)
+	return p.ask(facts, func(facts []fact.Fact) (*fact.World, error) {
+		return fact.Gather(ctx, conn, b.target.As(env), facts)
+	})
 }
 
 func (b *Base) connect(ctx context.Context, env *effect.Env) (machine.Conn, error) {
@@ -244,6 +250,9 @@ func (b *Base) Remember(ctx context.Context, env *effect.Env) (any, error) {
 	}
 	return memory{c.Change.Undo, c.Change.Diff}, nil
 }
+
+// Idle reports whether what was just found out asks for nothing.
+func (b *Base) Idle() bool { return b.change != nil && b.change.Change == nil }
 
 // unsent marks a failure that lies before the change.
 func unsent(err error) error {
@@ -442,9 +451,9 @@ const maxOutput = 16 << 20
 func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Target, s Step, print func(stream, line string)) (output, error) {
 	env.Run.Live.Drop(t.Facts()) // something about the machine may be different now
 	p, _ := env.Party.(*Party)
-	// The door has filled in secrets: wherever the run knows any, one may be in the step.
-	hidden := s.Hidden || !env.Run.Secrets.Empty() || fact.Hidden(p.next())
 	script, read := p.follow("set -e\n" + s.Script)
+	// The door has filled in secrets: wherever the run knows any, one may be in the step.
+	hidden := s.Hidden || !env.Run.Secrets.Empty() || fact.Hidden(p.ahead())
 	var out, errs machine.Buffer
 	out.Max, errs.Max = maxOutput, maxOutput
 	out.Strict, errs.Strict = true, true

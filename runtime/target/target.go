@@ -191,6 +191,12 @@ func (t *Target) As(env *effect.Env) machine.As {
 	return as
 }
 
+// Becomes tells targets apart that share a connection, and are other users on it.
+func (t *Target) Becomes() string {
+	f := Fields{t.fields, func(text string) (string, error) { return text, nil }}
+	return fmt.Sprintf("%t %s %s", f.Bool("sudo"), f.String("become"), f.String("sudo_password"))
+}
+
 // Facts is the handle under which the run keeps what it knows of the machine. An
 // effect that changes something there drops it.
 func (t *Target) Facts() string { return "facts:" + t.ID }
