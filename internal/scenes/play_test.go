@@ -18,7 +18,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/module"
-	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
 )
 
