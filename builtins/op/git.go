@@ -21,7 +21,7 @@ def git(target, repository, path, ref = "HEAD", depth = 0, force = False, update
 
     It changes only when the commit that ref stands for is another one than the one that
     is checked out. Undo goes back to the commit of the time before, or removes what was
-    cloned.
+    cloned. Submodules stay empty directories: they are not fetched.
 
     Args:
       target: the machine. It needs git, and reaches the repository by itself.

@@ -85,9 +85,9 @@ func TestPackages(t *testing.T) {
 			after: "dpkg -s hello | grep -q 'Version: 1.0' && grep -q mine /etc/hello.conf", undone: "dpkg -s hello | grep -q 'Version: 2.0'",
 		},
 		{
-			name: "absent, with what needs it", do: demand("absent", "greeter"),
+			name: "absent, with what needs it", before: "apt-mark auto greeter", do: demand("absent", "greeter"),
 			kind: effect.Delete, diff: "hello: 2.0 -> removed\n", after: "! dpkg -s hello 2>/dev/null | grep -q 'ok installed'",
-			undone: "dpkg -s hello | grep -q 'ok installed' && dpkg -s greeter | grep -q 'ok installed'",
+			undone: "dpkg -s hello | grep -q 'ok installed' && dpkg -s greeter | grep -q 'ok installed' && [ \"$(apt-mark showauto greeter hello)\" = greeter ]",
 		},
 		{
 			name: "interrupted dpkg", before: "dpkg --unpack /srv/deb/broken_1.0_all.deb",

@@ -46,6 +46,9 @@ func (p *packages) step(now fact.PackageState, update bool) operation.Step {
 		what = "upgrade"
 	}
 	fmt.Fprintf(&b, "_now=$(_would %s%s)\nprintf '%%s\\n' \"$_now\" | sed -n 's/^move //p' >>\"$_notes\"\n", what, quoted(words))
+	if now.Manager == "apt" {
+		b.WriteString("[ -e \"$_notes.auto\" ] || { apt-mark showauto >\"$_notes.auto.new\"; mv -f \"$_notes.auto.new\" \"$_notes.auto\"; }\n")
+	}
 	fmt.Fprintf(&b, "%s%s\n", p.command(now, what), quoted(words))
 	b.WriteString("printf '%s\\n' \"$_now\" | sed -n 's/^move /" + movedMark + "/p'\n")
 	return operation.Step{Script: b.String()}
@@ -140,6 +143,15 @@ if [ -n "$_gone" ]; then
   %s $_gone
 fi
 [ -z "$_back" ] || %s $_back
-rm -f "$_notes"
-`, machine.Quote(notes), packageRepair[manager], join, remove, restore)
+%srm -f "$_notes" "$_notes.auto"
+`, machine.Quote(notes), packageRepair[manager], join, remove, restore, packageMarks[manager])
+}
+
+// packageMarks marks what came back as it was marked: what apt is asked to install counts
+// as wanted, and would not go with what has needed it.
+var packageMarks = map[string]string{
+	"apt": `for _n in $_back; do
+  ! grep -qxF -- "${_n%%=*}" "$_notes.auto" 2>/dev/null || apt-mark auto "${_n%%=*}" >/dev/null
+done
+`,
 }

@@ -301,7 +301,7 @@ func TestGetHardLinks(t *testing.T) {
 		if err := errors.Join(os.Link(src+"/d/a", src+"/b"), os.Link(src+"/d/a", src+"/d/c")); err != nil {
 			t.Fatal(err)
 		}
-		g := &get{on: on{Target: here()}, Source: src, Destination: "dest"}
+		g := &get{On: command.On{Target: here()}, Source: src, Destination: "dest"}
 		if _, err := g.Perform(t.Context(), f.Env()); err != nil {
 			t.Fatal(userland, err)
 		}
