@@ -54,8 +54,8 @@ func (a As) wrap(text string) (line, head string) {
 	if a.Password == "" {
 		return "LC_ALL=C exec " + silent, ""
 	}
-	// Where sudo needs no password it would leave it on the input of the command. With
-	// use_pty, which Debian sets, it reads input even for a command that reads none. The
+	// Where sudo needs no password it would leave it on the input of the command; to ask
+	// whether it does must not cost input, which with use_pty sudo reads in any case. The
 	// password is tried first: when it is refused, cat would go on reading an input that
 	// stays open as long as the command is thought to run.
 	return "IFS= read -r _p; if sudo -n -u " + Quote(user) + " -- true </dev/null 2>/dev/null; then unset _p; LC_ALL=C exec " + silent +

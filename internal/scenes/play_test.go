@@ -18,7 +18,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/module"
-	"github.com/provisioning-systems/provisioning/runtime/plan"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
 )
 
@@ -137,15 +136,11 @@ type change struct {
 // named are the changes of the operations of a plan.
 func named(out *runtime.Outcome) []change {
 	var all []change
-	var walk func(steps []plan.Step)
-	walk = func(steps []plan.Step) {
-		for _, s := range steps {
-			if s.Effect != nil && strings.HasPrefix(s.Effect.Kind, "op.") && s.Effect.Write {
-				all = append(all, change{string(s.Effect.Change), s.Effect.Diff, s.Effect.Depends != ""})
-			}
+	for _, s := range out.Plan.Root().Steps {
+		if s.Effect != nil && strings.HasPrefix(s.Effect.Kind, "op.") && s.Effect.Write {
+			all = append(all, change{string(s.Effect.Change), s.Effect.Diff, s.Effect.Depends != ""})
 		}
 	}
-	walk(out.Plan.Root().Steps)
 	return all
 }
 

@@ -5,12 +5,11 @@ package sshtest
 // runs commands as the current user.
 func FakeSudo(password string) string {
 	return `#!/bin/sh
-# It understands what is asked of it: -k, -n, -S, -p PROMPT, -u USER, --.
+# It understands what is asked of it: -n, -S, -p PROMPT, -u USER, --.
 password='` + password + `'
 prompt='[sudo] password: '
 while :; do
 	case $1 in
-	-k) shift ;; # it remembers no password
 	-n) never=1; shift ;;
 	-S) stdin=1; shift ;;
 	-p) prompt=$2; shift 2 ;;
