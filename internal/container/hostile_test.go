@@ -142,7 +142,7 @@ func TestLost(t *testing.T) {
 		{"with nonsense", nil, func(w http.ResponseWriter) { upgrade(w, "\x09\x00\x00\x00\x00\x00\x00\x04oops") }, nil, false, true},
 		{"when its end is asked for", nil, func(w http.ResponseWriter) { upgrade(w, "") }, drop, false, true},
 		{"the engine has forgotten it", nil, func(w http.ResponseWriter) { upgrade(w, "") }, func(w http.ResponseWriter) { http.Error(w, `{"message":"no such exec"}`, 404) }, false, true},
-		{"the engine refuses to start it", nil, func(w http.ResponseWriter) { http.Error(w, `{"message":"paused"}`, 409) }, nil, true, false},
+		{"the engine refuses to start it", nil, func(w http.ResponseWriter) { http.Error(w, `{"message":"paused"}`, http.StatusConflict) }, nil, true, false},
 	} {
 		t.Run(c.about, func(t *testing.T) {
 			e, err := container.Open(context.Background(), hostile(t, polite(func(w http.ResponseWriter, r *http.Request) {
