@@ -67,7 +67,7 @@ fuzz: ## every fuzz target for FUZZTIME (default 1m)
 	  done; done
 
 torture: ## kill the process at every point of a workflow, cut the power, and resume
-	TORTURE=full $(GO) test -v -timeout 90m ./internal/torture
+	TORTURE=full $(GO) test -v -timeout 90m ./internal/torture ./internal/scenes
 
 bench: ## measure, with the ratio to the physical limit or a peer beside each figure
 	$(GO) run ./cmd/bench

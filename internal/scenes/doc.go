@@ -11,7 +11,8 @@
 //   - a run whose script is killed on the way is resumed, and ends where an undisturbed
 //     one does.
 //
-// An operation without a scene fails the test. Scenes that install packages need the
+// Each scene is played on one of the machines that it is for, and on all of them with
+// TORTURE=full, as make torture does. An operation without a scene fails the test. Scenes that install packages need the
 // archive of Debian: they are skipped where it cannot be reached, or fail where REQUIRE
 // has apt in it. REQUIRE=docker makes it an error that there is no engine, or no image
 // (make images). SCENES_SEED repeats the choice of where scripts are killed.
