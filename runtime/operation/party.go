@@ -3,6 +3,7 @@ package operation
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strconv"
@@ -113,7 +114,7 @@ func (p *Party) follow(script string) (text string, read func(code int, stdout [
 	}
 	p.far = max(p.far/2, 1)
 	questions, parse := fact.Script(p.ahead())
-	mark := "\036end of the change \036"
+	mark := "\036" + rand.Text() + " " // nothing that the script prints has it in it
 	text = "(\n" + script + "\n)\n_rc=$?\nprintf '" + strings.ReplaceAll(mark, "\036", `\036`) + "%s\\n' $_rc\n[ $_rc = 0 ] || exit $_rc\n" + questions
 	return text, func(code int, stdout []byte) (int, string) {
 		i := bytes.LastIndex(stdout, []byte(mark))
