@@ -60,7 +60,7 @@ func TestIsolated(t *testing.T) {
 	runScripts(t, func(env *testscript.Env) error {
 		env.Setenv("TEST_ISOLATED", "1")
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "ssh", "target") // they choose themselves, or need no other process
 }
 
 func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...string) {
