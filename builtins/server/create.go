@@ -129,7 +129,7 @@ func (c *create) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	r := c.record(env)
 	public, err := c.key().public(env)
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	r.SSHKeys = []string{public}
 	s, err := p.CreateServer(ctx, r, env.IdempotencyKey())

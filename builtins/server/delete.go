@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/providers"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 )
@@ -54,7 +55,7 @@ func (r *remove) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	}
 	s, found, err := look(ctx, env, p, r.Name)
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	if found {
 		if err := p.DeleteServer(ctx, s.ID, r.KeepStorage); err != nil {

@@ -28,7 +28,7 @@ func (s *subject) now(ctx context.Context, env *effect.Env) (providers.Provider,
 		return nil, providers.Server{}, err
 	}
 	now, err := complete(ctx, env, p, s.Name)
-	return p, now, unsent(err)
+	return p, now, fault.Before(err)
 }
 
 // was is what undo has to know.

@@ -23,21 +23,10 @@ func provider(env *effect.Env, name string) (providers.Provider, error) {
 	}
 	p, err := providers.All.Open(name, nil)
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	env.Run.Live.Put(handle, p)
 	return p, nil
-}
-
-// unsent marks a failure that lies before anything was asked of the provider.
-func unsent(err error) error {
-	e := fault.As(err)
-	if e == nil {
-		return err
-	}
-	copied := *e
-	copied.Unsent, copied.InDoubt = true, false
-	return &copied
 }
 
 // workspaceOf is how the servers of the workspace are told from others.

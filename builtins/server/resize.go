@@ -66,7 +66,7 @@ func (r *resize) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		return nil, err
 	}
 	if err := r.possible(p, now); err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	before := now.Plan
 	if err := r.change(ctx, p, now, r.Plan); err != nil {

@@ -143,13 +143,13 @@ func (g *get) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	began := time.Now()
 	plan, to, err := g.plan(ctx, env)
 	if err != nil {
-		return nil, early(err)
+		return nil, fault.Before(err)
 	}
 	if plan.Plan.Empty() {
 		return g.result("", time.Since(began)), nil
 	}
 	if err := to.root.Parent().MkdirAll(0o755); err != nil {
-		return nil, early(err)
+		return nil, fault.Before(err)
 	}
 	defer to.discard()
 	if err := plan.Do(ctx, to.commit); err != nil {

@@ -208,7 +208,7 @@ type putMemory struct {
 func (p *put) Remember(ctx context.Context, env *effect.Env) (any, error) {
 	plan, err := p.plan(ctx, env)
 	if err != nil {
-		return nil, early(err)
+		return nil, fault.Before(err)
 	}
 	p.planned = plan
 	if plan.Plan.Empty() {
@@ -220,17 +220,6 @@ func (p *put) Remember(ctx context.Context, env *effect.Env) (any, error) {
 // Idle reports whether everything is there already.
 func (p *put) Idle() bool { return p.planned != nil && p.planned.Plan.Empty() }
 
-// early marks a failure that lies before anything was changed.
-func early(err error) error {
-	e := fault.As(err)
-	if e == nil {
-		return err
-	}
-	copied := *e
-	copied.Unsent, copied.InDoubt = true, false
-	return &copied
-}
-
 func (p *put) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	began := time.Now()
 	plan := p.planned
@@ -238,7 +227,7 @@ func (p *put) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if plan == nil {
 		var err error
 		if plan, err = p.plan(ctx, env); err != nil {
-			return nil, early(err)
+			return nil, fault.Before(err)
 		}
 	}
 	if plan.Plan.Empty() {

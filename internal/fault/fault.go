@@ -135,3 +135,15 @@ func (e *Error) Transient() bool {
 	}
 	return false
 }
+
+// Before marks a failure as one that lies before anything was sent or changed: trying
+// again cannot do a write twice. Errors that are no faults are returned as they are.
+func Before(err error) error {
+	e := As(err)
+	if e == nil {
+		return err
+	}
+	copied := *e
+	copied.Unsent, copied.InDoubt = true, false
+	return &copied
+}

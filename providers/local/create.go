@@ -22,7 +22,7 @@ const DefaultImage = "provisioning/debian:12"
 func (p *Provider) CreateServer(ctx context.Context, r providers.Record, key string) (providers.Server, error) {
 	s, err := validate(&r)
 	if err != nil {
-		return providers.Server{}, unsent(err)
+		return providers.Server{}, fault.Before(err)
 	}
 	e, err := p.open(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func validate(r *providers.Record) (size, error) {
 func (p *Provider) prepare(ctx context.Context, e *container.Engine, r providers.Record, s size, key string) (container.Container, error) {
 	image, err := e.InspectImage(ctx, r.Image)
 	if err != nil {
-		return container.Container{}, unsent(imageHint(err, r.Image))
+		return container.Container{}, fault.Before(imageHint(err, r.Image))
 	}
 	// Addresses are chosen one after the other; a container takes one by its label.
 	p.addresses.Lock()
@@ -111,7 +111,7 @@ func (p *Provider) prepare(ctx context.Context, e *container.Engine, r providers
 	name := prefix(r.Workspace) + r.Name
 	there, found, err := e.Look(ctx, name)
 	if err != nil {
-		return container.Container{}, unsent(err)
+		return container.Container{}, fault.Before(err)
 	}
 	if found {
 		return there, sameServer(there, r, s, key)
@@ -122,7 +122,7 @@ func (p *Provider) prepare(ctx context.Context, e *container.Engine, r providers
 	}
 	taken, err := p.taken(ctx, e, r)
 	if err != nil {
-		return container.Container{}, unsent(err)
+		return container.Container{}, fault.Before(err)
 	}
 	for _, address := range n.Containers {
 		taken[address] = true

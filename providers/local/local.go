@@ -124,21 +124,10 @@ func (p *Provider) open(ctx context.Context) (*container.Engine, error) {
 	}
 	at, err := container.Find(p.config.engine)
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	p.engine, err = container.Open(ctx, at)
-	return p.engine, unsent(err)
-}
-
-// unsent marks a failure that lies before anything was asked of the engine.
-func unsent(err error) error {
-	e := fault.As(err)
-	if e == nil {
-		return err
-	}
-	copied := *e
-	copied.Unsent, copied.InDoubt = true, false
-	return &copied
+	return p.engine, fault.Before(err)
 }
 
 // Close ends the connection to the engine.

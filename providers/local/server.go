@@ -207,7 +207,7 @@ func (p *Provider) with(ctx context.Context, id string, do func(*container.Engin
 	}
 	c, err := p.find(ctx, e, id)
 	if err != nil {
-		return unsent(err)
+		return fault.Before(err)
 	}
 	return do(e, c)
 }

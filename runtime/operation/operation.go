@@ -242,7 +242,7 @@ type memory struct {
 func (b *Base) Remember(ctx context.Context, env *effect.Env) (any, error) {
 	c, err := b.plan(ctx, env)
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	b.change = c
 	if c.Change == nil {
@@ -254,17 +254,6 @@ func (b *Base) Remember(ctx context.Context, env *effect.Env) (any, error) {
 // Idle reports whether what was just found out asks for nothing.
 func (b *Base) Idle() bool { return b.change != nil && b.change.Change == nil }
 
-// unsent marks a failure that lies before the change.
-func unsent(err error) error {
-	e := fault.As(err)
-	if e == nil {
-		return err
-	}
-	copied := *e
-	copied.Unsent, copied.InDoubt = true, false
-	return &copied
-}
-
 // Perform makes the change.
 func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	began := time.Now()
@@ -273,7 +262,7 @@ func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if c == nil {
 		var err error
 		if c, err = b.plan(ctx, env); err != nil {
-			return nil, unsent(err)
+			return nil, fault.Before(err)
 		}
 	}
 	r := Result{Host: b.On(), OK: true}
@@ -468,7 +457,7 @@ func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Tar
 	case s.Input != nil:
 		in, err := s.Input()
 		if err != nil {
-			return output{}, unsent(err)
+			return output{}, fault.Before(err)
 		}
 		defer in.Close()
 		streams.Stdin = in
@@ -477,7 +466,7 @@ func step(ctx context.Context, env *effect.Env, conn machine.Conn, t *target.Tar
 	}
 	c := machine.Command{Script: script, Hidden: hidden, As: t.As(env)}
 	if err := surround(&c, env); err != nil {
-		return output{}, unsent(err)
+		return output{}, fault.Before(err)
 	}
 	exit, err := machine.Run(ctx, conn, c, streams)
 	if err != nil {
