@@ -237,7 +237,7 @@ func (x *execute) Predict(context.Context, *effect.Env) (effect.Prediction, erro
 func (x *execute) job(ctx context.Context, env *effect.Env) (*command.Job, error) {
 	r, err := find(ctx, "")
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	return x.behaviour.job(env, slices.Concat(r.Driver(), x.Argv))
 }
@@ -286,14 +286,14 @@ func (c *compose) job(ctx context.Context, env *effect.Env) (*command.Job, error
 		return nil, err
 	}
 	if _, err := p.Stat(); err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	r, err := find(ctx, "")
 	if err != nil {
-		return nil, unsent(err)
+		return nil, fault.Before(err)
 	}
 	if r.Compose == "" {
-		return nil, unsent(fault.New(fault.NotFound, "%s has no compose", r.Name).
+		return nil, fault.Before(fault.New(fault.NotFound, "%s has no compose", r.Name).
 			WithHint("install it: apt-get install docker-compose-v2, or podman-compose"))
 	}
 	return c.behaviour.job(env, slices.Concat(r.Driver(), []string{"compose", "-f", p.Abs}, c.Argv))
@@ -313,15 +313,4 @@ func (c *compose) Happened(ctx context.Context, env *effect.Env, _ effect.Past) 
 		return effect.Answer{}, err
 	}
 	return j.Happened(ctx, env)
-}
-
-// unsent marks a failure before anything was started.
-func unsent(err error) error {
-	e := fault.As(err)
-	if e == nil {
-		return err
-	}
-	copied := *e
-	copied.Unsent = true
-	return &copied
 }
