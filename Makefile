@@ -13,7 +13,7 @@ STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 .PHONY: help build run test samples short race fuzz torture bench golden docs lint fmt clean tools images
 
 help: ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 build: ## build bin/provisioning
 	$(GO) build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/provisioning
@@ -22,7 +22,8 @@ run: build images ## plan, run, crash, resume and roll back the sample workflow,
 	@scripts/tour.sh $(BIN)
 
 test: lint docs-check samples images ## all checks and all tests
-	$(GO) test -race -timeout 20m ./...
+	$(GO) test -race -timeout 40m ./...
+	cd deploy/kubernetes && $(GO) test ./...
 
 samples: build ## the tests of the sample workflows
 	$(BIN) test scripts
@@ -58,6 +59,10 @@ golden: ## rewrite the golden files of the tests
 	$(GO) test ./runtime/reference -update
 	$(GO) test ./cmd/provisioning -update
 
+.PHONY: histories
+histories: ## record histories of runs on Temporal that are not there yet
+	$(GO) test ./runtime/temporal -run 'TestReplay$$' -update
+
 FUZZTIME ?= 1m
 fuzz: ## every fuzz target for FUZZTIME (default 1m)
 	@set -e; for pkg in $$($(GO) list ./...); do \
@@ -71,6 +76,12 @@ torture: ## kill the process at every point of a workflow, cut the power, and re
 
 bench: ## measure, with the ratio to the physical limit or a peer beside each figure
 	$(GO) run ./cmd/bench
+
+.PHONY: worker-image
+worker-image: ## build the image of a worker, provisioning/worker
+	CGO_ENABLED=0 $(GO) build -ldflags '$(LDFLAGS)' -o deploy/worker/provisioning ./cmd/provisioning
+	docker build -t provisioning/worker:latest deploy/worker
+	rm deploy/worker/provisioning
 
 clean: ## remove what was built
 	rm -rf bin

@@ -37,10 +37,12 @@ var recipes = []struct {
 	options       []string
 	init          string // what process 1 is
 	shell         string // what sh is
+	python        string // where it is
 }{
-	{"debian", "provisioning/debian:12", []string{"--cgroupns=private", "--cap-add", "SYS_ADMIN", "--tmpfs", "/run", "--tmpfs", "/run/lock"}, "systemd", "dash"},
-	{"debian-plain", "provisioning/debian-plain:12", nil, "start", "dash"},
-	{"busybox", "provisioning/busybox:1", nil, "start", "busybox"},
+	{"debian", "provisioning/debian:12", []string{"--cgroupns=private", "--cap-add", "SYS_ADMIN", "--tmpfs", "/run", "--tmpfs", "/run/lock"}, "systemd", "dash", "none"},
+	{"debian-plain", "provisioning/debian-plain:12", nil, "start", "dash", "none"},
+	{"debian-other", "provisioning/debian-other:12", nil, "start", "dash", "/usr/bin/python3"},
+	{"busybox", "provisioning/busybox:1", nil, "start", "busybox", "none"},
 }
 
 func TestImages(t *testing.T) {
@@ -58,7 +60,7 @@ func TestImages(t *testing.T) {
 				"process 1":        {"cat /proc/1/comm", r.init},
 				"sh":               {"readlink -f /bin/sh", r.shell},
 				"host keys":        {"ls /etc/ssh/ssh_host_*_key | wc -l", "2"},
-				"python":           {"command -v python3 || echo none", "none"},
+				"python":           {"command -v python3 || echo none", r.python},
 				"login of deploy":  {"id -un deploy", "deploy"},
 				"nobody's keys":    {"cat /root/.ssh/authorized_keys 2>/dev/null || echo none", "none"},
 				"rights of shadow": {"stat -c %a /etc/shadow | sed s/640/600/", "600"},

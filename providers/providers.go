@@ -32,6 +32,10 @@ type Provider interface {
 	// Pricing is what a server of a plan costs in a zone; "" is the default one.
 	Pricing(ctx context.Context, plan, zone string) (Price, error)
 
+	// CheckServer says what would keep a server from being made of the record, as far
+	// as that can be known: it looks, and changes nothing. That there is one of that
+	// name is none of its concerns.
+	CheckServer(ctx context.Context, r Record) error
 	// CreateServer makes a server, and starts it. It does not wait until the server
 	// answers. A second call with the same key returns the same server; one with
 	// another key returns the server of that name in the workspace when it is like
@@ -57,6 +61,3 @@ type Provider interface {
 	// Close ends the connections to the provider.
 	Close() error
 }
-
-// Config is what a provider is told by config/providers/<name>.toml.
-type Config map[string]any

@@ -42,9 +42,13 @@ func (r *Registry) Known(name string) error {
 	return e.WithHint("the providers are %s", strings.Join(r.Names(), ", "))
 }
 
-// Open makes a provider of its configuration, which has to be valid.
-func (r *Registry) Open(name string, c Config) (Provider, error) {
+// Open makes a provider of its configuration in a workspace, which has to be valid.
+func (r *Registry) Open(name, workspace string) (Provider, error) {
 	if err := r.Known(name); err != nil {
+		return nil, err
+	}
+	c, err := ReadConfig(workspace, name)
+	if err != nil {
 		return nil, err
 	}
 	p := r.makers[name](c)

@@ -130,6 +130,31 @@ func clip(s string) string {
 // Apply executes the script of a plan, if the plan made again is the same. A
 // write that the plan does not have stops the run for an answer.
 func (r *Runtime) Apply(in Interrupt, f *plan.File) (*Outcome, error) {
+	a, err := r.approve(in, f)
+	if err != nil {
+		return nil, err
+	}
+	return r.begin(in, a.start, a.req, a.follows)
+}
+
+// SubmitPlan is Apply up to where an engine is to execute the run, see [Runtime.Submit].
+func (r *Runtime) SubmitPlan(in Interrupt, f *plan.File, engine string) (*journal.Run, error) {
+	a, err := r.approve(in, f)
+	if err != nil {
+		return nil, err
+	}
+	return r.submit(in, a.start, a.req, a.follows, engine)
+}
+
+// approved is a plan that holds still.
+type approved struct {
+	start   Start
+	req     request
+	follows *journal.Applied
+}
+
+// approve makes a plan again, and compares.
+func (r *Runtime) approve(in Interrupt, f *plan.File) (*approved, error) {
 	start, err := r.planned(f)
 	if err != nil {
 		return nil, err
@@ -154,7 +179,7 @@ func (r *Runtime) Apply(in Interrupt, f *plan.File) (*Outcome, error) {
 	}
 	// With the key of the plan: what has secrets in it is identified under that. And
 	// with the texts that were planned, whatever is on the disk by now.
-	return r.begin(in, start, request{box: box, sources: again.req.sources}, &journal.Applied{Plan: f.Hash, Writes: now.Allowance, Fixed: fixed(f)})
+	return &approved{start, request{box: box, sources: again.req.sources}, &journal.Applied{Plan: f.Hash, Writes: now.Allowance, Fixed: fixed(f)}}, nil
 }
 
 // planned is the request to start what a plan is of.

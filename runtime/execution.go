@@ -91,7 +91,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	cut := x.listen(in, l)
 	x.shared = &effect.Run{
 		ID: req.id, Infra: req.infra, Check: req.trace != nil, Replay: req.replay, Files: files, State: r.cfg.Workspace.State,
-		Secrets: req.secrets, Program: r.program,
+		Secrets: req.secrets, Program: r.program, Terminal: r.cfg.Terminal,
 	}
 	test := r.cfg.Test
 	if test == nil {
@@ -101,6 +101,13 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 	if v, ok := test.Clock.(*clock.Virtual); ok {
 		v.Paced = x.shared.Live.Any
 	}
+	away := r.cfg.Elsewhere
+	if away == nil || req.replay {
+		away = &Elsewhere{}
+	}
+	if away.Clock != nil {
+		x.shared.Clock = away.Clock
+	}
 	if r.cfg.Key != nil {
 		x.shared.Seal, x.shared.Unseal = r.cfg.Key.Seal, r.cfg.Key.Unseal
 	}
@@ -108,13 +115,17 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		Run: x.shared, Box: req.box, Events: events, Budget: x.budget,
 		Codec:  &codec.Codec{Secrets: x.shared.Secrets},
 		Replay: req.replay, Person: r.cfg.Person, Cut: cut, Trace: req.trace, Reads: req.reads, Answers: test.Answers,
+		World: away.World,
 	})
+	if away.Prepared != nil {
+		away.Prepared(x.door)
+	}
 	x.star = interpreter.New(interpreter.Config{
 		Run: x.shared, Host: x.door, Modules: r.cfg.Modules, Globals: r.cfg.Globals, Events: events,
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir, Instrument: test.Instrument,
 	})
-	x.star.Tree.Ordered = req.ordered
+	x.star.Tree.Ordered, x.star.Tree.Lines = req.ordered, away.Lines
 	if r.cfg.Guard != nil && !req.replay { // a replay acts on nothing
 		guard := r.cfg.Guard(files)
 		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad
@@ -128,6 +139,9 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		x.deafen()
 		x.engine.Close()
 		x.shared.Live.CloseAll()
+		if x.door.World != nil {
+			x.door.World.Close()
+		}
 		x.settle()
 		files.Close()
 		if x.lease != nil {
@@ -140,13 +154,16 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 // listen makes the contexts and the budget that end what x executes from now on.
 // It returns the context that ends when effects are to be cut off.
 func (x *execution) listen(in Interrupt, l sandbox.Limits) context.Context {
+	if x.rt.cfg.Elsewhere != nil {
+		return x.obey(in, l)
+	}
 	stop, halt := context.WithCancelCause(context.Background())
 	cut, cutOff := context.WithCancelCause(context.Background())
 	forward := []func() bool{
-		context.AfterFunc(in.Stop, func() { halt(stopped) }),
-		context.AfterFunc(in.Cut, func() { halt(stopped); cutOff(stopped) }),
+		context.AfterFunc(in.Stop, func() { halt(Stopped) }),
+		context.AfterFunc(in.Cut, func() { halt(Stopped); cutOff(Stopped) }),
 	}
-	late := context.AfterFunc(stop, func() { time.AfterFunc(grace, func() { cutOff(stopped) }) })
+	late := context.AfterFunc(stop, func() { time.AfterFunc(grace, func() { cutOff(Stopped) }) })
 	x.in, x.stop, x.halt = in, stop, halt
 	x.budget = sandbox.NewBudget(l, func(err error) { halt(err) })
 	x.budget.Guard(cut)
@@ -157,6 +174,22 @@ func (x *execution) listen(in Interrupt, l sandbox.Limits) context.Context {
 	}
 	x.settle = func() {
 		late()
+		halt(nil)
+		cutOff(nil)
+	}
+	return cut
+}
+
+// obey is listen for an engine that repeats executions: what stops the run does so in
+// the same moment, and not whenever a goroutine comes to it. The time of such a run, and
+// its memory, are the business of the engine.
+func (x *execution) obey(in Interrupt, l sandbox.Limits) context.Context {
+	stop, halt := context.WithCancelCause(in.Stop)
+	cut, cutOff := context.WithCancelCause(in.Cut)
+	x.in, x.stop, x.halt = in, stop, halt
+	x.budget = sandbox.NewBudget(l, func(err error) { halt(err) })
+	x.deafen = func() {}
+	x.settle = func() {
 		halt(nil)
 		cutOff(nil)
 	}
@@ -191,7 +224,7 @@ func (x *execution) record(run *journal.Run) error {
 	if test := x.rt.cfg.Test; test != nil && test.Record != nil {
 		x.door.Record = test.Record(run)
 	}
-	x.door.Codec.Blobs, x.door.Codec.Limit = j.Blobs, maxInline
+	x.keepLarge(j)
 	keep := func(name, plain string) {
 		_ = run.AddSecret(journal.Secret{Name: name, Sealed: x.box.Seal([]byte(plain))}) // a broken journal stops the next effect
 	}
@@ -204,6 +237,14 @@ func (x *execution) record(run *journal.Run) error {
 	}
 	x.shared.Generation = run.Generation
 	return nil
+}
+
+// keepLarge has large outputs kept beside the database, unless that goes away with an
+// engine.
+func (x *execution) keepLarge(j *journal.Journal) {
+	if x.rt.cfg.Elsewhere == nil {
+		x.door.Codec.Blobs, x.door.Codec.Limit = j.Blobs, maxInline
+	}
 }
 
 // maxInline is the size from which outputs are kept beside the database.
@@ -231,12 +272,23 @@ func (x *execution) conclude(v starlark.Value, err error) (*Outcome, error) {
 	serr := x.run.SetState(out.State, why)
 	switch {
 	case serr == nil && out.State == journal.Completed:
-		x.shared.Live.FinishAll()
+		x.finish()
 	case serr != nil && why == nil:
 		why = serr
 	}
 	x.emitEnd(out.State, why)
 	return out, why
+}
+
+// finish clears away what the effects of a complete run have left.
+func (x *execution) finish() {
+	x.shared.Live.FinishAll()
+	if x.door.World == nil {
+		return
+	}
+	if orders, err := x.door.Leaving(); err == nil && len(orders) > 0 { // else something stays that harms nobody
+		x.door.World.Finish(orders)
+	}
 }
 
 func (x *execution) emitEnd(state journal.State, why error) {

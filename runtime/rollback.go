@@ -193,7 +193,7 @@ type rollback struct {
 func (rb *rollback) all(back []*journal.Effect) error {
 	for _, e := range back {
 		if rb.x.stop.Err() != nil {
-			return stopped
+			return Stopped
 		}
 		if err := rb.one(e); err != nil {
 			return err

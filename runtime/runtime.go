@@ -23,6 +23,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/clock"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
@@ -44,6 +45,7 @@ type Config struct {
 	Key       *seal.Key                        // seals secrets; used when there is one
 	Events    event.Sink                       // nil: nobody listens
 	Person    door.Person                      // answers questions; nil: runs wait
+	Terminal  func(use func())                 // gives an effect the terminal, see effect.Run; nil: there is none
 	CacheDir  string                           // of compiled scripts; "": none
 	Isolate   bool                             // evaluate scripts in a process of their own, see package isolate
 	Guard     func(files *sandbox.Files) Guard // restricts what is not the user's own; nil: nothing
@@ -51,6 +53,18 @@ type Config struct {
 	// travel stops the run. nil: it goes on.
 	Breakpoint func(ctx context.Context, h *travel.Halt) error
 	Test       *Test // nil: runs are in earnest
+	// Elsewhere, when not nil, performs the effects of runs in other processes.
+	Elsewhere *Elsewhere
+}
+
+// Elsewhere is an engine that runs are executed by. It repeats an execution from the
+// beginning whenever it wants to, so nothing in it may depend on anything but the run.
+type Elsewhere struct {
+	World door.World
+	Lines branch.Lines
+	Clock clock.Clock
+	// Prepared is told of the door of each execution.
+	Prepared func(*door.Door)
 }
 
 // Guard says what code that is not the user's own may do, and may load.
@@ -95,6 +109,9 @@ func New(cfg Config) *Runtime {
 		var opts journal.OpenOptions
 		if cfg.Test != nil {
 			opts = cfg.Test.Journal
+		}
+		if cfg.Elsewhere != nil { // it is made again when it is lost
+			opts = journal.OpenOptions{Unsynced: true, Lazy: true}
 		}
 		j, err := journal.Open(cfg.Workspace.State, opts)
 		r.mu.Lock()
@@ -185,5 +202,5 @@ func limits(texts map[string]string, isolated bool) (sandbox.Limits, error) {
 	return l, nil
 }
 
-// stopped is the cause of a run that a person has told to stop.
-var stopped = fault.New(fault.Cancelled, "the run was interrupted")
+// Stopped is the cause of a run that a person has told to stop.
+var Stopped = fault.New(fault.Cancelled, "the run was interrupted")

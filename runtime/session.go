@@ -268,9 +268,9 @@ func (s *Session) explain(err error) error {
 	copied := *e
 	switch {
 	case e.Kind == fault.Cancelled && s.x.stop.Err() != nil:
-		copied.Msg = strings.Replace(e.Msg, stopped.Msg, "the statement was interrupted", 1)
+		copied.Msg = strings.Replace(e.Msg, Stopped.Msg, "the statement was interrupted", 1)
 		copied.Hint = ""
-		if cut := fault.As(err); cut.InDoubt {
+		if cut := fault.As(err); cut != nil && cut.InDoubt { // nil: it was stopped between two effects
 			copied.Hint = "what was cut off may or may not have happened; :undo takes back what there is of it"
 		}
 	case e.Kind == fault.Waiting && errors.Is(err, branch.ErrSuspended):

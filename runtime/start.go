@@ -35,7 +35,7 @@ func (r *Runtime) begin(in Interrupt, s Start, req request, follows *journal.App
 		return nil, err
 	}
 	x.follow(follows, nil)
-	run, err := r.create(x, name, s, follows)
+	run, err := r.create(x, name, s, follows, "")
 	if err != nil {
 		return nil, err
 	}
@@ -88,10 +88,10 @@ func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name 
 }
 
 // create adds the run to the journal and takes it for this process.
-func (r *Runtime) create(x *execution, name string, s Start, follows *journal.Applied) (*journal.Run, error) {
+func (r *Runtime) create(x *execution, name string, s Start, follows *journal.Applied, engine string) (*journal.Run, error) {
 	run, err := x.add(name, s.inputs(), journal.Options{
 		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits, Applied: follows,
-		Isolate: x.isolated,
+		Isolate: x.isolated, Engine: engine,
 	}, x.sources()...)
 	if err != nil {
 		return nil, err
@@ -157,6 +157,11 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 	if _, err := limits(run.Options.Limits, run.Options.Isolate); err != nil {
 		return nil, err
 	}
+	if r.cfg.Elsewhere != nil {
+		if err := kept(with.Limits); err != nil {
+			return nil, err
+		}
+	}
 	if run.Options.Session {
 		return nil, fault.New(fault.Usage, "the run %s is a session of the interactive shell, which cannot be resumed", run.ID[:8]).
 			WithHint("take back what it did with: provisioning rollback %s", run.ID[:8])
@@ -210,6 +215,9 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return out, err
 	}
 	for _, name := range r.changed(x.star.Loader) {
+		if r.cfg.Elsewhere != nil {
+			break // the disk is another one
+		}
 		r.cfg.Events.Emit(event.Event{Type: event.Logged, Time: time.Now(), Run: run.ID, Place: "0", Level: "warn",
 			Text: script.FileName(name) + " has changed since; the run goes on with the script that it has (--edited takes the new one)"})
 	}
@@ -329,7 +337,7 @@ func (x *execution) restore(run *journal.Run, replay bool) error {
 		if err != nil {
 			return err
 		}
-		x.door.Codec.Blobs, x.door.Codec.Limit = j.Blobs, maxInline
+		x.keepLarge(j)
 	} else if err := x.record(run); err != nil {
 		return err
 	}

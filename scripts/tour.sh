@@ -56,13 +56,13 @@ say "7. Three servers on a private network, with a web server on each, over SSH"
 if [ -n "$missing" ]; then
 	echo "skipped: $missing"
 else
-	trap 'rm -rf out; "$bin" server list "web-[123]" -q >/dev/null 2>&1 && "$bin" server delete "web-[123]" --yes -q >/dev/null' EXIT
+	trap 'rm -rf out; "$bin" server list "web-[123]" -q >/dev/null 2>&1 && "$bin" server delete "web-[123]" --force --yes -q >/dev/null' EXIT
 	show run three-servers.star
 	say "8. Once more: nothing is left to do"
 	show run three-servers.star
 	show server exec 'web-*' -- systemctl is-active lighttpd
 	say "9. Clean up"
-	show server delete 'web-*' --yes
+	show server delete 'web-*' --force --yes
 fi
 
 say "Your turn"

@@ -14,7 +14,7 @@ import (
 )
 
 var _ = Module.Write(`
-def run(image, name = "", command = [], entrypoint = [], env = {}, workdir = "", user = "", hostname = "", labels = {}, cpus = 0, memory = None, pids = 0, mounts = [], tmpfs = {}, networks = [], ports = [], cap_add = [], cap_drop = [], privileged = False, read_only = False, security = [], sysctls = {}, hosts = {}, dns = [], cgroupns = "", init = False, tty = False, restart = "", stop_signal = "", health = None, timeout = "10m", ok_codes = [0], check = True, quiet = False, engine = ""):
+def run(image, name = "", command = [], *, timeout = "10m", ok_codes = [0], check = True, quiet = False, engine = ""):
     """Runs a program in a container of its own, waits for its end, and removes it.
 
     What it prints is shown as it comes. When the time is over, or the run is
@@ -25,37 +25,6 @@ def run(image, name = "", command = [], entrypoint = [], env = {}, workdir = "",
       image: name of the image. It has to be there: see container.image_pull.
       name: name of the container. "": one that is made of the run.
       command: program and arguments. []: that of the image.
-      entrypoint: program that gets command as its arguments. []: that of the image.
-      env: environment variables; their values may be secrets.
-      workdir: directory that the program starts in.
-      user: user, or user:group, or numbers of them, that it runs as.
-      hostname: its own name for itself.
-      labels: labels beside those of the run and the workspace.
-      cpus: how many processors it may use, such as 0.5; 0 for no limit.
-      memory: memory that it may use, such as "512m" or a number of bytes.
-      pids: how many processes it may have; 0 for no limit.
-      mounts: list of "volume:/path" and "/path/of/the/engine:/path", ":ro" behind
-        it for what is only read.
-      tmpfs: file systems in memory: options by path, {"/run": "size=64m"}.
-      networks: list of names, or of dicts with network, ipv4, ipv6 and aliases,
-        all but the first optional. []: the default network of the engine.
-      ports: list of "8080:80", "127.0.0.1:8080:80", "53:53/udp", or "80" for any
-        port of the engine's machine.
-      cap_add: capabilities that it gets, such as "NET_ADMIN".
-      cap_drop: capabilities that are taken from it.
-      privileged: give it all rights on the engine's machine.
-      read_only: let it write nothing but to mounts and tmpfs.
-      security: security options, such as "seccomp=unconfined".
-      sysctls: kernel parameters of its own.
-      hosts: addresses by name, for its /etc/hosts.
-      dns: addresses of name servers.
-      cgroupns: "private" or "host"; "" for the standard of the engine.
-      init: put a small init in front, which collects processes that have ended.
-      tty: give it a terminal.
-      restart: "no", "always", "unless-stopped", "on-failure" or "on-failure:3".
-      stop_signal: signal that asks it to end; "" for that of the image.
-      health: dict of command (a list, or a string for sh), interval, timeout,
-        start and retries, all but the first optional.
       timeout: time that it may take; 0 for no limit. _timeout goes first.
       ok_codes: exit codes that mean success.
       check: whether another exit code is an error. If not, look at ok or rc.

@@ -54,6 +54,46 @@ type made struct {
 	Health     starlark.Value    `star:"health"`
 }
 
+// Parameters are those of all functions that make a container.
+func (*made) Parameters() string {
+	return `
+def made(*, entrypoint = [], env = {}, workdir = "", user = "", hostname = "", labels = {}, cpus = 0, memory = None, pids = 0, mounts = [], tmpfs = {}, networks = [], ports = [], cap_add = [], cap_drop = [], privileged = False, read_only = False, security = [], sysctls = {}, hosts = {}, dns = [], cgroupns = "", init = False, tty = False, restart = "", stop_signal = "", health = None):
+    """
+    Args:
+      entrypoint: program that gets command as its arguments. []: that of the image.
+      env: environment variables; their values may be secrets.
+      workdir: directory that the program starts in.
+      user: user, or user:group, or numbers of them, that it runs as.
+      hostname: its own name for itself.
+      labels: labels beside those of the run and the workspace.
+      cpus: how many processors it may use, such as 0.5; 0 for no limit.
+      memory: memory that it may use, such as "512m" or a number of bytes.
+      pids: how many processes it may have; 0 for no limit.
+      mounts: list of "volume:/path" and "/path/of/the/engine:/path", ":ro" behind
+        it for what is only read.
+      tmpfs: file systems in memory: options by path, {"/run": "size=64m"}.
+      networks: list of names, or of dicts with network, ipv4, ipv6 and aliases,
+        all but the first optional. []: the default network of the engine.
+      ports: list of "8080:80", "127.0.0.1:8080:80", "53:53/udp", or "80" for any
+        port of the engine's machine.
+      cap_add: capabilities that it gets, such as "NET_ADMIN".
+      cap_drop: capabilities that are taken from it.
+      privileged: give it all rights on the engine's machine.
+      read_only: let it write nothing but to mounts and tmpfs.
+      security: security options, such as "seccomp=unconfined".
+      sysctls: kernel parameters of its own.
+      hosts: addresses by name, for its /etc/hosts.
+      dns: addresses of name servers.
+      cgroupns: "private" or "host"; "" for the standard of the engine.
+      init: put a small init in front, which collects processes that have ended.
+      tty: give it a terminal.
+      restart: "no", "always", "unless-stopped", "on-failure" or "on-failure:3".
+      stop_signal: signal that asks it to end; "" for that of the image.
+      health: dict of command (a list, or a string for sh), interval, timeout,
+        start and retries, all but the first optional.
+    """`
+}
+
 // spec reads the parameters.
 func (m *made) spec() (engine.Spec, error) {
 	s := engine.Spec{

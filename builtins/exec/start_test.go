@@ -171,7 +171,7 @@ func TestNothingOutlivesTheProgram(t *testing.T) {
 		dir := t.TempDir()
 		open := fifo(t, dir)
 		cmd := osexec.Command(os.Args[0], "-test.run=^TestNothingOutlivesTheProgram$")
-		cmd.Env = append(os.Environ(), "EXEC_TEST_DIR="+dir, "EXEC_TEST_HOW="+how)
+		cmd.Env = append(os.Environ(), "EXEC_TEST_DIR="+dir, "EXEC_TEST_HOW="+how, "GORACE=atexit_sleep_ms=0")
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"context"
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -8,6 +10,9 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fact"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/runtime/cmdline"
+	commands "github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 )
@@ -19,6 +24,10 @@ def command(target, command, creates = None, removes = None, unless = None, only
     What says so are the arguments that follow it: where several are given, each of
     them can make it unnecessary. A command with creates, removes or unless that was cut
     off is run again; of any other one a person has to say whether it ran.
+
+    With _once = True the command leaves a marker on the machine, as target.run says: it
+    goes on when the connection is cut, and is not run again because of that. The marker
+    tells whether it ran, whatever creates, removes and unless say.
 
     Args:
       target: the machine.
@@ -45,6 +54,11 @@ def command(target, command, creates = None, removes = None, unless = None, only
       op.command(web, "tar -xf app.tar", creates = "/srv/app/bin", undo = "rm -rf /srv/app", _cwd = "/srv")
       op.command(web, ["certbot", "renew"], changes = "Congratulations")
     """`, &command{}, effect.Approximate)
+
+var (
+	_ operation.Marked = (*command)(nil)
+	_ effect.Leaver    = (*command)(nil)
+)
 
 type command struct {
 	operation.Base
@@ -146,14 +160,11 @@ func (c *command) Plan(w *fact.World) (*operation.Change, error) {
 	if c.unnecessary(w) {
 		return nil, nil
 	}
-	text, err := shellText("command", c.Command)
+	s, err := c.step()
 	if err != nil {
 		return nil, err
 	}
-	change := &operation.Change{Kind: c.kind(), Diff: "run " + strings.TrimSpace(text) + "\n", After: c.after()}
-	// The text may be any that sh takes: what it sets up must not reach what comes after
-	// it, and set -e is not for it.
-	change.Script, change.Stdin = "set +e\n"+text+"\n", c.Stdin
+	change := &operation.Change{Kind: c.kind(), Step: s, Diff: c.shows(), After: c.after()}
 	if c.undoes() {
 		undo, err := shellText("undo", c.Undoing)
 		if err != nil {
@@ -166,6 +177,18 @@ func (c *command) Plan(w *fact.World) (*operation.Change, error) {
 	}
 	change.Expect = c.judge
 	return change, nil
+}
+
+func (c *command) shows() string {
+	text, _ := shellText("command", c.Command)
+	return "run " + strings.TrimSpace(text) + "\n"
+}
+
+// step runs the command. Its text may be any that sh takes: what it sets up must not
+// reach what comes after it, and set -e is not for it.
+func (c *command) step() (operation.Step, error) {
+	text, err := shellText("command", c.Command)
+	return operation.Step{Script: "set +e\n" + text + "\n", Stdin: c.Stdin}, err
 }
 
 // after is what the guards will find.
@@ -181,6 +204,62 @@ func (c *command) after() map[fact.Fact]any {
 		after[fact.Test.Of(c.Unless)] = true
 	}
 	return after
+}
+
+// job is the command as one that leaves a marker. What its end means is not for the job
+// to judge.
+func (c *command) job(env *effect.Env, s operation.Step) (*commands.Job, error) {
+	on, behaviour := commands.On{Target: c.Target}, commands.Behaviour{Stdin: string(s.Stdin)}
+	return commands.Prepare(env, on, behaviour, machine.Command{Script: s.Script, Hidden: s.Hidden}, cmdline.Clip(c.Describe(), 60))
+}
+
+// PerformOnce runs the command so that it outlives the connection.
+func (c *command) PerformOnce(ctx context.Context, env *effect.Env, s operation.Step) (operation.Result, error) {
+	j, err := c.job(env, s)
+	if err != nil {
+		return operation.Result{}, err
+	}
+	r, err := j.Perform(ctx, env)
+	if err != nil {
+		return operation.Result{}, err
+	}
+	return r.(operation.Result), nil
+}
+
+// Left notes that the run has a marker on the machine.
+func (c *command) Left(env *effect.Env) {
+	on := commands.On{Target: c.Target}
+	on.Left(env)
+}
+
+// Happened asks the marker, where there is one: while the command goes on, what it
+// creates may be there already.
+func (c *command) Happened(ctx context.Context, env *effect.Env, past effect.Past) (effect.Answer, error) {
+	if !env.Options.Once {
+		return c.Base.Happened(ctx, env, past)
+	}
+	s, err := c.step()
+	if err != nil {
+		return effect.Answer{}, err
+	}
+	j, err := c.job(env, s)
+	if err != nil {
+		return effect.Answer{}, err
+	}
+	answer, err := j.Happened(ctx, env)
+	if err != nil || answer.Happened != effect.Yes {
+		return answer, err
+	}
+	r := answer.Result.(operation.Result)
+	if err := c.judge(r.RC, r.Stdout, r.Stderr); err != nil {
+		return effect.Answer{Why: fmt.Sprintf("its marker says that it failed, with code %d", r.RC)}, nil
+	}
+	r.OK, r.Diff = true, c.shows()
+	if c.Changes != "" {
+		r.Changed, r.Diff = c.did(r.Stdout)
+	}
+	answer.Result = r
+	return answer, nil
 }
 
 func (c *command) did(stdout string) (bool, string) {

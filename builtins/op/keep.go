@@ -43,7 +43,7 @@ fi
 // restoredLarge brings a file back that keepLarge has kept.
 func restoredLarge(file string, now fact.FileState) string {
 	copied := placing(file, now, true, "")
-	copied = strings.Replace(copied, `cat >"$_t"`, `cat "$_c" >"$_t"`, 1)
+	copied = strings.Replace(copied, "cat >&3", `cat "$_c" >&3`, 1)
 	return keepDir + fmt.Sprintf(`_c="$_k"/%s
 if [ -e "$_c" ]; then
 %srm -f "$_c"

@@ -14,7 +14,7 @@ import (
 )
 
 var _ = Module.Write(`
-def package(target, name, state = "present", update_cache = None, recommends = True, lock_timeout = "5m"):
+def package(target, name, state = "present", update_cache = None, recommends = True, purge = False, lock_timeout = "5m"):
     """Makes packages be installed, or not, with apt, dnf, yum or apk.
 
     All packages of one call are installed together. Nothing is asked; configuration
@@ -26,8 +26,10 @@ def package(target, name, state = "present", update_cache = None, recommends = T
     fetched first, check mode knows the names only.
 
     Undo removes what came, with its dependencies, and brings back former versions as
-    long as the repository has them. Configuration and data of packages stay. It
-    refuses to remove what other packages have come to depend on.
+    long as the repository has them. It refuses to remove what other packages have come
+    to depend on. Configuration of what came goes as well where nothing can be lost by
+    that: apt knew nothing of the package before, nobody has edited its files, and no
+    script of the package removes anything by itself. Else it stays, with all data.
 
     Args:
       target: the machine.
@@ -36,6 +38,9 @@ def package(target, name, state = "present", update_cache = None, recommends = T
       state: "present", "latest" (the newest that the lists have) or "absent".
       update_cache: fetch the package lists first when they are older than this: "1h".
         "0s" always does. None: when there are none, or a package is not in them.
+      purge: configuration and data go with the packages, whatever has become of them: with
+        state "absent", and when undo takes back an installation. Undo brings back none of
+        it. (rpm knows no such thing: it keeps edited files under other names.)
       recommends: apt also installs what packages recommend.
       lock_timeout: how long to wait for another program that installs something.
     Returns:
@@ -46,7 +51,7 @@ def package(target, name, state = "present", update_cache = None, recommends = T
     Example:
       op.package(web, ["nginx", "certbot"], update_cache = "1h", _sudo = True)
       op.package(web, "postgresql-15=15.4*")
-      op.package(web, "telnetd", state = "absent")
+      op.package(web, "telnetd", state = "absent", purge = True)
     """`, &packages{}, effect.Exact)
 
 type packages struct {
@@ -55,6 +60,7 @@ type packages struct {
 	State       string         `star:"state"`
 	UpdateCache *time.Duration `star:"update_cache"`
 	Recommends  bool           `star:"recommends"`
+	Purge       bool           `star:"purge"`
 	LockTimeout time.Duration  `star:"lock_timeout,tuning"`
 
 	words []string
@@ -101,7 +107,13 @@ func validPackage(word, state string) error {
 	return nil
 }
 
-func (p *packages) demand() fact.Fact { return fact.PackageDemand(p.State, p.named()) }
+func (p *packages) demand() fact.Fact {
+	state := p.State
+	if state == "absent" && p.Purge {
+		state = "purged"
+	}
+	return fact.PackageDemand(state, p.named())
+}
 
 func (p *packages) Facts() []fact.Fact { return []fact.Fact{p.demand()} }
 
@@ -140,7 +152,7 @@ func (p *packages) met(w *fact.World, now fact.PackageState, word string) bool {
 		}
 	}
 	if p.State == "absent" {
-		return version == ""
+		return version == "" && (!now.Left[name] || w.Has(fact.PlannedPackage.Of(name)))
 	}
 	return fact.Meets(version, pattern)
 }
@@ -159,7 +171,7 @@ func (p *packages) stale(now fact.PackageState) bool {
 func (p *packages) change(now fact.PackageState, update bool) *operation.Change {
 	c := &operation.Change{Kind: effect.Update, Step: p.step(now, update), After: map[fact.Fact]any{fact.PlannedPackage.Of("*"): ""}}
 	c.Diff = p.diff(now, update)
-	c.Undo = &operation.Step{Script: packageUndo(now.Manager, p.notes(), p.LockTimeout)}
+	c.Undo = &operation.Step{Script: p.undo(now.Manager)}
 	for _, word := range p.named() {
 		name, _ := fact.CutVersion(word)
 		c.After[fact.PlannedPackage.Of(name)] = map[bool]string{true: "", false: planning}[p.State == "absent"]

@@ -17,6 +17,7 @@ deb() {
   printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Nobody <nobody@example.com>\nDescription: test\n%s' "$1" "$2" "$3" >$_d/DEBIAN/control
   echo "$2" >$_d/etc/$1.conf
   echo /etc/$1.conf >$_d/DEBIAN/conffiles
+  [ -z "${4-}" ] || { printf '#!/bin/sh\n%s\n' "$4" >$_d/DEBIAN/postrm; chmod 755 $_d/DEBIAN/postrm; }
   _f=/srv/deb/$1_$2_all.deb
   dpkg-deb --build --root-owner-group $_d $_f >/dev/null
   { cat $_d/DEBIAN/control; echo "Filename: ./$1_$2_all.deb"; echo "Size: $(stat -c %s $_f)"; echo "SHA256: $(sha256sum <$_f | cut -d ' ' -f 1)"; echo; } >>/srv/deb/Packages
@@ -30,6 +31,7 @@ deb hello 2.0 'Depends: greeter
 deb broken 1.0 ''
 deb tool 1.0 'Provides: virtual-tool
 '
+deb keeper 1.0 '' 'case $1 in purge) rm -rf /var/lib/keeper ;; esac'
 `
 
 // lockFrontend has another program hold the lock of dpkg for two seconds.
@@ -51,6 +53,11 @@ func TestPackages(t *testing.T) {
 	demand := func(state string, names ...string) *packages {
 		return &packages{Base: here(), Name: words(names...), State: state, Recommends: true, LockTimeout: 20 * time.Second}
 	}
+	purging := func(state string, names ...string) *packages {
+		p := demand(state, names...)
+		p.Purge = true
+		return p
+	}
 	for _, p := range []play{
 		{
 			name: "repository",
@@ -63,10 +70,34 @@ func TestPackages(t *testing.T) {
 			name: "newest", before: "printf 'deb [trusted=yes] file:/srv/deb ./\n' >/etc/apt/sources.list; apt-get -q update",
 			do:   demand("present", "hello"),
 			kind: effect.Create, diff: "greeter: not installed -> 1.0\nhello: not installed -> 2.0\n",
-			after: "dpkg -s hello | grep -q 'Version: 2.0'", undone: "! dpkg -s greeter 2>/dev/null | grep -q 'ok installed'",
+			after: "dpkg -s hello | grep -q 'Version: 2.0'", undone: "! dpkg -s hello greeter 2>/dev/null && [ ! -e /etc/hello.conf ] && [ ! -e /etc/greeter.conf ]",
 		},
 		{
-			name: "lists that there are not", before: "rm -rf /var/lib/apt/lists/*; mkdir -p /var/lib/apt/lists/partial",
+			name: "what was left before stays", before: "apt-get -q -y install greeter; apt-get -q -y remove greeter",
+			do:   demand("present", "hello"),
+			kind: effect.Create, undone: "! dpkg -s hello 2>/dev/null && [ -e /etc/greeter.conf ]",
+		},
+		{
+			name: "a script that purges", before: "rm -rf " + undoDir + "; apt-get -q -y purge greeter",
+			do:   demand("present", "keeper"),
+			kind: effect.Create, undone: "dpkg -s keeper | grep -q 'deinstall ok config-files' && [ -e /etc/keeper.conf ]",
+		},
+		{
+			name: "a script that purges, and shall", before: "apt-get -q -y purge keeper",
+			do:   purging("present", "keeper"),
+			kind: effect.Create, undone: "! dpkg -s keeper 2>/dev/null && [ ! -e /etc/keeper.conf ]",
+		},
+		{
+			name: "purged", before: "apt-get -q -y install hello; echo mine >/etc/hello.conf", do: purging("absent", "hello"),
+			kind: effect.Delete, diff: "hello: 2.0 -> removed\n", after: "! dpkg -s hello 2>/dev/null && [ ! -e /etc/hello.conf ]",
+			undone: "dpkg -s hello | grep -q 'ok installed' && [ -e /etc/hello.conf ]",
+		},
+		{
+			name: "purged, what was left", before: "apt-get -q -y remove hello", do: purging("absent", "hello"),
+			kind: effect.Delete, diff: "hello: what is left -> removed\n", after: "! dpkg -s hello 2>/dev/null", keeps: true,
+		},
+		{
+			name: "lists that there are not", before: "apt-get -q -y purge hello greeter; rm -rf /var/lib/apt/lists/*; mkdir -p /var/lib/apt/lists/partial",
 			do:   demand("present", "hello"),
 			kind: effect.Create, diff: "hello: not installed -> the newest version\nthe package lists are fetched first\n",
 			after: "dpkg -s hello | grep -q 'Version: 2.0'", undone: "! dpkg -s greeter 2>/dev/null | grep -q 'ok installed'",
@@ -134,6 +165,19 @@ func TestPackages(t *testing.T) {
 			t.Errorf("undo says %q", said)
 		}
 	})
+	t.Run("undo spares a configuration that was edited", func(t *testing.T) {
+		m := &testMachine{t, m.conn}
+		m.sh("apt-get -q -y purge hello greeter; rm -rf " + undoDir)
+		p := demand("present", "hello")
+		c, err := p.Plan(m.world(p.Facts()))
+		if err != nil || c == nil {
+			t.Fatal(c, err)
+		}
+		m.step(c.Step)
+		m.sh("echo mine >/etc/hello.conf")
+		m.step(*c.Undo)
+		m.sh("grep -q mine /etc/hello.conf; [ ! -e /etc/greeter.conf ]; ! dpkg -s hello | grep -q 'ok installed'")
+	})
 	t.Run("service of a package that is only planned", func(t *testing.T) {
 		s := &service{Base: here(), Name: "hello", State: ptr("started"), Enabled: ptr(true)}
 		if err := s.Validate(); err != nil {
@@ -144,7 +188,7 @@ func TestPackages(t *testing.T) {
 			t.Error("there is a service")
 		}
 		w.Set(fact.PlannedPackage.Of("*"), "")
-		if c, err := s.Plan(w); err != nil || c.Diff != "hello: disabled -> enabled\nhello: stopped -> started\n" {
+		if c, err := s.Plan(w); err != nil || c.Unsure == "" || c.Diff != "hello: as its package leaves it -> enabled\nhello: as its package leaves it -> started\n" {
 			t.Errorf("%+v, %v", c, err)
 		}
 	})

@@ -15,8 +15,8 @@ import (
 // Placing a file is the same for all operations that make one: the new one is
 // put together beside the old one, under a name that is always the same, so that an
 // attempt that was cut off leaves nothing that the next one does not clear away; it
-// is created with O_EXCL (set -C), and given away with chown -h, so that nobody who can
-// write to the directory can put a link there. What broke
+// is created with O_EXCL (set -C), and given away by its descriptor, so that nobody who
+// can write to the directory can have something else given away. What broke
 // off with the connection does not take the place of the file: its size, or sum, is
 // looked at first. Then it gets its owner and mode, is shown to the command that has to
 // accept it, and is renamed.
@@ -59,11 +59,12 @@ func (p placement) script() string {
 	keep := ""
 	if p.backup && p.now.Type == "file" {
 		b := machine.Quote(p.backupName())
-		keep = fmt.Sprintf("[ -e %[2]s ] || {\nrm -f %[2]s.new\n(umask 077; set -C; cat %[1]s >%[2]s.new)\n", machine.Quote(p.path), b)
+		gets := fmt.Sprintf("chmod %o \"$_o\"\n", p.now.Mode)
 		if owner := ownership(p.now); owner != "" {
-			keep += fmt.Sprintf("chown -h %s %s.new\n", machine.Quote(owner), b)
+			gets = "chown " + machine.Quote(owner) + " \"$_o\"\n" + gets
 		}
-		keep += fmt.Sprintf("chmod %o %[2]s.new; touch -r %[3]s %[2]s.new 2>/dev/null || :\nmv -f %[2]s.new %[2]s\n}\n", p.now.Mode, b, machine.Quote(p.path))
+		keep = fmt.Sprintf("[ -e %[2]s ] || {\n_f=%[1]s _t=%[2]s.new\nrm -f \"$_t\"\n%[3]s%[4]sexec 3>&-\ntouch -r \"$_f\" \"$_t\" 2>/dev/null || :\nmv -f \"$_t\" %[2]s\n}\n",
+			machine.Quote(p.path), b, strings.Replace(opened, "cat >&3", "cat \"$_f\" >&3", 1), gets)
 	}
 	return unchanged(p.path, p.now, p.then) + keepLarge(p.now, p.path) + keep +
 		placing(p.path, p.then, p.input != nil, p.validate)
@@ -91,7 +92,7 @@ func placing(file string, s fact.FileState, verify bool, validate string) string
 	var b strings.Builder
 	fmt.Fprintf(&b, "_f=%s _t=%s\n", q(file), q(beside(file)))
 	fmt.Fprintf(&b, "[ -d %s ] || { echo %s >&2; exit 1; }\n", q(path.Dir(file)), q("there is no directory "+path.Dir(file)))
-	b.WriteString("rm -f \"$_t\"\ntrap 'rm -f \"$_t\"' EXIT\n(umask 077; set -C; cat >\"$_t\")\n")
+	b.WriteString("rm -f \"$_t\"\ntrap 'rm -f \"$_t\"' EXIT\n" + opened)
 	arrived := fmt.Sprintf("$(wc -c <\"$_t\") -eq %d", s.Size)
 	if verify {
 		arrived = fmt.Sprintf("\"$(sha256sum <\"$_t\")\" = '%s  -'", s.Sum)
@@ -99,17 +100,31 @@ func placing(file string, s fact.FileState, verify bool, validate string) string
 	fmt.Fprintf(&b, "[ %s ] || { echo 'the content broke off on its way, or was changed meanwhile' >&2; exit %d; }\n", arrived, operation.Moved)
 	gets := ""
 	if owner := ownership(s); owner != "" {
-		gets = "chown -h " + q(owner) + " \"$_t\"\n"
+		gets = "chown " + q(owner) + " \"$_o\"\n"
 	}
-	gets += fmt.Sprintf("chmod %o \"$_t\"\n", s.Mode)
-	b.WriteString(gets)
+	gets += fmt.Sprintf("chmod %o \"$_o\"\n", s.Mode)
+	b.WriteString(gets + "exec 3>&-\n")
 	if validate != "" {
 		fmt.Fprintf(&b, "%s </dev/null || { echo %s >&2; exit 1; }\n", strings.ReplaceAll(validate, "%s", `"$_t"`),
 			q("the new content of "+file+" was refused by: "+validate))
 	}
-	b.WriteString(strings.Replace(inPlace, "GETS\n", strings.ReplaceAll(gets, "$_t", "$_f"), 1))
+	b.WriteString(strings.Replace(inPlace, "GETS\n", strings.ReplaceAll(gets, "$_o", "$_f"), 1))
 	return b.String()
 }
+
+// opened makes the new file, and fills it. It gets its owner and its mode by the
+// descriptor that it is open by: its name may by then be that of something else, which
+// who owns the directory has put there. A machine without /proc has only the name.
+const opened = `_u=$(umask)
+umask 077
+set -C
+exec 3>"$_t"
+set +C
+umask "$_u"
+_o=/proc/self/fd/3
+[ -e "$_o" ] || _o=$_t
+cat >&3
+`
 
 // inPlace renames the new file to the old one. One that is a mount point, as
 // /etc/hosts is in a container, cannot be replaced, and is written over; from then on

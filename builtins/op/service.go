@@ -24,7 +24,8 @@ def service(target, name, state = None, enabled = None, command = None, user = N
 
     "restarted" and "reloaded" act every time; most often a handler wants them (see
     op.handler). In check mode a service that there is not, after packages that are
-    only planned, is taken to come with them.
+    only planned, is taken to come with them; whether it then runs already is up to
+    them, and not known before the run.
 
     Args:
       target: the machine.
@@ -129,7 +130,10 @@ func (s *service) Plan(w *fact.World) (*operation.Change, error) {
 	}
 	f := fact.Service.Of(s.Name)
 	now := fact.Get[fact.ServiceState](w, f)
-	if !now.Exists && !w.Has(fact.PlannedPackage.Of("*")) {
+	if !now.Exists && w.Has(fact.PlannedPackage.Of("*")) {
+		return s.coming(f, now), nil
+	}
+	if !now.Exists {
 		if s.gone() {
 			return nil, nil
 		}
@@ -149,6 +153,30 @@ func (s *service) Plan(w *fact.World) (*operation.Change, error) {
 		}
 	}
 	return s.change(now, f, func(then fact.ServiceState) any { return then }), nil
+}
+
+// coming is the change of a service that packages bring along which are only planned.
+// Whether it runs then, and starts with the machine, is up to them: those of Debian start
+// what they bring, unless a policy forbids it, those of others do not.
+func (s *service) coming(f fact.Fact, now fact.ServiceState) *operation.Change {
+	then := now
+	then.Exists = true
+	c := &operation.Change{Kind: effect.Update, Unsure: "what the packages before it make of the service " + s.Name}
+	add := func(state string) { c.Diff += fmt.Sprintf("%s: as its package leaves it -> %s\n", s.Name, state) }
+	if s.Enabled != nil {
+		then.Enabled = map[bool]string{true: "enabled", false: "disabled"}[*s.Enabled]
+		add(then.Enabled)
+	}
+	switch {
+	case s.acts():
+		c.Kind, then.Running = effect.Act, true
+		add(*s.State)
+	case s.State != nil:
+		then.Running = *s.State == "started"
+		add(*s.State)
+	}
+	c.After = map[fact.Fact]any{f: then}
+	return c
 }
 
 // gone reports whether a service that there is not is as it shall be.

@@ -86,8 +86,9 @@ func runitLine(verb, name string) string {
 	case "disable":
 		return dir + fmt.Sprintf(`if [ -e $_d/%s ] || [ -L $_d/%[1]s ]; then
   [ -L $_d/%[1]s ] || { echo "$_d/"%[1]s "is a directory, and no link to one: it is not removed" >&2; exit 1; }
-  ! sv status $_d/%[1]s >/dev/null 2>&1 || sv -w 20 stop $_d/%[1]s >&2
+  _t=$(readlink -f $_d/%[1]s)
   rm -f $_d/%[1]s
+  ! sv status "$_t" >/dev/null 2>&1 || sv -w 20 exit "$_t" >&2
 fi`, name)
 	case "daemon-reload":
 		return ":"

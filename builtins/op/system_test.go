@@ -80,7 +80,7 @@ func TestServicePlans(t *testing.T) {
 		},
 		{
 			name: "runit", do: started, known: down("runit"), kind: effect.Update, diff: diff,
-			script: "case $(sv status $_d/web) in run:*) ;; *) sv status $_d/web >&2; exit 1 ;; esac\n", undo: "sv -w 20 stop $_d/web >&2\n  rm -f $_d/web\n",
+			script: "case $(sv status $_d/web) in run:*) ;; *) sv status $_d/web >&2; exit 1 ;; esac\n", undo: "rm -f $_d/web\n  ! sv status \"$_t\" >/dev/null 2>&1 || sv -w 20 exit \"$_t\" >&2\n",
 		},
 		{
 			name: "runit runs what is enabled", do: &service{Base: here(), Name: "web", Enabled: ptr(true)}, known: down("runit"), kind: effect.Update, diff: diff,
@@ -246,5 +246,32 @@ func TestSystemRefusals(t *testing.T) {
 		if err := c.do.Validate(); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.msg) {
 			t.Errorf("%T: %v, and not %q", c.do, err, c.msg)
 		}
+	}
+}
+
+// TestServiceThatIsComing: a plan does not know what a package that it only plans makes of
+// its service; what comes after goes on from what was asked for.
+func TestServiceThatIsComing(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   *service
+		kind effect.Change
+		diff string
+		then fact.ServiceState
+	}{
+		"started":   {&service{State: ptr("started"), Enabled: ptr(true)}, effect.Update, "web: as its package leaves it -> enabled\nweb: as its package leaves it -> started\n", fact.ServiceState{Init: "systemd", Exists: true, Running: true, Enabled: "enabled"}},
+		"stopped":   {&service{State: ptr("stopped")}, effect.Update, "web: as its package leaves it -> stopped\n", fact.ServiceState{Init: "systemd", Exists: true}},
+		"restarted": {&service{State: ptr("restarted")}, effect.Act, "web: as its package leaves it -> restarted\n", fact.ServiceState{Init: "systemd", Exists: true, Running: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.do.Base, c.do.Name = here(), "web"
+			f := fact.Service.Of("web")
+			got, err := c.do.Plan(worldOf(map[fact.Fact]any{f: fact.ServiceState{Init: "systemd"}, fact.PlannedPackage.Of("*"): ""}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Kind != c.kind || got.Diff != c.diff || got.After[f] != c.then || got.Unsure != "what the packages before it make of the service web" {
+				t.Errorf("it plans %+v", got)
+			}
+		})
 	}
 }

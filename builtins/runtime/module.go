@@ -105,19 +105,24 @@ func find(ctx context.Context, preferred string) (container.Runtime, error) {
 }
 
 var _ = Module.Write(`
-def exec(argv, stdin = "", timeout = "10m", check = True, quiet = False):
+def exec(argv, name = "", stdin = "", timeout = "10m", check = True, quiet = False, terminal = False):
     """Runs a command of the container runtime.
 
     Args:
       argv: the arguments of its command, as a list: ["ps", "-a"].
+      name: the runtime, such as "podman"; "" for the one that is used.
       stdin: text that the command reads. Without it, it reads nothing.
       timeout: time that the command may take; 0 for no limit. _timeout goes first.
       check: whether an exit code that is not 0 is an error.
       quiet: do not show what the command prints.
+      terminal: give the command the terminal of the person who runs the script, as
+        a shell in a container wants it. Of what is typed and shown there nothing is
+        recorded, and there is no limit of time but _timeout.
     Returns:
       The struct of operations, as that of target.run.
     Errors:
-      not_found and unavailable without a runtime; those of target.run.
+      not_found and unavailable without a runtime; unavailable when nobody is at a
+      terminal that is asked for; those of target.run.
     Note:
       When the program is killed meanwhile, nobody knows how far the command came, and
       the run waits for an answer. With _once = True it leaves a marker, as described
@@ -133,21 +138,25 @@ type execute struct {
 }
 
 var _ = Module.Write(`
-def compose(file, argv, stdin = "", timeout = "10m", check = True, quiet = False):
+def compose(file, argv, name = "", stdin = "", timeout = "10m", check = True, quiet = False, terminal = False):
     """Runs compose of the container runtime.
 
     Args:
       file: the compose file, in the workspace.
       argv: the arguments of compose, as a list: ["up", "-d"].
+      name: the runtime, such as "podman"; "" for the one that is used.
       stdin: text that the command reads. Without it, it reads nothing.
       timeout: time that the command may take; 0 for no limit. _timeout goes first.
       check: whether an exit code that is not 0 is an error.
       quiet: do not show what the command prints.
+      terminal: give the command the terminal of the person who runs the script, as
+        a shell in a container wants it. Of what is typed and shown there nothing is
+        recorded, and there is no limit of time but _timeout.
     Returns:
       The struct of operations, as that of target.run.
     Errors:
       not_found when there is no such file, no runtime, or the runtime has no compose;
-      those of target.run.
+      those of runtime.exec.
     Note:
       As with runtime.exec.
     Example:
@@ -161,12 +170,14 @@ type compose struct {
 	behaviour
 }
 
-// behaviour is how both are watched and judged.
+// behaviour is by which runtime both are run, and how they are watched and judged.
 type behaviour struct {
-	Stdin   string        `star:"stdin"`
-	Timeout time.Duration `star:"timeout,tuning"`
-	Check   bool          `star:"check"`
-	Quiet   bool          `star:"quiet,tuning"`
+	Name     string        `star:"name"`
+	Stdin    string        `star:"stdin"`
+	Timeout  time.Duration `star:"timeout,tuning"`
+	Check    bool          `star:"check"`
+	Quiet    bool          `star:"quiet,tuning"`
+	Terminal bool          `star:"terminal"`
 }
 
 var (
@@ -204,7 +215,45 @@ func (b behaviour) job(env *effect.Env, argv []string) (*command.Job, error) {
 		own.Options.Cwd = env.Run.Files.Workspace()
 	}
 	c := command.Behaviour{Stdin: b.Stdin, Timeout: b.Timeout, OKCodes: []int{0}, Check: b.Check, Quiet: b.Quiet}
-	return command.New(&own, *here(), c, words(argv), false)
+	j, err := command.New(&own, *here(), c, words(argv), false)
+	if j != nil {
+		j.Unnamed = true // it is always this machine
+	}
+	return j, err
+}
+
+// perform runs a program, over the terminal where it is to have that.
+func (b behaviour) perform(ctx context.Context, env *effect.Env, argv []string) (any, error) {
+	if b.Terminal {
+		return b.attached(ctx, env, argv)
+	}
+	j, err := b.job(env, argv)
+	if err != nil {
+		return nil, err
+	}
+	return j.Perform(ctx, env)
+}
+
+// happened asks for the marker of a command, which is found by the effect alone.
+func (b behaviour) happened(ctx context.Context, env *effect.Env, argv []string) (effect.Answer, error) {
+	j, err := b.job(env, argv)
+	if err != nil {
+		return effect.Answer{}, err
+	}
+	return j.Happened(ctx, env)
+}
+
+// named is the runtime of a name, or the one that is used.
+func named(ctx context.Context, name string) (container.Runtime, error) {
+	s := search("")
+	if name != "" {
+		s.Order = []string{name}
+	}
+	all, err := s.Runtimes(ctx)
+	if err != nil {
+		return container.Runtime{}, err
+	}
+	return s.Detect(all)
 }
 
 func words(argv []string) *starlark.List {
@@ -224,6 +273,9 @@ func (b behaviour) valid(argv []string) error {
 	if b.Timeout < 0 {
 		return fault.New(fault.Invalid, "the timeout is negative")
 	}
+	if b.Terminal && b.Stdin != "" {
+		return fault.New(fault.Invalid, "a command with the terminal reads that, and no stdin")
+	}
 	return nil
 }
 
@@ -234,28 +286,25 @@ func (x *execute) Predict(context.Context, *effect.Env) (effect.Prediction, erro
 	return effect.Prediction{Result: value.NewUnknown("runtime.exec(%s)", x.Describe()), Change: effect.Act}, nil
 }
 
-func (x *execute) job(ctx context.Context, env *effect.Env) (*command.Job, error) {
-	r, err := find(ctx, "")
+// program is what is run: the command of the runtime, and its arguments.
+func (x *execute) program(ctx context.Context) ([]string, error) {
+	r, err := named(ctx, x.Name)
 	if err != nil {
 		return nil, fault.Before(err)
 	}
-	return x.behaviour.job(env, slices.Concat(r.Driver(), x.Argv))
+	return slices.Concat(r.Driver(), x.Argv), nil
 }
 
 func (x *execute) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	j, err := x.job(ctx, env)
+	argv, err := x.program(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return j.Perform(ctx, env)
+	return x.perform(ctx, env, argv)
 }
 
 func (x *execute) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
-	j, err := x.job(ctx, env)
-	if err != nil {
-		return effect.Answer{}, err
-	}
-	return j.Happened(ctx, env)
+	return x.happened(ctx, env, x.Argv)
 }
 
 func (c *compose) Validate() error {
@@ -280,7 +329,7 @@ func (c *compose) Predict(context.Context, *effect.Env) (effect.Prediction, erro
 	return effect.Prediction{Result: value.NewUnknown("runtime.compose(%s)", c.Describe()), Change: effect.Act}, nil
 }
 
-func (c *compose) job(ctx context.Context, env *effect.Env) (*command.Job, error) {
+func (c *compose) program(ctx context.Context, env *effect.Env) ([]string, error) {
 	p, err := env.Run.Files.Resolve(c.File)
 	if err != nil {
 		return nil, err
@@ -288,7 +337,7 @@ func (c *compose) job(ctx context.Context, env *effect.Env) (*command.Job, error
 	if _, err := p.Stat(); err != nil {
 		return nil, fault.Before(err)
 	}
-	r, err := find(ctx, "")
+	r, err := named(ctx, c.Name)
 	if err != nil {
 		return nil, fault.Before(err)
 	}
@@ -296,21 +345,17 @@ func (c *compose) job(ctx context.Context, env *effect.Env) (*command.Job, error
 		return nil, fault.Before(fault.New(fault.NotFound, "%s has no compose", r.Name).
 			WithHint("install it: apt-get install docker-compose-v2, or podman-compose"))
 	}
-	return c.behaviour.job(env, slices.Concat(r.Driver(), []string{"compose", "-f", p.Abs}, c.Argv))
+	return slices.Concat(r.Driver(), []string{"compose", "-f", p.Abs}, c.Argv), nil
 }
 
 func (c *compose) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	j, err := c.job(ctx, env)
+	argv, err := c.program(ctx, env)
 	if err != nil {
 		return nil, err
 	}
-	return j.Perform(ctx, env)
+	return c.perform(ctx, env, argv)
 }
 
 func (c *compose) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
-	j, err := c.job(ctx, env)
-	if err != nil {
-		return effect.Answer{}, err
-	}
-	return j.Happened(ctx, env)
+	return c.happened(ctx, env, c.Argv)
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.starlark.net/starlark"
+
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/providers"
@@ -167,14 +169,20 @@ func (c *create) Predict(ctx context.Context, env *effect.Env) (effect.Predictio
 		}
 		return effect.Prediction{Result: resultOf(env, there, c.key(), false), Change: effect.None}, nil
 	}
-	if c.Plan != "" { // a price may be unknown; a plan that is none has no place in a plan
-		if _, err := p.Pricing(ctx, c.Plan, c.Zone); fault.Is(err, fault.Invalid) {
-			return effect.Prediction{}, err
-		}
+	if err := p.CheckServer(ctx, c.record(env)); err != nil && !(fault.Is(err, fault.NotFound) && c.imageIsPlanned(env)) {
+		return effect.Prediction{}, err
 	}
 	result := planned(c.record(env), c.Provider, c.Plan, c.Zone)
 	env.Run.Planned.Set(resource(c.Provider, c.Name)[0], plannedServer(result))
 	return effect.Prediction{Result: result, Change: effect.Create, Diff: c.diff()}, nil
+}
+
+// imageIsPlanned reports whether the plan makes the image first.
+func (c *create) imageIsPlanned(env *effect.Env) (planned bool) {
+	env.Run.Planned.Range(func(resource string, v starlark.Value) {
+		planned = planned || v != nil && strings.HasPrefix(resource, "image:") && strings.HasSuffix(resource, "/"+c.Image)
+	})
+	return planned
 }
 
 // like compares what was said of the server with the one that is there.

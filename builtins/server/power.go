@@ -19,7 +19,12 @@ type subject struct {
 	Provider string `star:"provider"`
 }
 
-func (s *subject) Validate() error { return validName(s.Provider, s.Name) }
+func (s *subject) Validate() error              { return validName(s.Provider, s.Name) }
+func (s *subject) Describe() string             { return s.Name }
+func (s *subject) Touches(*effect.Env) []string { return resource(s.Provider, s.Name) }
+
+// Repeatable: what a server is like already is no error.
+func (s *subject) Repeatable() bool { return true }
 
 // now is what the provider says of the server.
 func (s *subject) now(ctx context.Context, env *effect.Env) (providers.Provider, providers.Server, error) {
@@ -80,9 +85,8 @@ def start(name, provider = "local", wait = "2m"):
     """`, &start{}, effect.Exact)
 
 type start struct {
-	Name     string        `star:"name"`
-	Provider string        `star:"provider"`
-	Wait     time.Duration `star:"wait,tuning"`
+	subject
+	Wait time.Duration `star:"wait,tuning"`
 }
 
 var (
@@ -94,18 +98,8 @@ var (
 	_ effect.Repeatable = (*start)(nil)
 )
 
-func (s *start) on() *subject                 { return &subject{s.Name, s.Provider} }
-func (s *start) Validate() error              { return s.on().Validate() }
-func (s *start) Describe() string             { return s.Name }
-func (s *start) Touches(*effect.Env) []string { return resource(s.Provider, s.Name) }
-func (s *start) Repeatable() bool             { return true }
-
-func (s *start) Remember(ctx context.Context, env *effect.Env) (any, error) {
-	return s.on().Remember(ctx, env)
-}
-
 func (s *start) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	p, now, err := s.on().now(ctx, env)
+	p, now, err := s.now(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +126,7 @@ func after(ctx context.Context, env *effect.Env, p providers.Provider, id string
 }
 
 func (s *start) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, error) {
-	return s.on().becomes(ctx, env, providers.Running)
+	return s.becomes(ctx, env, providers.Running)
 }
 
 // becomes predicts a change of power.
@@ -150,7 +144,7 @@ func (s *subject) becomes(ctx context.Context, env *effect.Env, status providers
 }
 
 func (s *start) Undo(ctx context.Context, env *effect.Env, past effect.Past) error {
-	w, p, found, err := s.on().before(ctx, env, past)
+	w, p, found, err := s.before(ctx, env, past)
 	if err != nil || !found || w.Status != providers.Stopped {
 		return err
 	}
@@ -172,10 +166,7 @@ def stop(name, provider = "local"):
       server.stop("web-1")
     """`, &stop{}, effect.Exact)
 
-type stop struct {
-	Name     string `star:"name"`
-	Provider string `star:"provider"`
-}
+type stop struct{ subject }
 
 var (
 	_ effect.Validator  = (*stop)(nil)
@@ -186,21 +177,11 @@ var (
 	_ effect.Repeatable = (*stop)(nil)
 )
 
-func (s *stop) on() *subject                 { return &subject{s.Name, s.Provider} }
-func (s *stop) Validate() error              { return s.on().Validate() }
-func (s *stop) Describe() string             { return s.Name }
-func (s *stop) Touches(*effect.Env) []string { return resource(s.Provider, s.Name) }
-func (s *stop) Repeatable() bool             { return true }
-
-func (s *stop) Remember(ctx context.Context, env *effect.Env) (any, error) {
-	return s.on().Remember(ctx, env)
-}
-
 // offTime is how long a server may take to be off after its provider was asked.
 const offTime = 2 * time.Minute
 
 func (s *stop) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	p, now, err := s.on().now(ctx, env)
+	p, now, err := s.now(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -236,11 +217,11 @@ func settled(ctx context.Context, p providers.Provider, id string, want provider
 }
 
 func (s *stop) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, error) {
-	return s.on().becomes(ctx, env, providers.Stopped)
+	return s.becomes(ctx, env, providers.Stopped)
 }
 
 func (s *stop) Undo(ctx context.Context, env *effect.Env, past effect.Past) error {
-	w, p, found, err := s.on().before(ctx, env, past)
+	w, p, found, err := s.before(ctx, env, past)
 	if err != nil || !found || w.Status != providers.Running {
 		return err
 	}

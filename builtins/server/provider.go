@@ -21,7 +21,7 @@ func provider(env *effect.Env, name string) (providers.Provider, error) {
 	if p, ok := env.Run.Live.Get(handle).(providers.Provider); ok {
 		return p, nil
 	}
-	p, err := providers.All.Open(name, nil)
+	p, err := providers.All.Open(name, workspaceOf(env))
 	if err != nil {
 		return nil, fault.Before(err)
 	}

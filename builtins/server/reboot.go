@@ -25,9 +25,8 @@ def reboot(name, provider = "local", wait = "2m"):
     """`, &reboot{}, effect.Exact)
 
 type reboot struct {
-	Name     string        `star:"name"`
-	Provider string        `star:"provider"`
-	Wait     time.Duration `star:"wait,tuning"`
+	subject
+	Wait time.Duration `star:"wait,tuning"`
 }
 
 var (
@@ -39,19 +38,11 @@ var (
 	_ effect.Traceless  = (*reboot)(nil)
 )
 
-func (r *reboot) on() *subject                 { return &subject{r.Name, r.Provider} }
-func (r *reboot) Validate() error              { return r.on().Validate() }
-func (r *reboot) Describe() string             { return r.Name }
-func (r *reboot) Touches(*effect.Env) []string { return resource(r.Provider, r.Name) }
-
-// Repeatable: a server that was rebooted twice is like one that was once.
-func (r *reboot) Repeatable() bool { return true }
-
 // LeavesNoTrace: afterwards the server is as before.
 func (r *reboot) LeavesNoTrace() {}
 
 func (r *reboot) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	p, now, err := r.on().now(ctx, env)
+	p, now, err := r.now(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +53,7 @@ func (r *reboot) Perform(ctx context.Context, env *effect.Env) (any, error) {
 }
 
 func (r *reboot) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, error) {
-	_, now, err := r.on().now(ctx, env)
+	_, now, err := r.now(ctx, env)
 	if err != nil {
 		return effect.Prediction{}, err
 	}

@@ -29,10 +29,9 @@ def resize(name, plan, allow_downtime = False, provider = "local"):
     """`, &resize{}, effect.Exact)
 
 type resize struct {
-	Name     string `star:"name"`
+	subject
 	Plan     string `star:"plan"`
 	Downtime bool   `star:"allow_downtime"`
-	Provider string `star:"provider"`
 }
 
 var (
@@ -44,24 +43,17 @@ var (
 	_ effect.Repeatable = (*resize)(nil)
 )
 
-func (r *resize) on() *subject                 { return &subject{r.Name, r.Provider} }
-func (r *resize) Describe() string             { return r.Name + " to " + r.Plan }
-func (r *resize) Touches(*effect.Env) []string { return resource(r.Provider, r.Name) }
-func (r *resize) Repeatable() bool             { return true }
+func (r *resize) Describe() string { return r.Name + " to " + r.Plan }
 
 func (r *resize) Validate() error {
 	if r.Plan == "" {
 		return fault.New(fault.Invalid, "the plan is empty")
 	}
-	return r.on().Validate()
-}
-
-func (r *resize) Remember(ctx context.Context, env *effect.Env) (any, error) {
-	return r.on().Remember(ctx, env)
+	return r.subject.Validate()
 }
 
 func (r *resize) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	p, now, err := r.on().now(ctx, env)
+	p, now, err := r.now(ctx, env)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +106,7 @@ func (r *resize) change(ctx context.Context, p providers.Provider, s providers.S
 const startTime = 5 * time.Minute
 
 func (r *resize) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, error) {
-	p, now, err := r.on().now(ctx, env)
+	p, now, err := r.now(ctx, env)
 	if err != nil {
 		return effect.Prediction{}, err
 	}
@@ -130,7 +122,7 @@ func (r *resize) Predict(ctx context.Context, env *effect.Env) (effect.Predictio
 }
 
 func (r *resize) Undo(ctx context.Context, env *effect.Env, past effect.Past) error {
-	w, p, found, err := r.on().before(ctx, env, past)
+	w, p, found, err := r.before(ctx, env, past)
 	if err != nil || !found {
 		return err
 	}

@@ -130,6 +130,7 @@ func TestErrors(t *testing.T) {
 		text string
 	}{
 		`server.create("Web 1", provider = "memory")`:                                      {fault.Invalid, `"Web 1" is no name of a server`},
+		`server.create("a", image = "no-such", provider = "memory")`:                       {fault.NotFound, `no image "no-such"`},
 		`server.create("a", provider = "memroy")`:                                          {fault.NotFound, "did you mean memory"},
 		`server.create("a", provider = "memory", tags = {"a b": "c"})`:                     {fault.Invalid, "no name of a tag"},
 		`server.create("a", provider = "memory", wait = "-1s")`:                            {fault.Invalid, "negative"},
@@ -198,6 +199,15 @@ got = [new.name, new.changed, there.changed, there.address]`)
 	}
 	if now := names(t); now != before {
 		t.Errorf("check mode made %s of %s", now, before)
+	}
+	// An image that the plan builds first is not missed.
+	const ofImage = `got = server.create("built", image = "no-such", provider = "memory").image`
+	if _, err := f.Exec(ofImage); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("without the image: %v", err)
+	}
+	f.Run.Planned.Set("image:/no-such", value.NewUnknown("the image"))
+	if got := f.Eval(ofImage); got != `"no-such"` {
+		t.Errorf("with it: %s", got)
 	}
 	if _, err := f.Exec(`server.resize("ther", "large", provider = "memory")`); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("%v", err)

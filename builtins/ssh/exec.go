@@ -2,19 +2,14 @@ package ssh
 
 import (
 	"context"
-	"time"
 
-	"go.starlark.net/starlark"
-
-	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
-	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 var _ = Module.Write(`
-def exec(target, command, shell = False, stdin = "", timeout = "10m", check = False, quiet = False):
+def exec(target, command, shell = False, stdin = "", timeout = "10m", ok_codes = [0], check = False, quiet = False):
     """Runs a command on a machine, or on all of a pool, and returns how it ended.
 
     It is target.run for those who look at exit codes themselves: one that is not 0
@@ -29,7 +24,8 @@ def exec(target, command, shell = False, stdin = "", timeout = "10m", check = Fa
         Do not put texts that others chose into such a command.
       stdin: text that the command reads. Without it, it reads nothing.
       timeout: time that the command may take; 0 for no limit. _timeout goes first.
-      check: whether an exit code that is not 0 is an error.
+      ok_codes: exit codes that mean success.
+      check: whether another exit code is an error.
       quiet: do not show what the command prints.
     Returns:
       The struct of operations: host, ok, changed, rc (128 + n when signal n ended
@@ -38,7 +34,7 @@ def exec(target, command, shell = False, stdin = "", timeout = "10m", check = Fa
     Errors:
       network when a machine cannot be reached; timeout when the command was ended
       after its time; limit when it printed more than 64 MiB; failed for another
-      exit code than 0, with check.
+      exit code, with check.
     Note:
       When the connection is cut, or the program killed, nobody knows how far the
       command came, and the run waits for an answer. With _once = True the command
@@ -48,16 +44,7 @@ def exec(target, command, shell = False, stdin = "", timeout = "10m", check = Fa
       [h.host for h in ssh.exec(pool, "df / | grep -q 9.%", shell = True).hosts if h.ok]
     """`, &execute{}, effect.Blind)
 
-type execute struct {
-	command.On
-	operation.Many
-	Command starlark.Value `star:"command"`
-	Shell   bool           `star:"shell"`
-	Stdin   string         `star:"stdin"`
-	Timeout time.Duration  `star:"timeout,tuning"`
-	Check   bool           `star:"check"`
-	Quiet   bool           `star:"quiet,tuning"`
-}
+type execute struct{ command.Run }
 
 var (
 	_ effect.Validator = (*execute)(nil)
@@ -71,38 +58,6 @@ var (
 	_ effect.Spreader  = (*execute)(nil)
 )
 
-func (x *execute) RunsCommand()     {}
-func (x *execute) Describe() string { return x.Host() + ": " + cmdline.Describe(x.Command, x.Shell) }
-func (x *execute) Assume() any      { return operation.Result{Host: x.Host(), OK: true, Changed: true} }
-
-func (x *execute) Validate() error {
-	if err := x.On.Validate(); err != nil {
-		return err
-	}
-	return command.Check(x.Command, x.Shell, x.Timeout)
-}
-
 func (x *execute) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
 	return effect.Prediction{Result: value.NewUnknown("ssh.exec(%s)", x.Describe()), Change: effect.Act}, nil
-}
-
-func (x *execute) job(env *effect.Env) (*command.Job, error) {
-	b := command.Behaviour{Stdin: x.Stdin, Timeout: x.Timeout, OKCodes: []int{0}, Check: x.Check, Quiet: x.Quiet}
-	return command.New(env, x.On, b, x.Command, x.Shell)
-}
-
-func (x *execute) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	j, err := x.job(env)
-	if err != nil {
-		return nil, err
-	}
-	return j.Perform(ctx, env)
-}
-
-func (x *execute) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
-	j, err := x.job(env)
-	if err != nil {
-		return effect.Answer{}, err
-	}
-	return j.Happened(ctx, env)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/sending"
 )
 
 var _ = Module.Write(`
@@ -83,7 +84,7 @@ func (g *get) Validate() error {
 		return fault.New(fault.Invalid, "the machine is called %q, which cannot be the name of a directory", name).
 			WithHint("give it another one with name = …, or a destination without {host}")
 	}
-	return farPath("source", g.Source)
+	return sending.FarPath("source", g.Source)
 }
 
 // hostWord stands for the name of the machine in a destination.
@@ -112,16 +113,16 @@ func (g *get) place(env *effect.Env) (sandbox.Path, error) {
 	return at, err
 }
 
-func (g *get) plan(ctx context.Context, env *effect.Env) (*transfer.Get, *tree, error) {
+func (g *get) plan(ctx context.Context, env *effect.Env) (*transfer.Get, *sending.Tree, error) {
 	at, err := g.place(env)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := far(ctx, env, &g.On)
+	m, err := sending.Far(ctx, env, &g.On)
 	if err != nil {
 		return nil, nil, err
 	}
-	to := &tree{root: at}
+	to := &sending.Tree{Root: at}
 	plan, err := m.PlanGet(ctx, path.Clean(g.Source), to, transfer.Options{Delete: g.Delete})
 	return plan, to, err
 }
@@ -132,7 +133,7 @@ func (g *get) Predict(ctx context.Context, env *effect.Env) (effect.Prediction, 
 		return effect.Prediction{}, err
 	}
 	diff := plan.Plan.Diff(g.local())
-	return effect.Prediction{Result: g.result(diff, 0), Change: kindOf(plan.Plan), Diff: diff}, nil
+	return effect.Prediction{Result: g.result(diff, 0), Change: sending.KindOf(plan.Plan), Diff: diff}, nil
 }
 
 func (g *get) result(diff string, took time.Duration) operation.Result {
@@ -148,11 +149,11 @@ func (g *get) Perform(ctx context.Context, env *effect.Env) (any, error) {
 	if plan.Plan.Empty() {
 		return g.result("", time.Since(began)), nil
 	}
-	if err := to.root.Parent().MkdirAll(0o755); err != nil {
+	if err := to.Root.Parent().MkdirAll(0o755); err != nil {
 		return nil, fault.Before(err)
 	}
-	defer to.discard()
-	if err := plan.Do(ctx, to.commit); err != nil {
+	defer to.Discard()
+	if err := plan.Do(ctx, to.Commit); err != nil {
 		return nil, err
 	}
 	return g.result(plan.Plan.Diff(g.local()), time.Since(began)), nil

@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -21,6 +23,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/sending"
 	"github.com/provisioning-systems/provisioning/runtime/target"
 )
 
@@ -169,8 +172,8 @@ type kept struct {
 }
 
 func (k kept) Remembered(into any) error {
-	if m, ok := k.memory.(putMemory); ok {
-		*into.(*putMemory) = m
+	if m, ok := k.memory.(sending.Memory); ok {
+		*into.(*sending.Memory) = m
 	}
 	return nil
 }
@@ -584,6 +587,64 @@ func TestRoundTrips(t *testing.T) {
 		}
 		if s.lines != want {
 			t.Errorf("%d round trips, want %d", s.lines, want)
+		}
+	}
+}
+
+// TestPutBesideAnAttacker sends into a directory of somebody who gives the name of what
+// transfers keep there to something else, as soon as it is there.
+func TestPutBesideAnAttacker(t *testing.T) {
+	for userland, path := range tools(t) {
+		for _, to := range []string{"file", "tree"} {
+			t.Run(userland+" "+to, func(t *testing.T) {
+				f := builtintest.New(t, Module)
+				theirs, victim := t.TempDir(), t.TempDir()
+				build(t, f.Dir, "src/sent=mine")
+				source, got := "src/sent", filepath.Join(theirs, "x")
+				if to == "tree" {
+					source, got = "src", filepath.Join(theirs, "x/sent")
+				}
+				stage := filepath.Join(theirs, ".x.provisioning")
+				swapped := false
+				(&strange{path: path, stdin: func(r io.Reader) io.Reader {
+					if swapped {
+						return r
+					}
+					return &hook{Reader: r, do: func() {
+						for began := time.Now(); !swapped && time.Since(began) < 10*time.Second; runtime.Gosched() {
+							attempts, _ := os.ReadDir(stage)
+							if len(attempts) == 0 {
+								continue
+							}
+							build(t, victim, attempts[0].Name()+"/tree/file=evil", attempts[0].Name()+"/tree/sent=evil", "kept=kept")
+							if os.Rename(stage, stage+".away") != nil || os.Symlink(victim, stage) != nil {
+								t.Error("the attack does not work")
+							}
+							swapped = true
+						}
+					}}
+				}}).serve(f)
+				p := &put{On: command.On{Target: here()}, Source: source, Destination: filepath.Join(theirs, "x"), Mode: new(int)}
+				*p.Mode = 0o4755
+				_, err := p.Perform(t.Context(), f.Env())
+				if err != nil || !swapped {
+					t.Fatal(swapped, err)
+				}
+				_ = filepath.WalkDir(victim, func(name string, d os.DirEntry, err error) error {
+					if info, _ := d.Info(); err != nil || info.Mode()&os.ModeSetuid != 0 {
+						t.Errorf("%s was changed: %v", name, err)
+					}
+					return nil
+				})
+				if content, err := os.ReadFile(got); string(content) != "mine" {
+					t.Errorf("%q arrived: %v", content, err)
+				}
+				for _, kept := range []string{"kept", "*/tree/file", "*/tree/sent"} {
+					if found, _ := filepath.Glob(filepath.Join(victim, kept)); len(found) != 1 {
+						t.Errorf("%s was taken", kept)
+					}
+				}
+			})
 		}
 	}
 }

@@ -42,9 +42,5 @@ var (
 )
 
 func (q *query) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	j, err := q.job(env)
-	if err != nil {
-		return nil, err
-	}
-	return j.Look(ctx, env)
+	return q.Look(ctx, env)
 }

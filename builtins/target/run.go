@@ -3,12 +3,8 @@ package target
 import (
 	"context"
 
-	"go.starlark.net/starlark"
-
-	"github.com/provisioning-systems/provisioning/runtime/cmdline"
 	"github.com/provisioning-systems/provisioning/runtime/command"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
-	"github.com/provisioning-systems/provisioning/runtime/operation"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -59,13 +55,7 @@ def run(target, command, shell = False, stdin = "", timeout = "10m", ok_codes = 
       target.run(target.local(), "ls /etc | wc -l", shell = True, quiet = True).rc
     """`, &run{}, effect.Blind)
 
-type run struct {
-	command.On
-	operation.Many
-	Command starlark.Value `star:"command"`
-	Shell   bool           `star:"shell"`
-	command.Behaviour
-}
+type run struct{ command.Run }
 
 var (
 	_ effect.Validator = (*run)(nil)
@@ -78,37 +68,6 @@ var (
 	_ effect.Leaver    = (*run)(nil)
 )
 
-func (r *run) RunsCommand()     {}
-func (r *run) Describe() string { return r.Host() + ": " + cmdline.Describe(r.Command, r.Shell) }
-func (r *run) Assume() any      { return operation.Result{Host: r.Host(), OK: true, Changed: true} }
-
-func (r *run) Validate() error {
-	if err := r.On.Validate(); err != nil {
-		return err
-	}
-	return command.Check(r.Command, r.Shell, r.Timeout)
-}
-
 func (r *run) Predict(context.Context, *effect.Env) (effect.Prediction, error) {
 	return effect.Prediction{Result: value.NewUnknown("target.run(%s)", r.Describe()), Change: effect.Act}, nil
-}
-
-func (r *run) job(env *effect.Env) (*command.Job, error) {
-	return command.New(env, r.On, r.Behaviour, r.Command, r.Shell)
-}
-
-func (r *run) Perform(ctx context.Context, env *effect.Env) (any, error) {
-	j, err := r.job(env)
-	if err != nil {
-		return nil, err
-	}
-	return j.Perform(ctx, env)
-}
-
-func (r *run) Happened(ctx context.Context, env *effect.Env, _ effect.Past) (effect.Answer, error) {
-	j, err := r.job(env)
-	if err != nil {
-		return effect.Answer{}, err
-	}
-	return j.Happened(ctx, env)
 }

@@ -97,7 +97,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	for _, withOnce := range []bool{false, true} {
 		f := builtintest.New(t, Module)
 		secret, _ := f.Run.Secrets.Add("db", "hunter2-in-the-open")
-		r := &run{On: command.On{Target: here()}, Command: starlark.String("read x; ps axww -o args; grep -c . /dev/null; : " + secret.String()), Shell: true}
+		r := &run{command.Run{On: command.On{Target: here()}, Command: starlark.String("read x; ps axww -o args; grep -c . /dev/null; : " + secret.String()), Shell: true}}
 		r.Stdin, r.OKCodes, r.Check = secret.String()+"\n", []int{0, 1}, true
 		env := f.Env()
 		env.Place, env.Options.Env, env.Options.Once = "0#7", map[string]string{"TOKEN": secret.String()}, withOnce
@@ -119,7 +119,7 @@ func TestOnceAfterACrash(t *testing.T) {
 	began, gate, count := filepath.Join(dir, "began"), filepath.Join(dir, "gate"), filepath.Join(dir, "count")
 	text := "echo x >>" + count + "; : >" + began + "; until [ -e " + gate + " ]; do sleep .01; done; echo done"
 	newRun := func() *run {
-		r := &run{On: command.On{Target: here()}, Command: starlark.String(text), Shell: true}
+		r := &run{command.Run{On: command.On{Target: here()}, Command: starlark.String(text), Shell: true}}
 		r.OKCodes, r.Check = []int{0}, true
 		return r
 	}
@@ -152,7 +152,7 @@ func TestOnceAfterACrash(t *testing.T) {
 
 func TestWithoutOnceNobodyKnows(t *testing.T) {
 	f := builtintest.New(t, Module)
-	r := &run{On: command.On{Target: here()}, Command: starlark.NewList([]starlark.Value{starlark.String("true")})}
+	r := &run{command.Run{On: command.On{Target: here()}, Command: starlark.NewList([]starlark.Value{starlark.String("true")})}}
 	answer, err := r.Happened(t.Context(), f.Env(), nil)
 	if err != nil || answer.Happened != effect.Unsure || !strings.Contains(answer.Why, "_once = True") {
 		t.Errorf("%+v, %v", answer, err)
@@ -162,7 +162,7 @@ func TestWithoutOnceNobodyKnows(t *testing.T) {
 func TestStopIsInDoubt(t *testing.T) {
 	f := builtintest.New(t, Module)
 	began := filepath.Join(t.TempDir(), "began")
-	r := &run{On: command.On{Target: here()}, Command: starlark.String(": >" + began + "; sleep 1000"), Shell: true}
+	r := &run{command.Run{On: command.On{Target: here()}, Command: starlark.String(": >" + began + "; sleep 1000"), Shell: true}}
 	ctx, stop := context.WithCancel(t.Context())
 	go func() {
 		waitFor(t, began)

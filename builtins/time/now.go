@@ -24,6 +24,7 @@ def now():
 type now struct{}
 
 func (*now) Volatile() {}
+func (*now) Inner()    {}
 
 func (*now) Perform(_ context.Context, env *effect.Env) (any, error) { return clock(env), nil }
 

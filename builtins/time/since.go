@@ -28,6 +28,7 @@ type since struct {
 }
 
 func (*since) Volatile() {}
+func (*since) Inner()    {}
 
 func (s *since) Perform(_ context.Context, env *effect.Env) (any, error) {
 	return clock(env).Sub(s.T), nil

@@ -31,14 +31,25 @@ func main() {
 		_ = isolate.Child(builtins.All, builtins.Globals) // it ends when the run does
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == "bare-worker" {
+		bareWorkerProcess(os.Args[2])
+		return
+	}
 	dir, err := os.MkdirTemp("", "provisioning-bench-")
 	check(err)
 	defer os.RemoveAll(dir)
 	b := &bench{dir: dir}
 	fmt.Printf("%-46s %14s %14s %8s\n", "", "measured", "limit", "ratio")
-	if len(os.Args) > 1 && os.Args[1] == "targets" { // that part alone, or one of its own
+	if len(os.Args) > 1 { // that part alone, or one of its own
 		check(command("go", "build", "-o", filepath.Join(b.dir, "provisioning"), "./cmd/provisioning"))
-		b.targets()
+		switch os.Args[1] {
+		case "targets":
+			b.targets()
+		case "engines":
+			b.engines()
+		default:
+			check(fmt.Errorf("there is no part %q: targets, engines", os.Args[1]))
+		}
 		return
 	}
 	b.startUp()
@@ -50,6 +61,7 @@ func main() {
 	completion()
 	b.isolated()
 	b.targets()
+	b.engines()
 }
 
 // leftovers end what must not stay when a measurement fails.

@@ -126,21 +126,28 @@ func openChoices(j *journal.Journal, id string) []string {
 	return choices
 }
 
-// completeRun offers scripts, and the parameters of the one that is given.
-func completeRun(cmd *cobra.Command, args []string, beginning string) ([]string, cobra.ShellCompDirective) {
-	file, entry := findScript(cmd, args)
-	if file == "" && !strings.HasPrefix(beginning, "-") {
-		return completeScripts(cmd, args, beginning)
-	}
-	sig, err := script.ReadSignature(file, entry)
-	if err != nil || !strings.HasPrefix(beginning, "-") {
-		return nil, cobra.ShellCompDirectiveDefault // the value of a parameter may be a file
-	}
-	var names []string
-	for _, p := range sig.Params {
-		if name := "--" + p.Flag(); !slices.Contains(args, name) && cmd.Flags().Lookup(p.Flag()) == nil {
-			names = append(names, name+"\t"+p.Help)
+// completeRun offers scripts, and the parameters of the one that is given after some
+// other arguments.
+func completeRun(before int) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, beginning string) ([]string, cobra.ShellCompDirective) {
+		file, entry := findScript(cmd, args, before)
+		if file == "" && !strings.HasPrefix(beginning, "-") {
+			words, _ := positional(cmd, args)
+			if len(words) < before {
+				return nil, cobra.ShellCompDirectiveNoFileComp // a name that nobody knows yet
+			}
+			return completeScripts(cmd, nil, beginning)
 		}
+		sig, err := script.ReadSignature(file, entry)
+		if err != nil || !strings.HasPrefix(beginning, "-") {
+			return nil, cobra.ShellCompDirectiveDefault // the value of a parameter may be a file
+		}
+		var names []string
+		for _, p := range sig.Params {
+			if name := "--" + p.Flag(); !slices.Contains(args, name) && cmd.Flags().Lookup(p.Flag()) == nil {
+				names = append(names, name+"\t"+p.Help)
+			}
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
 	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -55,7 +55,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check this machine and the workspace",
 		Long: `Check this machine and the workspace: the program, the state directory, the
-journal, the disk, the key, the limits of the system, and runs that need someone.
+journal, the disk, the key, the limits of the system, runs that need someone, and,
+where [engine] or its environment names one, the cluster: whether the server answers,
+knows the namespace, and workers with the same key take work from the queues.
 
 Each check is ok, info, warning or failed, with what to do about it. The exit code
 is 1 when one failed. Nothing is changed.`,
@@ -76,6 +78,7 @@ func (a *app) doctor() error {
 	d.cache()
 	d.limits()
 	d.clock()
+	d.engine()
 	d.runs()
 	d.tools()
 	if err := a.showDoctor(d.findings); err != nil {

@@ -39,9 +39,12 @@ type app struct {
 	inRun  bool // the error is that of a run, whatever its kind
 	// commands says that the run is there for what commands print.
 	commands bool
+	engine   engineFlags
+	away     bool // the server of the engine does not answer
 	isolate  bool // evaluate scripts in a process of their own
 
-	besides atomic.Pointer[context.CancelFunc] // what Ctrl-C stops in place of the run, if anything
+	elsewhere atomic.Bool                        // the run is told to stop by way of a server
+	besides   atomic.Pointer[context.CancelFunc] // what Ctrl-C stops in place of the run, if anything
 }
 
 // isolateFlag is the flag of the commands that evaluate the script of a run.
@@ -112,7 +115,7 @@ func (a *app) runtimeWith(ws workspace.Workspace, sink event.Sink, person door.P
 		Guard: newGuard, Isolate: a.isolate,
 	}
 	if person != nil && term.IsTerminal(int(os.Stdout.Fd())) {
-		cfg.Breakpoint = a.breakpoint
+		cfg.Breakpoint, cfg.Terminal = a.breakpoint, a.console.Asking
 	}
 	rt := runtime.New(cfg)
 	a.opened = append(a.opened, rt)
@@ -140,38 +143,75 @@ func (a *app) close() error {
 	return errors.Join(errs...)
 }
 
+const stopping = "stopping: what is under way may end, nothing new is started (once more: stop at once)"
+
 // interrupt makes Ctrl-C and SIGTERM stop a run: the first one cleanly, the
 // second one at once.
 func (a *app) interrupt() (runtime.Interrupt, func()) {
-	return a.interruptWith("stopping: what is under way may end, nothing new is started (once more: stop at once)")
+	return a.interruptWith(stopping)
 }
 
 // interruptWith says note at the first one.
 func (a *app) interruptWith(note string) (runtime.Interrupt, func()) {
-	stop, stopNow := context.WithCancel(context.Background())
-	cut, cutNow := context.WithCancel(context.Background())
+	i := a.newInterrupter(note)
+	stop := listen(i.signal)
+	return i.in, func() {
+		stop()
+		i.done()
+	}
+}
+
+// listen hands on the signals that tell a program to end, until it is stopped.
+func listen(hear func(os.Signal)) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		for s := range signals {
-			if cancel := a.besides.Load(); cancel != nil && s == os.Interrupt {
-				(*cancel)()
-				continue
-			}
-			if stop.Err() == nil {
-				a.console.Note("%s", note)
-				stopNow()
-				continue
-			}
-			cutNow()
+			hear(s)
 		}
 	}()
-	return runtime.Interrupt{Stop: stop, Cut: cut}, func() {
+	return func() {
 		signal.Stop(signals)
 		close(signals)
-		stopNow()
-		cutNow()
 	}
+}
+
+// interrupter stops something at the first signal, and cuts it off at the next one.
+type interrupter struct {
+	a    *app
+	note string
+	in   runtime.Interrupt
+
+	stop, cut context.CancelFunc
+}
+
+func (a *app) newInterrupter(note string) *interrupter {
+	i := &interrupter{a: a, note: note}
+	i.in.Stop, i.stop = context.WithCancel(context.Background())
+	i.in.Cut, i.cut = context.WithCancel(context.Background())
+	return i
+}
+
+// signal takes a signal; one goroutine calls it.
+func (i *interrupter) signal(s os.Signal) {
+	if cancel := i.a.besides.Load(); cancel != nil && s == os.Interrupt {
+		(*cancel)()
+		return
+	}
+	if i.in.Stop.Err() != nil {
+		i.cut()
+		return
+	}
+	if !i.a.elsewhere.Load() {
+		i.a.console.Note("%s", i.note)
+	}
+	i.stop()
+}
+
+// done ends it: what was under way is over.
+func (i *interrupter) done() {
+	i.stop()
+	i.cut()
 }
 
 // report shows an error, in the form that was asked for.

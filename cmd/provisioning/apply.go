@@ -18,11 +18,14 @@ func (a *app) applyCommand() *cobra.Command {
 PLAN is a file that "run --plan-out" has written. It is made again first: when the
 script, what its reads gave, or what would be done is not the same any more, the
 difference is shown and nothing is done. A write that the plan does not have, in
-any of its arms, stops the run for an answer.`,
+any of its arms, stops the run for an answer.
+
+Plans are made on this machine, also when another engine executes the run.`,
 		Example: "  provisioning run deploy.star --plan-out deploy.plan\n  provisioning apply deploy.plan",
 		Args:    exactly(1, "a plan"),
 		RunE:    func(_ *cobra.Command, args []string) error { return a.apply(args[0]) },
 	}
+	a.engine.define(cmd.Flags())
 	a.isolateFlag(cmd.Flags())
 	return cmd
 }
@@ -32,8 +35,8 @@ func (a *app) apply(file string) error {
 	if err != nil {
 		return err
 	}
-	return a.outcome(a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
-		return rt.Apply(in, f)
+	return a.outcome(a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return e.Apply(in, f)
 	}))
 }
 

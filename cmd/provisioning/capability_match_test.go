@@ -12,6 +12,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/runtime/capability"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/target"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -56,7 +57,7 @@ const head = "[extension]\nname = \"x\"\ntype = \"workflow\"\nversion = \"1.0.0\
 // callOf evaluates kind(args) for the names of the arguments.
 func callOf(t testing.TB, kind, args string) capability.Call {
 	t.Helper()
-	env := starlark.StringDict{"unknown": value.NewUnknown("x")}
+	env := starlark.StringDict{"unknown": value.NewUnknown("x"), "machine": starlark.NewBuiltin("machine", makeTarget)}
 	v, err := starlark.EvalOptions(&syntax.FileOptions{Set: true}, new(starlark.Thread), "args", "dict("+args+")", env)
 	if err != nil {
 		t.Fatal(err)
@@ -66,6 +67,75 @@ func callOf(t testing.TB, kind, args string) capability.Call {
 		t.Fatal(err)
 	}
 	return call
+}
+
+// makeTarget makes a target of its kind and fields.
+func makeTarget(_ *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	fields := starlark.StringDict{}
+	for _, kv := range kwargs {
+		fields[string(kv[0].(starlark.String))] = kv[1]
+	}
+	return target.Make(string(args[0].(starlark.String)), "name", fields), nil
+}
+
+func TestMachines(t *testing.T) {
+	paths := workspace(t)
+	const web, sudo = `machine("ssh", address = "web-1")`, `machine("ssh", address = "web-1", sudo = True)`
+	for _, c := range []struct{ pattern, target, want string }{
+		{`"ssh://web-1"`, web, "yes"},
+		{`"ssh://web-1"`, `machine("ssh", address = "WEB-1", port = 22, key = "k", host_keys = "first-use")`, "yes"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-2", name = "web-1")`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1.evil")`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", port = 2222)`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", user = "root")`, "no"},
+		{`"ssh://web-1"`, sudo, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", config = "out/config")`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", config = "none")`, "yes"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", agent = "/tmp/socket")`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", later = "x")`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", jump = machine("ssh", address = "evil"))`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", jump = "evil")`, "no"},
+		{`"ssh://web-1"`, `machine("ssh", address = "web-1", jump = "none")`, "yes"},
+		{`"ssh://web-1"`, `machine("local")`, "no"},
+		{`"ssh://web-1"`, `machine("container", container = "web-1")`, "no"},
+		{`"ssh://web-1"`, `"web-1"`, "no"},
+		{`"ssh://web-1"`, `[` + web + `]`, "yes"},
+		{`"ssh://web-1"`, `[` + web + `, machine("local")]`, "no"},
+		{`"ssh://web-1"`, `unknown`, "maybe"},
+		{`["ssh://web-1", "ssh://bastion"]`, `machine("ssh", address = "web-1", jump = machine("ssh", address = "bastion"))`, "yes"},
+		{`["ssh://web-1", "ssh://root@web-1"]`, sudo, "yes"},
+		{`"ssh://*@web-1"`, sudo, "yes"},
+		{`"ssh://*@web-1"`, `machine("ssh", address = "web-2", user = "root")`, "no"},
+		{`"ssh://deploy@*.example.org:*"`, `machine("ssh", address = "a.example.org", user = "deploy", port = 2222)`, "yes"},
+		{`"ssh://deploy@*.example.org"`, `machine("ssh", address = "example.org", user = "deploy")`, "no"},
+		{`"ssh://[::1]:2222"`, `machine("ssh", address = "::1", port = 2222)`, "yes"},
+		{`"local"`, `machine("local")`, "yes"},
+		{`"local"`, `machine("local", sudo = True)`, "no"},
+		{`"container://db-*"`, `machine("container", container = "db-1")`, "yes"},
+		{`"container://db-*"`, `machine("container", container = "db-1", user = "root")`, "no"},
+		{`"container://db-*"`, `machine("container", container = "db-1", engine = "tcp://evil:2375")`, "no"},
+		{`"*"`, `machine("local", sudo = True)`, "yes"},
+	} {
+		entries := entriesOf(t, "[[capabilities]]\neffect = \"target.facts\"\nargs.target = "+c.pattern+"\n")
+		call := callOf(t, "target.facts", "target = "+c.target)
+		got := map[capability.Verdict]string{capability.Yes: "yes", capability.No: "no", capability.Maybe: "maybe"}[capability.AllowedBy(entries, call, catalog, paths)]
+		if got != c.want {
+			t.Errorf("%s for %s: %s, want %s", c.pattern, c.target, got, c.want)
+		}
+		if c.want == "maybe" {
+			continue
+		}
+		// What is made of what was done allows that, unless nothing can.
+		exact, never, err := capability.Synthesize([]capability.Call{call}, catalog, paths, value.NewSecrets(nil))
+		if err != nil || len(never) > 0 || capability.AllowedBy(exact, call, catalog, paths) != capability.Yes {
+			t.Errorf("%s: %v, %v, %v", c.target, exact, never, err)
+		}
+	}
+	for _, pattern := range []string{"web-1", "ssh://", "ssh://web*", "ssh://web-1/x", "local://x", "container://", "https://web-1", "ssh://web-1:x"} {
+		if _, err := capability.ParseManifest([]byte(head+"[[capabilities]]\neffect = \"target.facts\"\nargs.target = \""+pattern+"\"\n"), catalog); err == nil {
+			t.Errorf("%q is a pattern", pattern)
+		}
+	}
 }
 
 func TestAllowedBy(t *testing.T) {

@@ -91,25 +91,30 @@ func FuzzSplitWords(f *testing.F) {
 }
 
 func TestAdapted(t *testing.T) {
-	podman := container.Runtime{Name: "podman", Command: "/usr/bin/podman"}
-	colima := container.Runtime{Name: "colima", Command: "/usr/bin/docker", Socket: "unix:///c.sock"}
 	for _, c := range []struct {
-		r        container.Runtime
-		in, line string
-		want     string
+		options runtimeOptions
+		line    string
+		want    string
 	}{
-		{podman, "", "docker ps -a", "/usr/bin/podman ps -a"},
-		{podman, "", "nerdctl images", "/usr/bin/podman images"},
-		{colima, "", "podman ps", "/usr/bin/docker --host unix:///c.sock ps"},
-		{podman, "db", "psql -l", "/usr/bin/podman exec -i db psql -l"},
-		{podman, "db", "docker ps", "/usr/bin/podman exec -i db docker ps"},
-		{podman, "", "ls", ""},
-		{podman, "", "", ""},
-		{podman, "-v", "ls", ""},
+		{runtimeOptions{}, "docker ps -a", "ps -a"},
+		{runtimeOptions{}, "nerdctl images", "images"},
+		{runtimeOptions{container: "db"}, "psql -l", "exec -i db psql -l"},
+		{runtimeOptions{container: "db", tty: true}, "psql", "exec -it db psql"},
+		{runtimeOptions{container: "db"}, "docker ps", "exec -i db docker ps"},
+		{runtimeOptions{}, "ls", ""},
+		{runtimeOptions{}, "", ""},
+		{runtimeOptions{container: "-v"}, "ls", ""},
 	} {
-		got, err := adapted(c.r, c.in, strings.Fields(c.line))
+		got, err := c.options.adapted(strings.Fields(c.line))
 		if strings.Join(got, " ") != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("%s in %q: %q, %v", c.line, c.in, got, err)
+			t.Errorf("%s in %q: %q, %v", c.line, c.options.container, got, err)
 		}
+	}
+}
+
+func TestShownArgv(t *testing.T) {
+	colima := container.Runtime{Name: "colima", Command: "/usr/bin/docker", Socket: "unix:///c.sock"}
+	if got := strings.Join(shownArgv(colima, []string{"ps"}), " "); got != "docker --host unix:///c.sock ps" {
+		t.Errorf("got %s", got)
 	}
 }

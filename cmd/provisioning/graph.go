@@ -134,6 +134,7 @@ type exportedEffect struct {
 
 func (a *app) runsExport() *cobra.Command {
 	var outfile, tape string
+	var canonical bool
 	var asScript scriptFlags
 	cmd := &cobra.Command{
 		Use: "export RUN", Short: "Write all that is known of a run as JSON, or what it did as a script", Args: exactly(1, "a run"),
@@ -142,8 +143,12 @@ func (a *app) runsExport() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&outfile, "outfile", "", "file to write (default: standard output)")
 	cmd.Flags().StringVar(&tape, "cassette", "", "file to write what the effects came to, for tests to play")
+	cmd.Flags().BoolVar(&canonical, "canonical", false, "a line for each effect, by place, without what is another each time: to compare runs")
 	asScript.add(cmd.Flags())
 	cmd.RunE = a.withRun(func(j *journal.Journal, run *journal.Run) error {
+		if canonical && (tape != "" || asScript.wanted) {
+			return fault.New(fault.Usage, "--canonical is given without --cassette and --script")
+		}
 		if tape != "" && (outfile != "" || asScript.wanted) {
 			return fault.New(fault.Usage, "--cassette is given without --outfile and --script")
 		}
@@ -159,6 +164,9 @@ func (a *app) runsExport() *cobra.Command {
 		if asScript.wanted {
 			return a.exportScript(j, run, asScript, outfile)
 		}
+		if canonical {
+			return a.exportCanonical(run, outfile)
+		}
 		exported, err := a.export(j, run)
 		if err != nil {
 			return err
@@ -170,17 +178,37 @@ func (a *app) runsExport() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		data = append(data, '\n')
-		if outfile == "" {
-			_, err = a.console.Out.Write(data)
-			return err
-		}
-		if err := os.WriteFile(outfile, data, 0o600); err != nil {
-			return fault.Wrap(fault.Failed, err, "cannot write %q", outfile)
-		}
-		return nil
+		return a.writeExport(append(data, '\n'), outfile)
 	})
 	return cmd
+}
+
+func (a *app) exportCanonical(run *journal.Run, outfile string) error {
+	ws, err := a.workspace("")
+	if err != nil {
+		return err
+	}
+	rt, err := a.runtime(ws, nil)
+	if err != nil {
+		return err
+	}
+	data, err := rt.Canonical(run)
+	if err != nil {
+		return err
+	}
+	return a.writeExport(data, outfile)
+}
+
+// writeExport writes to a file; "" is standard output.
+func (a *app) writeExport(data []byte, outfile string) error {
+	if outfile == "" {
+		_, err := a.console.Out.Write(data)
+		return err
+	}
+	if err := os.WriteFile(outfile, data, 0o600); err != nil {
+		return fault.Wrap(fault.Failed, err, "cannot write %q", outfile)
+	}
+	return nil
 }
 
 func (a *app) export(j *journal.Journal, run *journal.Run) (*exportedRun, error) {

@@ -70,10 +70,8 @@ func TestAttacks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a while")
 	}
-	program, err := exec.LookPath("provisioning")
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
+	program := plainProgram(t)
 	for _, a := range attacks {
 		t.Run(a.name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +108,7 @@ func (a attack) try(t *testing.T, program string) {
 	if strings.Contains(said, "defect") || strings.Contains(said, "goroutine") {
 		t.Errorf("it looks like a defect:\n%.2000s", said)
 	}
-	if peak > 700<<20 { // the race detector multiplies it
+	if peak > 700<<20 {
 		t.Errorf("the program itself took %d MiB", peak>>20)
 	}
 	if a.name == "a deep source" {
@@ -155,7 +153,7 @@ func (w *victim) run(args ...string) (code int, peak int64, said string) {
 	var out bytes.Buffer
 	cmd := exec.Command(w.program, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = w.dir, &out, &out
-	cmd.Env = append(os.Environ(), "PROVISIONING_HOME="+filepath.Join(w.dir, ".home"), "NO_COLOR=1", "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "PROVISIONING_HOME="+filepath.Join(w.dir, ".home"), "NO_COLOR=1")
 	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}

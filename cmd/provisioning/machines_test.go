@@ -35,8 +35,8 @@ func TestMachinesGuide(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	runGuideIn(t, filepath.Join("..", "..", "docs", "machines.md"), func(home string) {
-		dir := filepath.Join(home, ".ssh")
+	runGuideIn(t, filepath.Join("..", "..", "docs", "machines.md"), func(g *guide) {
+		dir := filepath.Join(g.home, ".ssh")
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

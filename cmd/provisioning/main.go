@@ -99,8 +99,8 @@ rolled back and replayed.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagFault(cmd, err) })
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(
-		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(),
-		a.runsCommand(), a.replCommand(), a.extensionCommand(), a.runtimeCommand(), a.serverCommand(), a.sshCommand(),
+		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(), a.workerCommand(),
+		a.runsCommand(), a.scheduleCommand(), a.replCommand(), a.extensionCommand(), a.runtimeCommand(), a.serverCommand(), a.sshCommand(),
 		a.fmtCommand(), a.lintCommand(), a.testCommand(), a.docsCommand(), a.lspCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)

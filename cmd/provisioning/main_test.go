@@ -23,12 +23,21 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	setGORACE()
 	testscript.Main(m, map[string]func(){"provisioning": func() {
 		if os.Getenv("TEST_ISOLATED") != "" {
 			os.Args = isolated(os.Args)
 		}
 		main()
 	}})
+}
+
+// setGORACE keeps the race detector from waiting for a second whenever a process that
+// a test has started ends.
+func setGORACE() {
+	if err := os.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0")); err != nil {
+		panic(err)
+	}
 }
 
 // isolated are the arguments of a command with the flag that gives the
@@ -49,7 +58,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts compare with")
 
 // TestScripts runs what users see: every folder below testdata that holds
 // scripts. In a script, provisioning is this program.
-func TestScripts(t *testing.T) { runScripts(t, setUpScript) }
+func TestScripts(t *testing.T) { runScripts(t, setUpScript, "schedule/temporal") }
 
 // TestIsolated runs the same scripts with interpreters that have processes of
 // their own: nobody may see a difference.
@@ -57,13 +66,18 @@ func TestIsolated(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the scripts run once")
 	}
+	dir := filepath.Dir(plainProgram(t))
 	runScripts(t, func(env *testscript.Env) error {
 		env.Setenv("TEST_ISOLATED", "1")
+		env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "ssh", "target") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
 }
 
+// runScripts runs all scripts but those in except: folders, and scripts by folder and
+// name.
 func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...string) {
+	t.Parallel()
 	root := filepath.Join("..", "..", "testdata")
 	for _, dir := range scriptFolders(t, root) {
 		name, err := filepath.Rel(root, dir)
@@ -74,16 +88,38 @@ func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...strin
 			continue
 		}
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
+			t.Parallel()
 			setUp := setUp
 			if name == "server" {
 				setUp = withServers(setUp)
 			}
+			setUp = from(dir, setUp)
 			testscript.Run(t, testscript.Params{
-				Dir: dir, Setup: setUp, Cmds: scriptCommands, Condition: condition,
+				Files: scriptsIn(t, dir, name, except), Setup: setUp, Cmds: scriptCommands, Condition: condition,
 				UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
 			})
 		})
 	}
+}
+
+// from says where a script is from, as the value "dir".
+func from(dir string, setUp func(*testscript.Env) error) func(*testscript.Env) error {
+	return func(env *testscript.Env) error {
+		env.Values["dir"] = dir
+		return setUp(env)
+	}
+}
+
+// scriptsIn are the scripts of a folder but those in except.
+func scriptsIn(t *testing.T, dir, folder string, except []string) []string {
+	t.Helper()
+	all, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(all, func(file string) bool {
+		return slices.Contains(except, filepath.ToSlash(filepath.Join(folder, strings.TrimSuffix(filepath.Base(file), ".txtar"))))
+	})
 }
 
 // withServers removes the servers that a script has left, whatever became of it.
@@ -142,7 +178,7 @@ func setUpScript(env *testscript.Env) error {
 		env.Setenv(name, dir)
 	}
 	env.Setenv("NO_COLOR", "1")
-	env.Setenv("GORACE", "atexit_sleep_ms=0") // else the race detector waits for a second at every exit
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	if _, err := os.Stat(filepath.Join(env.WorkDir, "no-workspace")); err == nil {
 		return nil
 	}
@@ -157,11 +193,14 @@ func setUpScript(env *testscript.Env) error {
 }
 
 // condition is for what a machine may lack: tools, [tool:python3], a container
-// engine that answers, [docker], and images of it, [image:NAME]. REQUIRE=python3,docker
-// makes it an error that one is missing.
+// engine that answers, [docker], images of it, [image:NAME], and a Temporal server,
+// [temporal]. REQUIRE=python3,docker makes it an error that one is missing.
 func condition(cond string) (bool, error) {
 	if cond == "docker" {
 		return dockerAnswers()
+	}
+	if cond == "temporal" {
+		return temporalThere()
 	}
 	if image, ok := strings.CutPrefix(cond, "image:"); ok {
 		err := exec.Command("docker", "image", "inspect", image).Run()
@@ -184,7 +223,36 @@ func condition(cond string) (bool, error) {
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits": exits, "waitfor": waitFor, "nowhere": nowhere, "remember": remember, "unchanged": unchanged,
 	"sshd": startSSHD, "append": appendFile, "stderr-ends": stderrEnds, "signal": signalOwner, "frames": frames,
-	"containers": containers,
+	"containers": containers, "temporal": temporalServer, "freeport": freePort, "answers": answers, "eventually": eventually, "capture": capture,
+}
+
+// eventually REGEXP PROGRAM ARGS… runs a program until its output matches.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually REGEXP PROGRAM ARGS…")
+	}
+	want, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for began := time.Now(); time.Since(began) < pollDeadline; time.Sleep(10 * pollInterval) {
+		if ts.Exec(args[1], args[2:]...) == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+	}
+	ts.Fatalf("waited in vain for %s", args[0])
+}
+
+// capture NAME REGEXP keeps what the first group matches in the output as a variable.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME REGEXP")
+	}
+	want, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	found := want.FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("there is no %s", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // exits CODE PROGRAM ARGS… runs a program and checks how it exits.
@@ -226,19 +294,42 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("waited in vain for %s", strings.Join(args, " with "))
 }
 
-// signalOwner SIGNAL sends a signal to the process that executes a run, and
-// waits for it to be over with the run.
+// signalOwner SIGNAL sends a signal to the process that executes a run, or that follows
+// one which is executed elsewhere.
 func signalOwner(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: signal INT|TERM|KILL")
 	}
 	leases, err := filepath.Glob(ts.MkAbs(".provisioning/leases/*"))
 	ts.Check(err)
-	if len(leases) != 1 {
+	pid := ""
+	switch {
+	case len(leases) == 1:
+		pid = strings.TrimSpace(ts.ReadFile(leases[0]))
+	case len(leases) == 0 && ts.Getenv("PROVISIONING_ENGINE") == "temporal":
+		pid = follower(ts)
+	default:
 		ts.Fatalf("there are %d runs with an owner", len(leases))
 	}
-	pid := strings.TrimSpace(ts.ReadFile(leases[0]))
 	ts.Check(ts.Exec("kill", "-"+args[0], pid))
+}
+
+// follower finds the process that follows a run of the workspace.
+func follower(ts *testscript.TestScript) string {
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	ts.Check(err)
+	for _, dir := range processes {
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		words := strings.Split(string(line), "\x00")
+		if err != nil || len(words) < 2 || filepath.Base(words[0]) != "provisioning" || !slices.Contains([]string{"run", "resume", "rollback"}, words[1]) {
+			continue // it may have ended meanwhile
+		}
+		if cwd, err := os.Readlink(filepath.Join(dir, "cwd")); err == nil && cwd == ts.MkAbs(".") {
+			return filepath.Base(dir)
+		}
+	}
+	ts.Fatalf("nobody follows a run")
+	return ""
 }
 
 // frames FILE TO makes the lines of a file messages of the Language Server

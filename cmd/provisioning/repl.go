@@ -44,7 +44,8 @@ function or a value. Tab completes.
 Ctrl-C stops the statement that is running. Ctrl-D ends the session, and with it
 what it runs in the background.
 
-Statements can also come through a pipe. Then the exit code is 1 when one failed.
+A session is executed on this machine, whatever the engine of runs is. Statements can
+also come through a pipe. Then the exit code is 1 when one failed.
 
 With a RUN, it goes through that run instead: it shows the calls and the values
 before an effect, from the journal, and acts on nothing. --at says which effect: its
@@ -113,6 +114,7 @@ func (a *app) repl(f *replFlags, evaluate bool) error {
 		return err
 	}
 	t.session = session
+	defer listen(t.signal)()
 	code := t.converse(a.shell(t, rt, f), f, evaluate)
 	if err := t.end(); err != nil {
 		a.inRun = true

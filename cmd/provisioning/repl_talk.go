@@ -2,9 +2,7 @@ package main
 
 import (
 	"os"
-	"os/signal"
 	"sync"
-	"syscall"
 
 	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/console"
@@ -18,10 +16,13 @@ type talk struct {
 	session  *runtime.Session
 	terminal *repl.Terminal // nil without a person
 
-	working  sync.Mutex // held while a statement runs
-	ended    bool       // guarded by working
+	working sync.Mutex // held while a statement runs
+	ended   bool       // guarded by working
+
 	mu       sync.Mutex
 	progress *console.Progress // of the statement that is running
+	running  *interrupter      // of the same; nil between two statements
+	leaving  bool              // a signal ends the session: no statement begins any more
 }
 
 var _ event.Sink = (*talk)(nil)
@@ -36,32 +37,47 @@ func (t *talk) Emit(e event.Event) {
 	}
 }
 
-// do runs a statement: its progress is shown, and Ctrl-C stops it.
+// do runs a statement: its progress is shown, and Ctrl-C stops it. Once a signal has
+// ended the session, no other one begins: leave ends the program.
 func (t *talk) do(statement func(runtime.Interrupt)) {
 	t.working.Lock()
+	i := t.a.newInterrupter(stopping)
+	if !t.begin(i) {
+		t.working.Unlock()
+		select {}
+	}
 	defer t.working.Unlock()
-	t.act(statement)
+	t.act(i, statement)
 }
 
-func (t *talk) act(statement func(runtime.Interrupt)) {
-	in, done := t.a.interrupt()
-	defer done()
+// begin has signals go to the next statement, unless one came before it.
+func (t *talk) begin(i *interrupter) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.leaving {
+		return false
+	}
+	t.running = i
+	return true
+}
+
+func (t *talk) act(i *interrupter, statement func(runtime.Interrupt)) {
+	defer i.done()
 	p := t.a.console.NewProgress()
-	t.show(p)
-	statement(in)
-	t.show(nil)
+	t.show(p, i)
+	statement(i.in)
+	t.show(nil, nil)
 	p.Close()
 }
 
-func (t *talk) show(p *console.Progress) {
+func (t *talk) show(p *console.Progress, i *interrupter) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.progress = p
+	t.progress, t.running = p, i
 }
 
 // converse executes all that there is to execute, and returns the exit code.
 func (t *talk) converse(s *repl.Shell, f *replFlags, evaluate bool) int {
-	defer t.watch()()
 	for _, module := range f.load {
 		s.Load(module)
 	}
@@ -80,21 +96,19 @@ func (t *talk) converse(s *repl.Shell, f *replFlags, evaluate bool) int {
 	return s.Code()
 }
 
-// watch ends the session on signals that come between two statements; do has
-// those of a statement. Ctrl-C at a prompt is a key for the editor, and none.
-func (t *talk) watch() (stop func()) {
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		for s := range signals {
-			if s != os.Interrupt || t.terminal == nil {
-				t.leave()
-			}
-		}
-	}()
-	return func() {
-		signal.Stop(signals)
-		close(signals)
+// signal stops the statement that is running and ends the session, which a signal
+// between two statements does as well. Ctrl-C of a person stops the statement only: at
+// a prompt it is a key for the editor, and no signal.
+func (t *talk) signal(s os.Signal) {
+	t.mu.Lock()
+	running, first := t.running, !t.leaving && (s != os.Interrupt || t.terminal == nil)
+	t.leaving = t.leaving || first
+	t.mu.Unlock()
+	if running != nil {
+		running.signal(s)
+	}
+	if first {
+		go t.leave() // which waits for the statement, and the next signal cuts that off
 	}
 }
 
@@ -107,7 +121,7 @@ func (t *talk) end() (err error) {
 	return err
 }
 
-// leave ends the program between two statements: nobody can interrupt the
+// leave ends the program as soon as no statement is running: nobody can interrupt the
 // reading of a line.
 func (t *talk) leave() {
 	t.working.Lock()
@@ -118,7 +132,7 @@ func (t *talk) leave() {
 	if t.terminal != nil {
 		_ = t.terminal.Close() // the terminal may be gone
 	}
-	t.act(func(in runtime.Interrupt) {
+	t.act(t.a.newInterrupter(stopping), func(in runtime.Interrupt) {
 		if err := t.session.Close(in); err != nil {
 			t.a.report(err)
 		}

@@ -202,8 +202,8 @@ func (a *app) confirmLive(s *travel.Shell, run *journal.Run, j *travel.Journey, 
 	if run.Options.Session {
 		return false, fault.New(fault.Usage, "the run %s is a session of the interactive shell, which cannot go on", id)
 	}
-	if pid := run.OwnerProcess(); pid != 0 {
-		return false, fault.New(fault.Usage, "the run %s is going on already, in the process %d", id, pid)
+	if run.UnderWay() {
+		return false, fault.New(fault.Usage, "the run %s is going on already, in another process", id)
 	}
 	if n := j.Number(); n != 0 {
 		a.console.Note("what the journal has is not done again: the run goes on behind its effect %d", j.Len())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"syscall"
 	"time"
@@ -9,9 +10,12 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/temporal"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -41,6 +45,7 @@ RUN is an id, the beginning of one, or "last".`,
 	cmd.Flags().StringArrayVar(&limits, "limit", nil, "limit of the run in place of the one that it had, NAME=VALUE")
 	cmd.Flags().StringArrayVar(&skip, "skip", nil, "go on without the effect at this place")
 	edit.define(cmd.Flags())
+	a.engine.defineServer(cmd.Flags())
 	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		answers := map[string]string{}
@@ -72,8 +77,8 @@ RUN is an id, the beginning of one, or "last".`,
 }
 
 func (a *app) resume(id string, with runtime.Resume) error {
-	return a.outcome(a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
-		return rt.Resume(in, id, with)
+	return a.outcome(a.executed("", id, func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return e.Resume(in, id, with)
 	}))
 }
 
@@ -92,13 +97,14 @@ resumed from there. A rollback that was interrupted goes on when it is called ag
 	}
 	cmd.Flags().StringVar(&to, "to", "", "checkpoint to go back to")
 	cmd.Flags().BoolVarP(&check, "check", "c", false, "only say what would be taken back")
+	a.engine.defineServer(cmd.Flags())
 	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if check {
 			return a.rollbackPlan(args[0], to)
 		}
-		return a.outcome(a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
-			return rt.Rollback(in, args[0], to)
+		return a.outcome(a.executed("", args[0], func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+			return e.Rollback(in, args[0], to)
 		}))
 	}
 	return cmd
@@ -149,6 +155,7 @@ resumed. A run that no process executes, and that waits, becomes cancelled.`,
 		Args:    exactly(1, "a run"),
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "cut off what is under way, too")
+	a.engine.defineServer(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.cancel(args[0], now) }
 	return cmd
 }
@@ -158,11 +165,31 @@ func (a *app) cancel(id string, now bool) error {
 	if err != nil {
 		return err
 	}
-	run, err := j.Find(id)
+	run, err := a.find(j, id)
 	if err != nil {
 		return err
 	}
-	if pid := run.OwnerProcess(); pid != 0 {
+	if run.Options.Engine != "" && a.refreshed(run).State.Ended() {
+		return fault.New(fault.Usage, "the run %s has ended: it is %s", run.ID[:8], run.State)
+	}
+	if there, err := a.onServer(run, func(ctx context.Context, c *temporal.Client) error {
+		if now {
+			return c.Cut(ctx, run.ID)
+		}
+		return c.Cancel(ctx, run.ID)
+	}); there {
+		if err == nil {
+			a.console.Note("the run %s was told to stop", run.ID[:8])
+		}
+		return err
+	}
+	if pid := run.OwnerProcess(); pid != 0 && pid == j.SchedulesProcess() { // which has others to do
+		if err := j.Ask(journal.Request{At: time.Now(), Verb: journal.CancelRun, Name: run.ID}); err != nil {
+			return err
+		}
+		a.console.Note("the run %s is told to stop", run.ID[:8])
+		return nil
+	} else if pid != 0 {
 		signals := 1
 		if now {
 			signals = 2
@@ -179,12 +206,7 @@ func (a *app) cancel(id string, now bool) error {
 	if run.State.Ended() {
 		return fault.New(fault.Usage, "the run %s has ended: it is %s", run.ID[:8], run.State)
 	}
-	lease, err := run.Acquire()
-	if err != nil {
-		return err
-	}
-	defer lease.Release()
-	if err := run.SetState(journal.Cancelled, fault.New(fault.Cancelled, "the run was cancelled")); err != nil {
+	if err := run.Cancel(); err != nil {
 		return err
 	}
 	a.console.Note("the run %s is cancelled; resume it with: provisioning resume %s", run.ID[:8], run.ID[:8])
@@ -194,6 +216,16 @@ func (a *app) cancel(id string, now bool) error {
 // watched executes something while its progress is shown, and Ctrl-C stops it.
 // file is the script that it is about; "" where that is in the journal.
 func (a *app) watched(file string, do func(*runtime.Runtime, runtime.Interrupt) (*runtime.Outcome, error)) (*runtime.Outcome, error) {
+	return a.shown(file, func(_ workspace.Workspace, rt *runtime.Runtime, _ event.Sink) (*runtime.Outcome, error) {
+		in, done := a.interrupt()
+		defer done()
+		return do(rt, in)
+	})
+}
+
+// shown does something with a runtime whose progress is shown, as is what it passes on
+// to the sink.
+func (a *app) shown(file string, do func(workspace.Workspace, *runtime.Runtime, event.Sink) (*runtime.Outcome, error)) (*runtime.Outcome, error) {
 	ws, err := a.workspace(file)
 	if err != nil {
 		return nil, err
@@ -205,9 +237,7 @@ func (a *app) watched(file string, do func(*runtime.Runtime, runtime.Interrupt) 
 	if err != nil {
 		return nil, err
 	}
-	in, done := a.interrupt()
-	defer done()
-	return do(rt, in)
+	return do(ws, rt, progress)
 }
 
 // unwatched prepares an execution that acts on nothing, so that there is no

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -72,6 +73,9 @@ func (a *app) resumeEdited(id string, with runtime.Resume, f *editFlags) error {
 		return a.decide(c, f)
 	}
 	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+		if name, err := a.engineOf(rt, id); err != nil || name != "" && !f.check {
+			return nil, cmp.Or(err, notElsewhere("resume --edited"))
+		}
 		return rt.ResumeEdited(in, id, with, edit)
 	})
 	switch {

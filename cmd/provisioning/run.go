@@ -15,32 +15,43 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
-// runFlags are the flags of run that are not those of the script.
-type runFlags struct {
-	start    runtime.Start
-	check    bool
-	exitCode bool
-	all      bool
-	params   string
-	param    []string
-	limits   []string
-	resume   string
-	planOut  string
+// inputFlags are the flags of all commands that take a script with its parameters.
+type inputFlags struct {
+	start  runtime.Start
+	params string
+	param  []string
+	limits []string
 }
 
-func (f *runFlags) define(fs *pflag.FlagSet) {
-	fs.BoolVarP(&f.check, "check", "c", false, "plan: make the reads, and none of the writes")
-	fs.BoolVar(&f.check, "dry-run", false, "the same as --check")
-	fs.BoolVar(&f.exitCode, "exit-code", false, "with --check: exit with 10 when changes are planned")
-	fs.BoolVar(&f.all, "all", false, "with --check: show reads, and what is unchanged, as well")
-	fs.StringVar(&f.planOut, "plan-out", "", "plan, and write the plan to this file, for apply")
+func (f *inputFlags) define(fs *pflag.FlagSet) {
 	fs.StringVar(&f.start.Entry, "entry", "", "function to call (default main)")
 	fs.StringVar(&f.params, "params", "", "file with parameters: TOML, JSON or YAML")
 	fs.StringArrayVar(&f.param, "param", nil, "parameter of the script, NAME=VALUE")
 	fs.StringArrayVar(&f.limits, "limit", nil, "limit of the run, NAME=VALUE: steps, wall, memory, depth, output, branches, effects; with --isolate also cpu")
 	fs.StringArrayVar(&f.start.AllowPaths, "allow-path", nil, "directory outside of the workspace that the script may use")
 	fs.BoolVar(&f.start.RollbackOnFailure, "rollback-on-failure", false, "take everything back when the run fails")
+}
+
+// runFlags are the flags of run that are not those of the script.
+type runFlags struct {
+	inputFlags
+	check    bool
+	exitCode bool
+	all      bool
+	resume   string
+	planOut  string
+	detach   bool
+}
+
+func (f *runFlags) define(fs *pflag.FlagSet) {
+	f.inputFlags.define(fs)
+	fs.BoolVarP(&f.check, "check", "c", false, "plan: make the reads, and none of the writes")
+	fs.BoolVar(&f.check, "dry-run", false, "the same as --check")
+	fs.BoolVar(&f.exitCode, "exit-code", false, "with --check: exit with 10 when changes are planned")
+	fs.BoolVar(&f.all, "all", false, "with --check: show reads, and what is unchanged, as well")
+	fs.StringVar(&f.planOut, "plan-out", "", "plan, and write the plan to this file, for apply")
 	fs.StringVar(&f.resume, "resume", "", "resume a run: the same as the command resume")
+	fs.BoolVar(&f.detach, "detach", false, "give the run to the cluster, print its id, and do not wait for it")
 	_ = fs.MarkHidden("dry-run") // the flag exists
 }
 
@@ -57,7 +68,11 @@ that of its default, and its help is in the docstring. See them with
   provisioning run FILE --help
 
 The run is journaled: after a crash, a failure or Ctrl-C, "provisioning resume"
-goes on where it stopped.`,
+goes on where it stopped.
+
+With --engine temporal the run is executed by the workers of a cluster, see
+docs/cluster.md. Ctrl-C stops it there, too; with --detach nobody waits for it, and
+"provisioning runs follow" shows what it does.`,
 		Example: `  provisioning run deploy.star --host web-1 --check
   provisioning run deploy.star --host web-1 --plan-out web.plan
   provisioning run deploy.star --params prod.toml --limit wall=30m`,
@@ -65,27 +80,17 @@ goes on where it stopped.`,
 		DisableFlagParsing: true,
 	}
 	f.define(cmd.Flags())
+	a.engine.define(cmd.Flags())
 	a.isolateFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.run(cmd, &f, args) }
-	cmd.ValidArgsFunction = completeRun
+	cmd.ValidArgsFunction = completeRun(0)
 	return cmd
 }
 
 func (a *app) run(cmd *cobra.Command, f *runFlags, args []string) error {
-	file, entry := findScript(cmd, args)
-	var sig script.Signature
-	if file != "" {
-		var err error
-		if sig, err = script.ReadSignature(file, entry); err != nil {
-			return err
-		}
-	}
-	given, err := a.parseRun(cmd, sig, args)
-	if err != nil {
+	file, given, helped, err := a.scriptArguments(cmd, args, 0)
+	if err != nil || helped {
 		return err
-	}
-	if help, _ := cmd.Flags().GetBool("help"); help {
-		return scriptHelp(cmd, file, sig)
 	}
 	if f.resume != "" {
 		return a.resume(f.resume, runtime.Resume{})
@@ -93,31 +98,66 @@ func (a *app) run(cmd *cobra.Command, f *runFlags, args []string) error {
 	if rest := cmd.Flags().Args(); len(rest) != 1 {
 		return fault.New(fault.Usage, "run takes one script, not %d", len(rest)).WithHint("usage: %s", cmd.UseLine())
 	}
-	if ext := filepath.Ext(file); ext != ".star" {
-		return fault.New(fault.Usage, "%q is no script: its name does not end in .star", file)
-	}
 	if err := f.complete(file, given); err != nil {
 		return err
 	}
 	f.start.Infra = a.flags.infra
+	if f.detach && (f.check || f.planOut != "") {
+		return fault.New(fault.Usage, "--detach is for runs, and a plan is none")
+	}
+	if f.exitCode && !f.check && f.planOut == "" {
+		return fault.New(fault.Usage, "--exit-code belongs to --check")
+	}
 	if f.planOut != "" {
 		return a.checkToFile(f)
 	}
 	if f.check {
 		return a.check(f)
 	}
+	if f.detach {
+		return a.submit(f)
+	}
 	return a.start(f)
 }
 
-// findScript finds the script among arguments that are not parsed yet: the first
-// one that is neither a flag nor the value of one.
-func findScript(cmd *cobra.Command, args []string) (file, entry string) {
+// scriptArguments parses arguments of which some are the script's, which is among them
+// after the first few. helped says that its help was asked for, and shown.
+func (a *app) scriptArguments(cmd *cobra.Command, args []string, before int) (file string, given map[string][]string, helped bool, err error) {
+	file, entry := findScript(cmd, args, before)
+	var sig script.Signature
+	if file != "" {
+		if sig, err = script.ReadSignature(file, entry); err != nil {
+			return file, nil, false, err
+		}
+	}
+	if given, err = a.parseRun(cmd, sig, args); err != nil {
+		return file, nil, false, err
+	}
+	if helped, _ = cmd.Flags().GetBool("help"); helped {
+		err = scriptHelp(cmd, file, sig)
+	}
+	return file, given, helped, err
+}
+
+// findScript finds the script among arguments that are not parsed yet: the first one
+// that is neither a flag nor the value of one, after those that the command has before
+// it.
+func findScript(cmd *cobra.Command, args []string, before int) (file, entry string) {
+	words, entry := positional(cmd, args)
+	if len(words) <= before {
+		return "", entry
+	}
+	return words[before], entry
+}
+
+// positional are the arguments that are neither flags nor values of flags.
+func positional(cmd *cobra.Command, args []string) (words []string, entry string) {
 	flags := cmd.Flags()
 	for i := 0; i < len(args); i++ {
 		name, value, hasValue := strings.Cut(args[i], "=")
 		if args[i] == "--" || !strings.HasPrefix(name, "-") || name == "-" {
-			if file == "" && args[i] != "--" {
-				file = args[i]
+			if args[i] != "--" {
+				words = append(words, args[i])
 			}
 			continue
 		}
@@ -140,7 +180,7 @@ func findScript(cmd *cobra.Command, args []string) (file, entry string) {
 			entry = value
 		}
 	}
-	return file, entry
+	return words, entry
 }
 
 // parseRun parses the arguments with the flags of the script added, and returns
@@ -178,7 +218,10 @@ func (a *app) parseRun(cmd *cobra.Command, sig script.Signature, args []string) 
 }
 
 // complete makes the request to start out of the flags.
-func (f *runFlags) complete(file string, given map[string][]string) error {
+func (f *inputFlags) complete(file string, given map[string][]string) error {
+	if ext := filepath.Ext(file); ext != ".star" {
+		return fault.New(fault.Usage, "%q is no script: its name does not end in .star", file)
+	}
 	f.start.Script, f.start.Flags = file, given
 	for _, text := range f.param {
 		name, value, ok := strings.Cut(text, "=")
@@ -197,9 +240,6 @@ func (f *runFlags) complete(file string, given map[string][]string) error {
 			return err
 		}
 		f.start.AllowPaths[i] = abs
-	}
-	if f.exitCode && !f.check && f.planOut == "" {
-		return fault.New(fault.Usage, "--exit-code belongs to --check")
 	}
 	if f.params != "" {
 		params, err := script.ReadParams(f.params)
@@ -269,8 +309,8 @@ func programFlags(cmd *cobra.Command, sig script.Signature) string {
 
 // start runs the script.
 func (a *app) start(f *runFlags) error {
-	return a.outcome(a.watched(f.start.Script, func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
-		return rt.Start(in, f.start)
+	return a.outcome(a.executed(f.start.Script, "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return e.Start(in, f.start)
 	}))
 }
 

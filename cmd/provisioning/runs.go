@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/duration"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/script"
+	"github.com/provisioning-systems/provisioning/runtime/temporal"
 )
 
 func (a *app) runsCommand() *cobra.Command {
@@ -23,7 +25,7 @@ func (a *app) runsCommand() *cobra.Command {
 		Example: "  provisioning runs list\n  provisioning runs show last",
 		Args:    cobra.ArbitraryArgs,
 	}
-	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsEvents(), a.runsGraph(), a.runsExplain(), a.runsAnswer(), a.runsExport(), a.runsPrune(), a.runsCapabilities())
+	cmd.AddCommand(a.runsList(), a.runsShow(), a.runsLogs(), a.runsFollow(), a.runsEvents(), a.runsGraph(), a.runsExplain(), a.runsAnswer(), a.runsExport(), a.runsPrune(), a.runsCapabilities())
 	return cmd
 }
 
@@ -34,11 +36,11 @@ func (a *app) withRun(do func(j *journal.Journal, run *journal.Run) error) func(
 		if err != nil {
 			return err
 		}
-		run, err := j.Find(args[0])
+		run, err := a.find(j, args[0])
 		if err != nil {
 			return err
 		}
-		return do(j, run)
+		return do(j, a.refreshed(run))
 	}
 }
 
@@ -54,6 +56,7 @@ type runRecord struct {
 	Ended      time.Time          `json:"completed_at,omitzero"`
 	Executions int                `json:"executions"`
 	Isolated   bool               `json:"isolated,omitempty"`
+	Schedule   string             `json:"schedule,omitempty"`
 	Owner      string             `json:"owner,omitempty"`
 	Error      *journal.Fault     `json:"error,omitempty"`
 	Effects    []effectRecord     `json:"effects,omitempty"`
@@ -80,7 +83,7 @@ func recordOf(r *journal.Run) runRecord {
 	return runRecord{
 		ID: r.ID, State: state(r), Script: script.FileName(r.Script), Entry: r.Entry, Infra: r.Options.Infra,
 		Created: r.Created.UTC(), Updated: r.Updated.UTC(), Ended: utc(r.Ended), Executions: r.Executions, Isolated: r.Options.Isolate,
-		Owner: r.Owner, Error: r.Error,
+		Owner: r.Owner, Error: r.Error, Schedule: r.Options.Schedule,
 	}
 }
 
@@ -100,7 +103,7 @@ func utc(t time.Time) time.Time {
 
 // state is that of the journal, unless the process of a run is gone.
 func state(r *journal.Run) journal.State {
-	if (r.State == journal.Running || r.State == journal.RollingBack || r.State == journal.Pending) && r.OwnerProcess() == 0 {
+	if r.Options.Engine == "" && (r.State == journal.Running || r.State == journal.RollingBack || r.State == journal.Pending) && r.OwnerProcess() == 0 {
 		return "interrupted"
 	}
 	return r.State
@@ -117,13 +120,16 @@ func (a *app) runsList() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, err := a.discover("", max(limit, 0)); err != nil {
+				a.console.Note("runs that were begun elsewhere may be missing: %v", err)
+			}
 			runs, err := j.Runs(limit)
 			if err != nil {
 				return err
 			}
 			records := make([]runRecord, 0, len(runs))
 			for _, r := range runs {
-				if rec := recordOf(r); only == "" || string(rec.State) == only {
+				if rec := recordOf(a.refreshed(r)); only == "" || string(rec.State) == only {
 					records = append(records, rec)
 				}
 			}
@@ -191,6 +197,9 @@ func (a *app) printRun(r runRecord) {
 	if r.Isolated {
 		a.console.Print("isolated")
 	}
+	if r.Schedule != "" {
+		a.console.Print("schedule %s", r.Schedule)
+	}
 	if r.Error != nil {
 		a.console.Print("why %s", strings.TrimSpace(fault.Render(r.Error.Err())))
 	}
@@ -246,7 +255,7 @@ func (a *app) runsLogs() *cobra.Command {
 				all = append(all, l)
 				a.console.Print("%s %s %-6s %s", l.At.Format(time.RFC3339), l.Place, l.Level, l.Text)
 			}
-			if !follow || run.OwnerProcess() == 0 {
+			if !follow || !a.goesOn(run) {
 				break
 			}
 			time.Sleep(200 * time.Millisecond)
@@ -259,6 +268,26 @@ func (a *app) runsLogs() *cobra.Command {
 	cmd.Flags().StringVar(&level, "level", "", "only this level: print, debug, info, warn, error, stdout, stderr")
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on until the run ends")
 	return cmd
+}
+
+func (a *app) runsFollow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "follow RUN", Short: "Show what a run on a cluster does, until it has ended or waits", Args: exactly(1, "a run"),
+		Long: `Show what a run on a cluster does, from its beginning, until it has ended or waits.
+It ends as "provisioning run" would have. Ctrl-C ends the following, and not the run.`,
+		Example: "  provisioning runs follow last",
+		RunE:    func(_ *cobra.Command, args []string) error { return a.follow(args[0]) },
+	}
+	a.engine.defineServer(cmd.Flags())
+	return cmd
+}
+
+// goesOn reports whether a run is being executed.
+func (a *app) goesOn(run *journal.Run) bool {
+	if run.Options.Engine != "" {
+		return !a.refreshed(run).State.Ended() && run.State != journal.Waiting
+	}
+	return run.OwnerProcess() != 0
 }
 
 // runEvent is a line of runs events.
@@ -326,6 +355,11 @@ func (a *app) runsAnswer() *cobra.Command {
 					WithHint("answer with one of %s", strings.Join(q.Choices, ", "))
 			}
 			if err := run.Answer(q.Place, args[1], reason); err != nil {
+				return err
+			}
+			if _, err := a.onServer(run, func(ctx context.Context, c *temporal.Client) error {
+				return c.Answer(ctx, run.ID, q.Place, args[1], reason)
+			}); err != nil {
 				return err
 			}
 			a.console.Note("answered; go on with: provisioning resume %s", run.ID[:8])

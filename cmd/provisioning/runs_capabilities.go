@@ -53,7 +53,7 @@ func (a *app) capabilities(id, name string) error {
 	if err != nil {
 		return err
 	}
-	run, err := j.Find(id)
+	run, err := a.find(j, id)
 	if err != nil {
 		return err
 	}

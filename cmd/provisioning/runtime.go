@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.starlark.net/starlark"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/provisioning-systems/provisioning/internal/container"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/machine"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/console"
 )
 
 // runtimeOptions are the flags of all commands about container runtimes.
@@ -26,8 +30,10 @@ type runtimeOptions struct {
 	preferred string
 	timeout   time.Duration
 	noCache   bool
-	check     bool
 	container string
+
+	check, stdin, tty bool     // of the commands that are runs
+	paths             []string // outside of the workspace, that the run may use
 }
 
 func (a *app) runtimeCommand() *cobra.Command {
@@ -185,14 +191,17 @@ func (a *app) runtimeExec(o *runtimeOptions) *cobra.Command {
 The line is split into words as a shell does it, without a shell: no variables, no
 patterns, no redirections. Its first word, docker, podman or nerdctl, is replaced by
 the runtime that is used. Any other first word needs --container, and runs in that.
-The exit code is that of the command.`,
+The exit code is that of the command.
+
+` + runtimeRun,
 		Example: `  provisioning runtime exec "docker ps -a"
   provisioning runtime exec --container db "psql -c 'select 1'"
+  provisioning runtime exec "docker exec -it db sh"
+  provisioning runtime exec --stdin --container db psql < dump.sql
   provisioning runtime exec --check "podman images"`,
 	}
-	cmd.Flags().BoolVarP(&o.check, "check", "c", false, "say what would be executed, and do nothing")
-	cmd.Flags().BoolVar(&o.check, "dry-run", false, "as --check")
 	cmd.Flags().StringVar(&o.container, "container", "", "container that the command runs in")
+	o.defineRun(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		words, err := splitWords(args[0])
 		if err != nil {
@@ -202,59 +211,119 @@ The exit code is that of the command.`,
 		if err != nil {
 			return err
 		}
-		argv, err := adapted(r, o.container, words)
+		argv, err := o.adapted(words)
 		if err != nil {
 			return err
 		}
-		return a.outside(o, argv)
+		return a.runRuntime(o, r, "execute", argv, map[string]starlark.Value{"argv": stringsValue(argv)})
 	}
 	return cmd
+}
+
+// runtimeRun is what the help says of commands that are runs.
+const runtimeRun = `It is a run like any other: in "provisioning runs list", with the command, its exit
+code and what it has printed. It reads nothing, unless --stdin hands on the standard
+input, which is recorded, too.
+
+With --tty, or -it in the line, it has the terminal, where there is one. Of such a
+session it is recorded that there was one, when, and with which exit code it ended;
+nothing of what was typed or shown.`
+
+// defineRun defines the flags of the commands that are runs.
+func (o *runtimeOptions) defineRun(fs *pflag.FlagSet) {
+	fs.BoolVarP(&o.check, "check", "c", false, "plan: say what would be executed, and do nothing")
+	fs.BoolVar(&o.check, "dry-run", false, "as --check")
+	fs.BoolVar(&o.stdin, "stdin", false, "let the command read the standard input")
+	fs.BoolVarP(&o.tty, "tty", "t", false, "give the command the terminal")
 }
 
 // drivers are the words that stand for the runtime.
 var drivers = []string{"docker", "podman", "nerdctl"}
 
-// adapted makes the command for a runtime.
-func adapted(r container.Runtime, in string, words []string) ([]string, error) {
+// adapted are the arguments for the command of a runtime.
+func (o *runtimeOptions) adapted(words []string) ([]string, error) {
 	switch {
 	case len(words) == 0:
 		return nil, fault.New(fault.Usage, "the command line is empty")
-	case in != "":
-		if err := container.ValidName("container", in); err != nil {
+	case o.container != "":
+		if err := container.ValidName("container", o.container); err != nil {
 			return nil, err
 		}
-		return slices.Concat(r.Driver(), []string{"exec", "-i", in}, words), nil
+		streams := "-i"
+		if o.tty {
+			streams = "-it"
+		}
+		return slices.Concat([]string{"exec", streams, o.container}, words), nil
 	case slices.Contains(drivers, words[0]):
-		return slices.Concat(r.Driver(), words[1:]), nil
+		return words[1:], nil
 	}
 	return nil, fault.New(fault.Usage, "%q is no command of a container runtime", words[0]).
 		WithHint("begin with docker, podman or nerdctl, or say in which container: --container NAME")
 }
 
-// outside runs another program in place of this one: its streams, its exit code.
-func (a *app) outside(o *runtimeOptions, argv []string) error {
-	shown := append([]string{filepath.Base(argv[0])}, argv[1:]...)
-	if o.check {
-		if a.console.Structured() {
-			return a.console.Result(map[string]any{"would_execute": shown})
+// wantsTerminal reports whether a command is to have the terminal: by --tty, or by the
+// words that people type out of habit, where there is a terminal.
+func (o *runtimeOptions) wantsTerminal(argv []string) bool {
+	return o.tty || console.Interactive() && (slices.Contains(argv, "-it") || slices.Contains(argv, "-ti"))
+}
+
+// runRuntime executes a function of the script about runtimes, and exits as the
+// command did that it is about.
+func (a *app) runRuntime(o *runtimeOptions, r container.Runtime, entry string, argv []string, params map[string]starlark.Value) error {
+	cwd, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	params["cwd"] = starlark.String(cwd)
+	params["name"], params["terminal"] = starlark.String(r.Name), starlark.Bool(o.wantsTerminal(argv))
+	if o.stdin && !o.check {
+		text, err := readInput(a.console.In)
+		if err != nil {
+			return err
 		}
-		a.console.Print("Would execute: [%s]", strings.Join(quotedWords(shown), " "))
-		return nil
+		params["stdin"] = starlark.String(text)
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.console.In, a.console.Out, a.console.Err
-	signals := make(chan os.Signal, 1) // Ctrl-C is for the program, which ends, and so do we
-	signal.Notify(signals, os.Interrupt)
-	defer signal.Stop(signals)
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit) && exit.ExitCode() > 0:
-		return exitCode(exit.ExitCode())
-	case err != nil:
-		return fault.Wrap(fault.Failed, err, "cannot run %s", shown[0])
+	start := runtime.Start{Script: "@std//commands/runtime.star", Entry: entry, Params: params, AllowPaths: o.paths, Infra: a.flags.infra}
+	if o.check {
+		if !a.console.Structured() {
+			a.console.Print("Would execute: [%s]", strings.Join(quotedWords(shownArgv(r, argv)), " "))
+		}
+		return a.check(&runFlags{inputFlags: inputFlags{start: start}, check: true})
 	}
-	return nil
+	a.commands = true
+	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) { return rt.Start(in, start) })
+	code := 0
+	if out != nil && out.Value != nil {
+		code, _ = starlark.AsInt32(out.Value)
+		if !a.console.Structured() {
+			out.Value = nil // the command has said what there is to say
+		}
+	}
+	if err := a.outcome(out, err); err != nil || code == 0 {
+		return err
+	}
+	return exitCode(code)
+}
+
+// maxInput is how much a command is let read.
+const maxInput = 64 << 20
+
+func readInput(in io.Reader) (string, error) {
+	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err != nil {
+		return "", fault.Wrap(fault.Failed, err, "cannot read the standard input")
+	}
+	if len(data) > maxInput {
+		return "", fault.New(fault.TooLarge, "the standard input is larger than %d MiB", maxInput>>20).
+			WithHint("copy it into the container, and have the command read it there")
+	}
+	return string(data), nil
+}
+
+// shownArgv is a command as people would type it.
+func shownArgv(r container.Runtime, argv []string) []string {
+	driver := r.Driver()
+	return slices.Concat([]string{filepath.Base(driver[0])}, driver[1:], argv)
 }
 
 func quotedWords(words []string) []string {
@@ -271,7 +340,9 @@ func (a *app) runtimeCompose(o *runtimeOptions) *cobra.Command {
 		Long: `Run compose of the container runtime, or say how.
 
 Without arguments it prints the command that reads the file; with arguments, behind
---, it runs that. The file has to be a compose file.`,
+--, it runs that. The file has to be a compose file.
+
+` + runtimeRun,
 		Example: `  provisioning runtime compose compose.yaml
   provisioning runtime compose compose.yaml -- up -d`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -281,7 +352,7 @@ Without arguments it prints the command that reads the file; with arguments, beh
 			return nil
 		},
 	}
-	cmd.Flags().BoolVarP(&o.check, "check", "c", false, "say what would be executed, and do nothing")
+	o.defineRun(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if err := composeFile(args[0]); err != nil {
 			return err
@@ -290,21 +361,22 @@ Without arguments it prints the command that reads the file; with arguments, beh
 		if err != nil {
 			return err
 		}
-		argv := slices.Concat(r.Driver(), []string{"compose", "-f", args[0]}, args[1:])
+		argv := slices.Concat([]string{"compose", "-f", args[0]}, args[1:])
 		if len(args) == 1 {
 			return a.printCompose(r, argv)
 		}
-		if r.Compose == "" && !o.check {
-			return fault.New(fault.NotFound, "%s has no compose", r.Name).
-				WithHint("install it (apt-get install docker-compose-v2, or podman-compose); docker-compose 1, which is another program, is not used")
+		file, err := filepath.Abs(args[0])
+		if err != nil {
+			return err
 		}
-		return a.outside(o, argv)
+		o.paths = []string{filepath.Dir(file)} // it may lie outside of the workspace
+		return a.runRuntime(o, r, "compose", argv, map[string]starlark.Value{"file": starlark.String(file), "argv": stringsValue(args[1:])})
 	}
 	return cmd
 }
 
 func (a *app) printCompose(r container.Runtime, argv []string) error {
-	argv[0] = filepath.Base(argv[0])
+	argv = shownArgv(r, argv)
 	if a.console.Structured() {
 		return a.console.Result(map[string]any{"command": argv, "compose": r.Compose})
 	}

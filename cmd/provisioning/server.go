@@ -34,13 +34,14 @@ changes something is a run: see what it would do with --check, go on with
 "provisioning resume" after a failure, take it back with "provisioning rollback".`,
 		Example: `  provisioning server create web-1 web-2 --plan 1xCPU-1GB --tag role=web
   provisioning server exec 'web-*' -- uptime
-  provisioning server delete 'web-*' --yes`,
+  provisioning server delete 'web-*' --force`,
 	}
 	cmd.AddCommand(
 		a.serverCreate(), a.serverList(), a.serverShow(), a.serverDelete(),
 		a.serverPower("start", "Turn servers on", "start"), a.serverPower("stop", "Shut servers down", "stop"),
 		a.serverPower("restart", "Shut servers down and start them again", "restart"), a.serverResize(),
-		a.serverSSH(), a.serverExec(), a.serverCopy(),
+		a.serverUpdate(), a.serverScale(),
+		a.serverSSH(), a.serverExec(), a.serverCopy(), a.serverLogs(),
 	)
 	return cmd
 }
@@ -263,15 +264,23 @@ Where the provider can do that only with a server that is off, it is an error, u
 
 func (a *app) serverDelete() *cobra.Command {
 	var f serverFlags
-	var keep bool
+	var keep, force bool
 	cmd := &cobra.Command{
 		Use: "delete NAME…", Aliases: []string{"rm"}, Short: "Remove servers", Args: atLeastOne("names of servers, or patterns such as 'web-*'"),
-		Long:    "Remove servers, and what is on them. That cannot be taken back, so it has to be confirmed.",
-		Example: "  provisioning server delete web-1 --check\n  provisioning server delete 'web-*' --yes",
+		Long: `Remove servers, and what is on them. That cannot be taken back, so it has to be
+confirmed.
+
+A server that runs is not removed: stop it first, or give --force. With --force a name
+that no server has is no error either.`,
+		Example: "  provisioning server stop web-1\n  provisioning server delete web-1 --yes\n  provisioning server delete 'web-*' --force --check",
 		RunE: func(cmd *cobra.Command, names []string) error {
-			servers, err := a.servers(cmd, f.provider, names)
+			servers, err := a.doomed(cmd, f.provider, names, force)
 			if err != nil {
 				return err
+			}
+			if len(servers) == 0 {
+				a.console.Note("there is none of them")
+				return nil
 			}
 			if !f.check {
 				if err := a.confirmDelete(servers, f.yes); err != nil {
@@ -285,8 +294,36 @@ func (a *app) serverDelete() *cobra.Command {
 	}
 	f.defineRun(cmd.Flags())
 	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask whether it is right")
+	cmd.Flags().BoolVar(&force, "force", false, "remove servers that run, and pass over names that none has")
 	cmd.Flags().BoolVar(&keep, "keepstorage", false, "keep their volumes")
 	return cmd
+}
+
+// doomed finds the servers to remove. One that runs is only removed by force.
+func (a *app) doomed(cmd *cobra.Command, provider string, names []string, force bool) ([]providers.Server, error) {
+	if force {
+		all, err := a.allServers(cmd, provider)
+		if err != nil {
+			return nil, err
+		}
+		servers, _, err := named(all, names) // one that is gone already is as it shall be
+		return servers, err
+	}
+	servers, err := a.servers(cmd, provider, names)
+	if err != nil {
+		return nil, err
+	}
+	var on []string
+	for _, s := range servers {
+		if s.Status == providers.Running {
+			on = append(on, s.Name)
+		}
+	}
+	if len(on) > 0 {
+		return nil, fault.New(fault.Usage, "%s would be removed while running", strings.Join(on, ", ")).
+			WithHint("stop first: provisioning server stop %s; or give --force", strings.Join(on, " "))
+	}
+	return servers, nil
 }
 
 // confirmDelete shows what is to be removed and asks.

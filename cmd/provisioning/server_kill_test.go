@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,49 +32,62 @@ func TestKilledWhileCreating(t *testing.T) {
 	} else if !ok {
 		t.Skip("there is no image provisioning/busybox:1 (make images)")
 	}
-	const points = 8
-	took := timeOfCreation(t)
+	t.Parallel()
+	points := 4
+	if os.Getenv("TORTURE") == "full" {
+		points = 16
+	}
+	program := plainProgram(t)
+	took := timeOfCreation(t, program)
 	for i := range points {
-		w := killWorkspace(t)
-		cmd := w.command("run", "kill.star")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			// Each is moved by half a step: before the first effect there is nothing to see.
+			killWhileCreating(t, program, took*time.Duration(2*i+1)/time.Duration(2*points))
+		})
+	}
+}
+
+func killWhileCreating(t *testing.T, program string, after time.Duration) {
+	w := killWorkspace(t, program)
+	cmd := w.command("run", "kill.star")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+	err := cmd.Wait()
+	timer.Stop()
+	if err != nil && cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("the run ended by itself: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, ".provisioning", "journal.db")); err != nil || w.runs(t) == 0 {
+		return // it was too early for a run
+	}
+	if err != nil { // else it was over before it was killed
+		out, err := w.command("resume", "last").CombinedOutput()
+		if err != nil && !strings.Contains(string(out), "has completed") { // it was killed after its last word
+			t.Fatalf("resume: %v\n%s", err, out)
 		}
-		timer := time.AfterFunc(took*time.Duration(i)/points, func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		timer.Stop()
-		if err != nil && cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-			t.Fatalf("the run ended by itself: %v", err)
+	}
+	servers := w.servers(t)
+	if len(servers) != 2 || servers[0].Name != "a" || servers[1].Name != "b" {
+		t.Fatalf("killed after %s, and resumed: there are %v", after, servers)
+	}
+	for _, s := range servers {
+		if s.Status != providers.Running {
+			t.Errorf("the server %s is %s", s.Name, s.Status)
 		}
-		if _, err := os.Stat(filepath.Join(w.dir, ".provisioning", "journal.db")); err != nil || w.runs(t) == 0 {
-			continue // it was too early for a run
-		}
-		if err != nil { // else it was over before it was killed
-			out, err := w.command("resume", "last").CombinedOutput()
-			if err != nil && !strings.Contains(string(out), "has completed") { // it was killed after its last word
-				t.Fatalf("resume: %v\n%s", err, out)
-			}
-		}
-		servers := w.servers(t)
-		if len(servers) != 2 || servers[0].Name != "a" || servers[1].Name != "b" {
-			t.Fatalf("killed after %s of %s, and resumed: there are %v", took*time.Duration(i)/points, took, servers)
-		}
-		for _, s := range servers {
-			if s.Status != providers.Running {
-				t.Errorf("the server %s is %s", s.Name, s.Status)
-			}
-		}
-		w.must(t, "rollback", "last")
-		if servers := w.servers(t); len(servers) > 0 {
-			t.Fatalf("after rollback there is %v", servers)
-		}
+	}
+	w.must(t, "rollback", "last")
+	if servers := w.servers(t); len(servers) > 0 {
+		t.Fatalf("after rollback there is %v", servers)
 	}
 }
 
 // killed is a workspace whose runs are killed.
-type killed struct{ dir string }
+type killed struct{ dir, program string }
 
-func killWorkspace(t *testing.T) killed {
+func killWorkspace(t *testing.T, program string) killed {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
@@ -89,13 +103,13 @@ func killWorkspace(t *testing.T) killed {
 		}
 	}
 	t.Cleanup(func() { removeServers(dir) })
-	return killed{dir}
+	return killed{dir, program}
 }
 
 func (w killed) command(args ...string) *exec.Cmd {
-	cmd := exec.Command("provisioning", args...)
+	cmd := exec.Command(w.program, args...)
 	cmd.Dir = w.dir
-	cmd.Env = append(os.Environ(), "PROVISIONING_HOME="+filepath.Join(w.dir, "home"), "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), "PROVISIONING_HOME="+filepath.Join(w.dir, "home"))
 	return cmd
 }
 
@@ -124,9 +138,9 @@ func (w killed) servers(t *testing.T) []providers.Server {
 }
 
 // timeOfCreation is how long the script takes when nobody kills it.
-func timeOfCreation(t *testing.T) time.Duration {
+func timeOfCreation(t *testing.T, program string) time.Duration {
 	t.Helper()
-	w := killWorkspace(t)
+	w := killWorkspace(t, program)
 	began := time.Now()
 	w.must(t, "run", "kill.star")
 	took := time.Since(began)

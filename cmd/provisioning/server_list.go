@@ -17,7 +17,7 @@ func (a *app) withProvider(name string, do func(p providers.Provider, workspace 
 	if err != nil {
 		return err
 	}
-	p, err := providers.All.Open(name, nil)
+	p, err := providers.All.Open(name, ws.Root)
 	if err != nil {
 		return err
 	}
@@ -25,38 +25,54 @@ func (a *app) withProvider(name string, do func(p providers.Provider, workspace 
 	return do(p, ws.Root)
 }
 
-// servers finds those that names and patterns stand for, in the order of their
-// names. A name that none has is an error.
-func (a *app) servers(cmd *cobra.Command, provider string, names []string) (found []providers.Server, err error) {
-	err = a.withProvider(provider, func(p providers.Provider, workspace string) error {
-		all, err := p.ListServers(cmdContext(cmd), providers.Filter{Workspace: workspace})
-		if err != nil {
-			return err
-		}
-		chosen := map[string]bool{}
-		for _, name := range names {
-			if _, err := path.Match(name, ""); err != nil {
-				return fault.New(fault.Usage, "%q is no pattern of names", name).WithHint("as in 'web-*'")
-			}
-			fits := 0
-			for _, s := range all {
-				if ok, _ := path.Match(name, s.Name); ok {
-					chosen[s.Name] = true
-					fits++
-				}
-			}
-			if fits == 0 {
-				return notFound(name, all)
-			}
-		}
-		for _, s := range all {
-			if len(names) == 0 || chosen[s.Name] {
-				found = append(found, s)
-			}
-		}
-		return nil
+// allServers lists the servers of the workspace.
+func (a *app) allServers(cmd *cobra.Command, provider string) (all []providers.Server, err error) {
+	err = a.withProvider(provider, func(p providers.Provider, workspace string) (err error) {
+		all, err = p.ListServers(cmdContext(cmd), providers.Filter{Workspace: workspace})
+		return err
 	})
+	return all, err
+}
+
+// servers finds those that names and patterns stand for, in the order of their
+// names; all, when there are no names. A name that none has is an error.
+func (a *app) servers(cmd *cobra.Command, provider string, names []string) ([]providers.Server, error) {
+	all, err := a.allServers(cmd, provider)
+	if err != nil || len(names) == 0 {
+		return all, err
+	}
+	found, missing, err := named(all, names)
+	if len(missing) > 0 {
+		return nil, notFound(missing[0], all)
+	}
 	return found, err
+}
+
+// named are the servers that names and patterns stand for, and those of the names
+// that none has.
+func named(all []providers.Server, names []string) (found []providers.Server, missing []string, err error) {
+	chosen := map[string]bool{}
+	for _, name := range names {
+		if _, err := path.Match(name, ""); err != nil {
+			return nil, nil, fault.New(fault.Usage, "%q is no pattern of names", name).WithHint("as in 'web-*'")
+		}
+		fits := 0
+		for _, s := range all {
+			if ok, _ := path.Match(name, s.Name); ok {
+				chosen[s.Name] = true
+				fits++
+			}
+		}
+		if fits == 0 {
+			missing = append(missing, name)
+		}
+	}
+	for _, s := range all {
+		if chosen[s.Name] {
+			found = append(found, s)
+		}
+	}
+	return found, missing, nil
 }
 
 func cmdContext(cmd *cobra.Command) context.Context {

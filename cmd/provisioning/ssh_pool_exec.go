@@ -88,7 +88,7 @@ func (a *app) execOnPool(f poolExec, hosts, command string) error {
 		return err
 	}
 	if f.check {
-		return a.check(&runFlags{start: start, check: true})
+		return a.check(&runFlags{inputFlags: inputFlags{start: start}, check: true})
 	}
 	a.commands = true
 	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) { return rt.Start(in, start) })

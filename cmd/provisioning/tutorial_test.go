@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/runtime/temporal/temporaltest"
 )
 
 // TestTutorial runs every command of the tutorial, in its order, and looks for
@@ -24,25 +29,33 @@ func TestSessionGuide(t *testing.T) {
 
 func TestDebuggingGuide(t *testing.T) { runGuide(t, filepath.Join("..", "..", "docs", "debugging.md")) }
 
+// TestClusterGuide does the same with the guide to clusters, for which there is a server.
+func TestClusterGuide(t *testing.T) {
+	runGuideIn(t, filepath.Join("..", "..", "docs", "cluster.md"), func(g *guide) {
+		g.env = append(g.env, "PROVISIONING_ENGINE_TEMPORAL_ADDRESS="+temporaltest.Start(t).Address)
+	})
+}
+
 var (
-	scriptBlock  = regexp.MustCompile("(?s)`([a-z_]+\\.star)`:\n\n```python\n(.*?)```")
+	scriptBlock  = regexp.MustCompile("(?s)`((?:[a-z_]+\\.star|config/provisioning\\.toml))`:\n\n```(?:python|toml)\n(.*?)```")
 	commandBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 )
 
 // runGuide executes a guide: it writes the files that the text names, and runs
 // the blocks of commands. A command that ends with "# fails" has to fail, one
-// with "# waits" has to end with 6. The lines that begin with a prompt, "> " or
-// "(0#1) ", are typed.
-func runGuide(t *testing.T, file string) { runGuideIn(t, file, func(string) {}) }
+// with "# waits" has to end with 6, and one that ends with "&" goes on until the guide
+// has ended. The lines that begin with a prompt, "> " or "(0#1) ", are typed.
+func runGuide(t *testing.T, file string) { runGuideIn(t, file, func(*guide) {}) }
 
-// runGuideIn is runGuide for one that needs something in the home directory.
-func runGuideIn(t *testing.T, file string, prepare func(home string)) {
+// runGuideIn is runGuide for one that needs something to be there.
+func runGuideIn(t *testing.T, file string, prepare func(*guide)) {
+	t.Parallel()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := newGuide(t)
-	prepare(g.home)
+	prepare(g)
 	for _, m := range scriptBlock.FindAllStringSubmatch(string(data), -1) {
 		g.files[m[1]] = m[2]
 	}
@@ -84,9 +97,7 @@ func (g *guide) writeFilesBefore(text string) {
 		if !strings.Contains(text, "`"+name+"`:\n") {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(g.dir, name), []byte(content), 0o644); err != nil {
-			g.t.Fatal(err)
-		}
+		g.file(name, content)
 		delete(g.files, name)
 	}
 }
@@ -95,6 +106,10 @@ func (g *guide) block(text string) {
 	for _, part := range strings.Split("\n"+text, "\n$ ")[1:] {
 		command, expected, _ := strings.Cut(part, "\n")
 		command, note, _ := strings.Cut(command, "   # ")
+		if command, ok := strings.CutSuffix(command, " &"); ok {
+			g.begin(command, expected)
+			continue
+		}
 		input, expected := typedLines(expected)
 		output, code := g.run(command, input)
 		want := map[string]int{"": 0, "fails": 1, "waits": 6}[note]
@@ -133,6 +148,73 @@ func (g *guide) run(command, input string) (output string, code int) {
 		g.t.Fatalf("$ %s: %v", command, err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// must runs a command that has to succeed.
+func (g *guide) must(command string) string {
+	g.t.Helper()
+	out, code := g.run(command, "")
+	if code != 0 {
+		g.t.Fatalf("$ %s\nended with %d:\n%s", command, code, out)
+	}
+	return out
+}
+
+// file writes a file of the workspace.
+func (g *guide) file(name, content string) {
+	g.t.Helper()
+	path := filepath.Join(g.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// begin starts a command that goes on beside those that follow, once it has shown the
+// expected lines, and is interrupted at the end.
+func (g *guide) begin(command, expected string) {
+	out := new(said)
+	cmd := exec.Command("sh", "-c", "exec "+command)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, g.env, out, out
+	if err := cmd.Start(); err != nil {
+		g.t.Fatalf("$ %s: %v", command, err)
+	}
+	g.t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt) // it may be gone
+		if err := cmd.Wait(); err != nil {
+			g.t.Errorf("$ %s\nended with %v:\n%s", command, err, out)
+		}
+	})
+	for line := range strings.Lines(expected) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		for began := time.Now(); !shows(out.String(), line); time.Sleep(pollInterval) {
+			if time.Since(began) > pollDeadline {
+				g.t.Fatalf("$ %s\ndoes not print %q, but\n%s", command, line, out)
+			}
+		}
+	}
+}
+
+// said is what a command has said so far.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // shows reports whether a line of output has the words of want in their order;

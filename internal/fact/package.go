@@ -30,6 +30,7 @@ var Packages = &Kind{Name: "packages", Script: packageScript, Parse: parsePackag
 type PackageState struct {
 	Manager   string            // as of the fact Manager
 	Installed map[string]string // versions, by name and by name:architecture
+	Left      map[string]bool   // those of which only configuration and data are left, where that was asked
 	Moves     []Move            // what the package manager would do
 	Problem   string            // why it could not say that
 	// Age is how old the package lists are, in seconds; negative when there are none.
@@ -41,12 +42,15 @@ type PackageState struct {
 // Move is what becomes of one package.
 type Move struct{ Name, From, To string } // versions; "" for not installed
 
+// LeftOver is where a move comes from when a package is purged that was removed before.
+const LeftOver = "what is left"
+
 // PlannedPackage is the version of a package by name, where a plan has changed it; ""
 // where it has removed it. Under "*" it is known when there is any. Nobody can ask a
 // machine for it.
 var PlannedPackage = &Kind{Name: "planned packages"}
 
-// PackageDemand writes down a demand: a state ("present", "latest", "absent"), and
+// PackageDemand writes down a demand: a state ("present", "latest", "absent", "purged"), and
 // names, which may have a pattern for versions: "nginx=1.2*".
 func PackageDemand(state string, words []string) Fact {
 	return Packages.Of(state + " " + strings.Join(words, " "))
@@ -119,7 +123,7 @@ func packageScript(args []string) string {
 	for _, pm := range slices.Sorted(maps.Keys(PackageShell)) {
 		fmt.Fprintf(&b, "%s)\n%s;;\n", pm, PackageShell[pm])
 	}
-	b.WriteString("*) _installed() { :; } ; _would() { :; } ;;\nesac\n")
+	b.WriteString("*) _installed() { :; } ; _left() { :; } ; _would() { :; } ;;\nesac\n")
 	names := map[string]bool{}
 	for _, arg := range args {
 		_, words := demandOf(arg)
@@ -139,7 +143,10 @@ func packageScript(args []string) string {
 // met.
 func simulation(arg string) string {
 	state, words := demandOf(arg)
-	if state == "absent" {
+	switch state {
+	case "purged":
+		return fmt.Sprintf("_rest=\" $(_left%s | tr '\\n' ' ') \"; set --; for _q in%[1]s; do if _ok \"$_q\" ''; then set -- \"$@\" \"$_q\"; else case $_rest in *\" $_q \"*) set -- \"$@\" \"$_q\" ;; esac; fi; done\n[ $# = 0 ] || _would purge \"$@\"\n", quoted(words))
+	case "absent":
 		return fmt.Sprintf("set --; for _q in%s; do if _ok \"$_q\" ''; then set -- \"$@\" \"$_q\"; fi; done\n[ $# = 0 ] || _would remove \"$@\"\n", quoted(words))
 	}
 	var met []string
@@ -191,9 +198,15 @@ func parsePackages(args []string, text string) ([]any, error) {
 				return nil, fmt.Errorf("unexpected answer %.100q", line)
 			}
 			at = n
+			states[at].Left = map[string]bool{}
 		case "move":
 			if f := strings.Split(rest, "|"); len(f) == 3 && at >= 0 {
 				states[at].Moves = append(states[at].Moves, Move{f[0], f[1], f[2]})
+			}
+		case "left":
+			if at >= 0 {
+				states[at].Moves = append(states[at].Moves, Move{rest, LeftOver, ""})
+				states[at].Left[rest] = true
 			}
 		case "problem":
 			if at >= 0 && states[at].Problem == "" {

@@ -4,8 +4,10 @@ package fact
 // are looked at and changed. The facts and the changes of packages use the same:
 //
 //	_installed NAME…      lines "NAME ARCH VERSION", of those that are installed
-//	_would WHAT WORD…     what install, upgrade or remove would do, as lines
-//	                      "move NAME|FROM|TO", where FROM or TO may be empty, and
+//	_left NAME…           those of which only configuration and data are left
+//	_would WHAT WORD…     what install, upgrade, remove or purge would do, as lines
+//	                      "move NAME|FROM|TO", where FROM or TO may be empty,
+//	                      "left NAME" for what is left of one and goes, and
 //	                      "problem TEXT"
 //
 // Words are names, or names with a version as the manager writes it.
@@ -16,11 +18,12 @@ var PackageShell = map[string]string{
 const aptShell = `_installed() {
   dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Architecture} ${Version}\n' "$@" 2>/dev/null | sed -n 's/^[a-z]i  *//p'
 }
+_left() { dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null | sed -n 's/ config-files$//p'; }
 _would() {
-  [ "$1" = remove ] || { shift; set -- install "$@"; }
+  case $1 in remove | purge) ;; *) shift; set -- install "$@" ;; esac
   LC_ALL=C apt-get -s -q -o Debug::NoLocking=1 --allow-downgrades "$@" 2>&1 </dev/null | sed -n \
     -e 's/^Inst \([^ ]*\) \[\([^]]*\)\] (\([^ ]*\) .*/move \1|\2|\3/p' -e 's/^Inst \([^ ]*\) (\([^ ]*\) .*/move \1||\2/p' \
-    -e 's/^Remv \([^ ]*\) \[\([^]]*\)\].*/move \1|\2|/p' -e 's/^E: /problem /p'
+    -e 's/^\(Remv\|Purg\) \([^ ]*\) \[\([^]]*\)\].*/move \2|\3|/p' -e 's/^Purg \([^ ]*\) *$/left \1/p' -e 's/^E: /problem /p'
 }
 `
 
@@ -37,9 +40,10 @@ func rpmShell(program string) string {
 	if program == "dnf" {
 		upgrade = DNFUpgrade
 	}
-	return `_installed() { rpm -q --qf 'is %{NAME} %{ARCH} %{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null | sed -n 's/^is //p'; }
+	return `_left() { :; }
+_installed() { rpm -q --qf 'is %{NAME} %{ARCH} %{VERSION}-%{RELEASE}\n' "$@" 2>/dev/null | sed -n 's/^is //p'; }
 _would() {
-  [ "$1" != upgrade ] || { shift; set -- ` + upgrade + ` "$@"; }
+  case $1 in upgrade) shift; set -- ` + upgrade + ` "$@" ;; purge) shift; set -- remove "$@" ;; esac
   LC_ALL=C ` + program + ` --assumeno "$@" 2>&1 </dev/null | awk '
     function row() { if (what != "" && n >= 3) print what, w[1], w[3]; n = 0 }
     why { sub(/^ */, ""); print "problem " $0; why = 0; next }
@@ -60,12 +64,13 @@ _would() {
 `
 }
 
-const apkShell = `_installed() {
+const apkShell = `_left() { :; }
+_installed() {
   awk '/^P:/ { p = substr($0, 3) } /^V:/ { v = substr($0, 3) } /^A:/ { a = substr($0, 3) } /^$/ { print p, a, v }' /lib/apk/db/installed 2>/dev/null |
     while read -r _n _a _v; do for _q in "$@"; do [ "$_q" != "$_n" ] || echo "$_n $_a $_v"; done; done
 }
 _would() {
-  case $1 in install) shift; set -- add "$@" ;; upgrade) shift; set -- add -u "$@" ;; remove) shift; set -- del "$@" ;; esac
+  case $1 in install) shift; set -- add "$@" ;; upgrade) shift; set -- add -u "$@" ;; remove) shift; set -- del "$@" ;; purge) shift; set -- del --purge "$@" ;; esac
   apk "$@" -s --no-progress 2>&1 </dev/null | sed -n \
     -e 's/^([0-9/]*) Installing \([^ ]*\) (\([^ ]*\)).*/move \1||\2/p' -e 's/^([0-9/]*) Purging \([^ ]*\) (\([^ ]*\)).*/move \1|\2|/p' \
     -e 's/^([0-9/]*) [UD][a-z]* \([^ ]*\) (\([^ ]*\) -> \([^ ]*\)).*/move \1|\2|\3/p' -e 's/^ERROR: /problem /p'

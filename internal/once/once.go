@@ -9,6 +9,7 @@
 //	void    an attempt that shall never be made: whoever has asked and was told
 //	        "it did not run" has closed it, so that a line that is still on its way
 //	        cannot run it after all
+//	go      link that says who has decided: "run", that it runs, or "void"
 //	pid     process, its start time and the boot of the machine; written, and on the
 //	        disk, before the command starts
 //	out err what the command has printed
@@ -83,8 +84,8 @@ func (m *Marker) start(ctx context.Context, attempt int, c machine.Command, stdi
 	switch {
 	case err != nil:
 		return End{}, 0, err
-	case taken > 0 && end.State == stateVoid, taken > 0 && end.State == Ended, taken > 0 && end.State == Gone:
-		return End{}, taken + 1, nil
+	case end.State == stateVoid, taken > 0 && end.State == Ended, taken > 0 && end.State == Gone:
+		return End{}, max(taken, attempt) + 1, nil
 	}
 	return end, 0, nil
 }

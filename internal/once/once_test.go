@@ -258,3 +258,38 @@ func waitFor(t *testing.T, file string) {
 		time.Sleep(2 * time.Millisecond)
 	}
 }
+
+// TestSlowToBegin: a machine may be so busy that a command has not begun when people
+// stop waiting for it. It is closed then, and made again, and the slow one runs nothing.
+func TestSlowToBegin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for a command to be given up")
+	}
+	dir := t.TempDir()
+	setsid := fmt.Sprintf(`#!/bin/sh
+mkdir %[1]s/first 2>/dev/null || exec "$@"
+mkfifo %[1]s/wait; touch %[1]s/ready; read _ <%[1]s/wait
+"$@"
+echo >%[1]s/wait
+`, dir)
+	if err := os.WriteFile(filepath.Join(dir, "setsid"), []byte(setsid), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	m := newMarker(t, machine.Local{})
+	c, file := counting(t)
+	var s streams
+	if end, err := m.Start(t.Context(), c, "", s.to()); err != nil || end.State != once.Ended || s.out.String() != "done\n" {
+		t.Fatalf("%+v, %v, %q", end, err, s.out.String())
+	}
+	wait := filepath.Join(dir, "wait")
+	if err := os.WriteFile(wait, []byte("\n"), 0); err != nil { // lets the slow one go on
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(wait); err != nil { // it has ended
+		t.Fatal(err)
+	}
+	if n := runs(t, file); n != 1 {
+		t.Errorf("it ran %d times", n)
+	}
+}

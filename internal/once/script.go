@@ -30,7 +30,8 @@ _sync() { sync "$@" 2>/dev/null || sync; }
 
 // states tell how attempts stand and follow one. An attempt without a process is
 // one that is just being started; where that lasts for seconds, whoever has made it
-// is gone.
+// is gone, or the machine is busy. It is closed then: the one of both who makes the link
+// "go" first decides.
 const states = `_alive() { read -r _p _s _b <"$1/pid" && [ "$(_start "$_p")" = "$_s" ] && [ "$(_boot)" = "$_b" ]; }
 _state() {
 if [ -e "$_k/$1/void" ]; then _st=void
@@ -39,7 +40,9 @@ elif [ ! -e "$_k/$1/pid" ]; then _st=begun
 elif _alive "$_k/$1"; then _st=running
 elif [ -e "$_k/$1/end" ]; then _st=ended
 else _st=gone; fi
+case $_st in begun|gone) [ "$(readlink "$_k/$1/go" 2>/dev/null)" != void ] || _st=void;; esac
 }
+_void() { ln -s void "$_k/$1/go" 2>/dev/null && _sync "$_k/$1"; _state "$1"; }
 _size() { _n=0; [ ! -e "$1" ] || _n=$(($(wc -c <"$1"))); [ "$_n" -le LIMIT ] || _n=LIMIT; }
 _show() { echo "$1 $(($4 - $3))"; tail -c +$(($3 + 1)) "$2" | head -c $(($4 - $3)); }
 _follow() {
@@ -48,7 +51,7 @@ while :; do
 _state "$1"
 _size "$_k/$1/out"; [ "$_n" -le $_o ] || { _show O "$_k/$1/out" $_o $_n; _o=$_n; }
 _size "$_k/$1/err"; [ "$_n" -le $_e ] || { _show E "$_k/$1/err" $_e $_n; _e=$_n; }
-case $_st in running) ;; begun) [ $_i -lt 20 ] || { _st=gone; break; };; *) break;; esac
+case $_st in running) ;; begun) [ $_i -lt 20 ] || { _void "$1"; case $_st in begun) _st=gone; break;; esac; };; *) break;; esac
 case $_i in 0|1|2) _w=.01;; 3|4|5) _w=.03;; 6|7|8) _w=.1;; *) _w=.4;; esac
 sleep $_w 2>/dev/null || sleep 1
 _i=$((_i + 1))
@@ -108,7 +111,7 @@ func runner(text, input string, stdin bool) string {
 	}
 	return functions + `_a=$_A _u=$_U; unset _A _U; trap '' HUP; umask 077
 : >"$_a/out"; : >"$_a/err"; date +%s >"$_a/began"
-echo "$$ $(_start $$) $(_boot)" >"$_a/pid.new" && mv "$_a/pid.new" "$_a/pid" && _sync "$_a/pid" "$_a/began" "$_a" "$_a/.." "$_a/../.." || exit 1
+echo "$$ $(_start $$) $(_boot)" >"$_a/pid.new" && mv "$_a/pid.new" "$_a/pid" && ln -s run "$_a/go" && _sync "$_a/pid" "$_a/began" "$_a" "$_a/.." "$_a/../.." || exit 1
 ` + open + `(
 trap - HUP; umask $_u; unset _a _u _x
 ` + text + `

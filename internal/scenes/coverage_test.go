@@ -25,6 +25,7 @@ var stays = []struct{ pattern, why string }{
 	{"file .*/.git/(FETCH_HEAD|ORIG_HEAD)", "what git notes about its last fetch"},
 	{"file /srv", "the empty directory above a mount point, where there was none"},
 	{"file /etc/scene.log", "what a process has printed"},
+	{"restarted .*", "that a service was restarted"},
 	{"file /etc/touched", "what a command has done that has no undo"},
 }
 
@@ -163,7 +164,7 @@ func everything() int {
 const coverageHead = `# What rollback brings back
 
 Every operation is played on real machines: a container with systemd, one without an init
-system, one of busybox. Before the run and after its rollback all files are compared (type,
+system, one of busybox; and where it matters, one with dnf, one with OpenRC, one with runit. Before the run and after its rollback all files are compared (type,
 mode, owner, content, where links lead), packages, units, services, processes and mounts. Of
 the things that the run has changed, the table says how many rollback has brought back,
 and why the others stay. Not compared: caches, logs, and what programs note for themselves.

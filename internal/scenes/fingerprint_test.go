@@ -35,6 +35,8 @@ else
   find / -xdev \( $skipped \) -prune -o -type l -exec sh -c 'for l; do printf "sum\t%s\t%s\n" "$l" "$(readlink "$l")"; done' sh {} +
 fi
 command -v dpkg-query >/dev/null && dpkg-query -W -f 'package\t${Package}\t${Version} ${db:Status-Status}\n'
+[ ! -e /var/lib/apt/extended_states ] || awk '/^Package:/ { p = $2 } /^Auto-Installed:/ { print "auto\t" p "\t" $2 }' /var/lib/apt/extended_states
+command -v rpm >/dev/null && rpm -qa --qf 'package\t%{NAME}\t%{VERSION}\n'
 { ps -eo args 2>/dev/null || ps -o args; } | sed 's/.*/process\t&\tyes/'
 awk -F: '{ print "shadow\t" $1 "\t" $2 ":" $4 ":" $5 ":" $6 ":" $7 ":" $8 }' /etc/shadow # without the day of the last change
 set +f
@@ -90,7 +92,7 @@ var notedInside = regexp.MustCompile(`^(/var/spool/cron/.*|/etc/shadow|/etc/(pas
 // lines about packages tell better, and what programs note for themselves.
 var bySelves = []string{
 	"/var/lib/dpkg/status", "/var/lib/dpkg/status-old", "/var/lib/dpkg/available", "/var/lib/dpkg/lock", "/var/lib/dpkg/lock-frontend",
-	"/var/lib/dpkg/triggers", "/var/lib/dpkg/updates", "/var/lib/systemd", "/var/spool/cron/crontabs/cron.update", "/var/lib/apt/periodic",
+	"/var/lib/rpm", "/var/lib/dnf", "/var/lib/dpkg/triggers", "/var/lib/dpkg/updates", "/var/lib/systemd", "/var/spool/cron/crontabs/cron.update", "/var/lib/apt/periodic", "/var/lib/apt/extended_states",
 }
 
 // differences are the keys in which two fingerprints differ. A file whose content was

@@ -32,15 +32,28 @@ type image struct {
 	spec func(*container.Spec)
 	// up ends when the machine has started.
 	up string
+	// own says that it plays only the scenes that name it.
+	own bool
 }
 
 var images = []image{
-	{"systemd", "provisioning/debian:12", true, func(s *container.Spec) {
+	{name: onSystemd, ref: "provisioning/debian:12", apt: true, spec: func(s *container.Spec) {
 		s.CgroupNS, s.Tmpfs = "private", map[string]string{"/run": "", "/run/lock": ""}
-	}, "until [ -S /run/systemd/private ]; do :; done; systemctl is-system-running --wait; systemctl is-active ssh"},
-	{"no init", "provisioning/debian-plain:12", true, nil, "until [ -s /run/sshd.pid ]; do :; done"},
-	{"busybox", "provisioning/busybox:1", false, nil, "until [ -s /run/sshd.pid ] || pidof sshd >/dev/null; do :; done"},
+	}, up: "until [ -S /run/systemd/private ]; do sleep 0.05; done; systemctl is-system-running --wait; systemctl is-active ssh"},
+	{name: onNoInit, ref: "provisioning/debian-plain:12", apt: true, up: "until [ -s /run/sshd.pid ]; do sleep 0.05; done"},
+	{name: onBusybox, ref: "provisioning/busybox:1", up: "until [ -s /run/sshd.pid ] || pidof sshd >/dev/null; do sleep 0.05; done"},
+	{name: onDNF, ref: otherImage, up: "until [ -s /run/sshd.pid ]; do sleep 0.05; done", own: true},
+	{name: onOpenRC, ref: otherImage, spec: func(s *container.Spec) {
+		s.Command, s.Tmpfs = []string{"/sbin/openrc-init"}, map[string]string{"/run": ""}
+	}, up: "until rc-status --runlevel 2>/dev/null | grep -qx default; do sleep 0.05; done", own: true},
+	{name: onRunit, ref: otherImage, spec: func(s *container.Spec) {
+		// As the stages of Debian's runit do.
+		s.Command = []string{"sh", "-c", "mkdir -p /run/runit/supervise; exec runsvdir -P /etc/service"}
+	}, up: "until pidof runsvdir >/dev/null; do sleep 0.05; done", own: true},
 }
+
+// otherImage has neither apt nor systemd.
+const otherImage = "provisioning/debian-other:12"
 
 func required(what string) bool {
 	return slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), what)

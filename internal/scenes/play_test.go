@@ -129,7 +129,8 @@ func (p *play) rollback() (*runtime.Outcome, error) {
 type change struct {
 	kind string // of a plan; of a run: "changed", or ""
 	diff string
-	// vague says that a plan does not know: it depends on what comes before.
+	// vague says that a plan does not know whether it changes anything: that depends on
+	// what comes before.
 	vague bool
 }
 

@@ -4,6 +4,9 @@ const (
 	onSystemd = "systemd"
 	onNoInit  = "no init"
 	onBusybox = "busybox"
+	onDNF     = "dnf"
+	onOpenRC  = "openrc"
+	onRunit   = "runit"
 )
 
 // noAccounts is what operations on accounts say of the busybox of Debian, which has no
@@ -31,6 +34,18 @@ var systemScenes = []scene{
 		op: "package", about: "absent", want: "delete", apt: true,
 		before: "apt-get install -y -q hello >/dev/null 2>&1",
 		play:   []string{`op.package(m, "hello", state = "absent")`},
+	},
+	{
+		op: "package", about: "purged", want: "delete", apt: true, images: []string{onNoInit},
+		before: "apt-get install -y -q --no-install-recommends nginx-light >/dev/null 2>&1; apt-get remove -y -q nginx-light >/dev/null 2>&1",
+		play:   []string{`op.package(m, "nginx-common", state = "absent", purge = True)`},
+	},
+	{
+		op: "package", about: "a server, and its service", want: "create update", apt: true, images: []string{onSystemd},
+		play: []string{
+			`op.package(m, "nginx-light", recommends = False, purge = True)`,
+			`op.service(m, "nginx", state = "started", enabled = True)`,
+		},
 	},
 	{
 		op: "package", about: "a server, its configuration, its service", want: "create create update", apt: true, images: []string{onSystemd},

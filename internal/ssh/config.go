@@ -14,8 +14,7 @@ import (
 // Config is what files such as ~/.ssh/config say. The first file, and in it the
 // first line, goes first, as in OpenSSH.
 //
-// Commands that such a file names are not run: a block Match exec fits nothing, and a
-// host that needs a ProxyCommand is an error.
+// A block Match exec fits nothing: its command is not run.
 type Config struct {
 	blocks []block
 }
@@ -171,7 +170,13 @@ func splitLine(text string) (key string, args []string, err error) {
 	if after, ok := strings.CutPrefix(rest, "="); ok {
 		rest = strings.TrimLeft(after, " \t")
 	}
-	args, err = words(rest)
+	if key == "proxycommand" { // its quotes are for the shell
+		if rest != "" {
+			args = []string{rest}
+		}
+	} else {
+		args, err = words(rest)
+	}
 	if err == nil && len(args) == 0 {
 		err = fmt.Errorf("%q has no value", printable(key))
 	}
@@ -361,7 +366,7 @@ func (s *Settings) set(line setting) {
 		s.ProxyJump = first
 		s.sources["proxycommand"] = line.source // the first of the two counts
 	case "proxycommand":
-		s.ProxyCommand = strings.Join(line.args, " ")
+		s.ProxyCommand = first
 		s.sources["proxyjump"] = line.source
 	case "identityagent":
 		s.IdentityAgent = first

@@ -96,7 +96,7 @@ Host *
 		{name: "no configuration", config: None, wanted: Wanted{Address: "web-1", HostKeys: []string{"SHA256:x"}, Password: "p"}, want: "web-1 me@web-1:22 pinned"},
 		{name: "IPv6", config: None, wanted: Wanted{Address: "::1", HostKeys: []string{"SHA256:x"}, Password: "p"}, want: "::1 me@[::1]:22 pinned"},
 		{name: "no address", wanted: Wanted{}, bad: "has no address"},
-		{name: "a command", wanted: Wanted{Address: "command"}, bad: "CONFIG:28: command needs a ProxyCommand, and commands are not run"},
+		{name: "a command", wanted: Wanted{Address: "command"}, bad: "CONFIG:28: command needs a ProxyCommand, and commands are only run for the configuration of the user"},
 		{name: "a loop", wanted: Wanted{Address: "loop"}, bad: "has more than 16 jump hosts"},
 		{name: "a bad hop", wanted: Wanted{Address: "x", JumpList: "a b"}, bad: `"a b" is no jump host`},
 		{name: "a bad quote", config: "bad", wanted: Wanted{Address: "x"}, bad: "CONFIG:2: a quote is not closed"},

@@ -71,7 +71,7 @@ func (a *attempt) try(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, a.unreachable(ctx, within, err)
 	}
-	w := &watched{Conn: raw}
+	w := &watched{Conn: newBatched(raw)}
 	// A tunnel through a jump host knows no deadlines.
 	stop := context.AfterFunc(within, func() { w.Close() })
 	conn, channels, requests, err := ssh.NewClientConn(w, a.conn.host.addr(), &ssh.ClientConfig{
@@ -95,6 +95,9 @@ func (a *attempt) try(ctx context.Context) (*link, error) {
 func (c *Conn) reach(ctx context.Context) (net.Conn, error) {
 	if c.jump != nil {
 		return c.jump.DialTCP(ctx, c.host.addr())
+	}
+	if c.host.Proxy != "" {
+		return openProxy(c.host.Proxy)
 	}
 	var d net.Dialer
 	return d.DialContext(ctx, "tcp", c.host.addr())
@@ -166,6 +169,10 @@ func (a *attempt) failure(ctx, within context.Context, w *watched, err error) er
 func (a *attempt) explain(within context.Context, w *watched, err error) *fault.Error {
 	var negotiation *ssh.AlgorithmNegotiationError
 	silent := w.bytes.Load() == 0
+	var proxy *proxied
+	if b, ok := w.Conn.(*batched); ok {
+		proxy, _ = b.Conn.(*proxied)
+	}
 	switch {
 	case within.Err() != nil && silent:
 		return unsent(fault.Network, "something accepts the connection, but does not answer as an SSH server does within %s", a.limit).
@@ -177,6 +184,8 @@ func (a *attempt) explain(within context.Context, w *watched, err error) *fault.
 		return unsent(fault.Network, "the server did not finish its greeting within %s", a.limit)
 	case errors.As(err, &negotiation):
 		return a.noCommon(negotiation)
+	case silent && broken(err) && proxy != nil:
+		return proxy.fault()
 	case silent && broken(err):
 		return unsent(fault.Network, "the server closed the connection before it said anything").
 			WithHint("it may have too many connections being made (MaxStartups), or refuse this address")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -363,14 +364,34 @@ func (r *resolver) jump(hops int) error {
 		}
 	}
 	if list == "" && r.says.ProxyCommand != "" && !strings.EqualFold(r.says.ProxyCommand, None) {
-		return r.bad("proxycommand", "%s needs a ProxyCommand, and commands are not run for connections", r.wanted.Address).
-			WithHint("use ProxyJump there, or jump = … here; jump = \"none\" goes straight")
+		return r.proxy()
 	}
 	if list == "" || strings.EqualFold(list, None) {
 		return nil
 	}
 	return r.through(strings.Split(list, ","), hops)
 }
+
+// proxy completes the command that the connection goes through. Only the user's own
+// configuration may have one: a file that a script names may be of anybody. And what
+// is put into it must not be read by the shell as anything but a name.
+func (r *resolver) proxy() (err error) {
+	if r.wanted.Config != "" {
+		return r.bad("proxycommand", "%s needs a ProxyCommand, and commands are only run for the configuration of the user and of the machine", r.wanted.Address).
+			WithHint("move it to ~/.ssh/config, use ProxyJump there, or jump = … here; jump = \"none\" goes straight")
+	}
+	for _, name := range []string{r.host.Address, r.wanted.Address, r.host.User} {
+		if !plainName.MatchString(name) {
+			return r.bad("proxycommand", "%q is put into no command: it has other characters than names have", printable(name)).
+				WithHint("use ProxyJump, or jump = …")
+		}
+	}
+	r.host.Proxy, err = r.tokens("proxycommand", r.says.ProxyCommand)
+	return err
+}
+
+// plainName is a name that means nothing to a shell, and is no option.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_.:%@][A-Za-z0-9_.:%@-]*$`)
 
 // through makes the way of a list: the last one is the nearest to the host.
 func (r *resolver) through(list []string, hops int) error {

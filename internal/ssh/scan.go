@@ -77,7 +77,7 @@ func (c *Conn) hostKey(ctx context.Context, algorithm string) (key ssh.PublicKey
 		return nil, a.unreachable(ctx, within, err)
 	}
 	defer raw.Close()
-	w := &watched{Conn: raw}
+	w := &watched{Conn: newBatched(raw)}
 	defer context.AfterFunc(within, func() { w.Close() })()
 	_, _, _, err = ssh.NewClientConn(w, c.host.addr(), &ssh.ClientConfig{
 		HostKeyAlgorithms: []string{algorithm}, ClientVersion: "SSH-2.0-provisioning",

@@ -37,6 +37,7 @@ type Host struct {
 	Trust   Trust
 	Aliases []string // names that the configuration has, for what a name may have been meant to be
 	Jump    *Host    // the connection goes through this one; nil: straight
+	Proxy   string   // line for the shell of this machine, whose input and output are the connection; ""
 
 	ConnectTimeout time.Duration // until commands can be run; 0: 30 s
 	KeepAlive      time.Duration // silence after which the server is asked whether it is there; 0: 15 s, negative: never

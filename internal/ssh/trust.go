@@ -50,8 +50,7 @@ type guard struct {
 func newGuard(h *Host, before ssh.PublicKey, notice func(string)) (*guard, error) {
 	g := &guard{host: h, addr: h.addr(), before: before, notice: notice}
 	if h.Trust.Alias != "" {
-		_, port, _ := net.SplitHostPort(g.addr)
-		g.addr = net.JoinHostPort(h.Trust.Alias, port)
+		g.addr = net.JoinHostPort(h.Trust.Alias, "22") // an alias stands in the files without a port
 	}
 	if h.Trust.Policy == Pinned {
 		return g, g.pin()

@@ -64,6 +64,10 @@ const (
 )
 
 func child(verb string) int {
+	if verb == "worker" {
+		fmt.Println(work(os.Getenv("TORTURE_DIR")))
+		return exitFailed
+	}
 	killAt, _ = strconv.ParseInt(os.Getenv("TORTURE_KILL"), 10, 64)
 	rt, err := newRuntime(os.Getenv("TORTURE_DIR"), deadly{})
 	if err == nil {
@@ -84,14 +88,16 @@ func child(verb string) int {
 }
 
 func newRuntime(dir string, sink event.Sink) (*runtime.Runtime, error) {
+	cfg, err := newConfig(dir, sink)
+	return runtime.New(cfg), err
+}
+
+func newConfig(dir string, sink event.Sink) (runtime.Config, error) {
 	ws, err := workspace.At(filepath.Join(dir, "ws"))
-	if err != nil {
-		return nil, err
-	}
-	return runtime.New(runtime.Config{
+	return runtime.Config{
 		Workspace: ws, Modules: append([]*module.Module{worldModule}, builtins.All...), Globals: builtins.Globals,
 		Key: seal.KeyAt(filepath.Join(dir, "home", "age.key")), Events: sink,
-	}), nil
+	}, err
 }
 
 func interrupt() runtime.Interrupt {

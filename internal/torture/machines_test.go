@@ -62,7 +62,9 @@ def play(h):
         op.file(t, "%s/b-%d" % (dir, i), content = "b\n" * 5000, mode = 0o600)
         op.line(t, "%s/a-%d" % (dir, i), line = "one more")
         target.run(t, "echo %d >> %s/once.log" % (i, dir), shell = True, _once = True)
+        op.command(t, "echo op %d >> %s/once.log; sleep 0.02; touch %s/made" % (i, dir, dir), creates = dir + "/made", _once = True)
         op.file(t, "%s/b-%d" % (dir, i), content = "b again\n", mode = 0o640)
+        op.command(t, ["rm", dir + "/made"], _once = True)
     op.file(t, dir + "/a-0", state = "absent")
     target.run(t, ["sh", "-c", "sleep 0.02; echo end >> %s/once.log" % dir], _once = True)
 
@@ -76,7 +78,7 @@ func (f *fleet) check(t *testing.T) {
 	t.Helper()
 	want := map[string]string{
 		"a-1": "a 1\none more\n", "a-2": "a 2\none more\n", "b-0": "b again\n", "b-1": "b again\n", "b-2": "b again\n",
-		"once.log": "0\n1\n2\nend\n",
+		"once.log": "0\nop 0\n1\nop 1\n2\nop 2\nend\n",
 	}
 	for i, dir := range f.dirs {
 		got := map[string]string{}
@@ -104,6 +106,7 @@ func TestMachines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes and cuts connections for half a minute")
 	}
+	t.Parallel()
 	f := newFleet(t, 5)
 	enough := 12
 	if full() {

@@ -63,6 +63,7 @@ func TestPowerLoss(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
+	t.Parallel()
 	needStrace(t)
 	want := undisturbedRun(t, powerWorkflow)
 	p := newPlace(t, powerWorkflow)

@@ -62,6 +62,7 @@ func TestRollbackTorture(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for some seconds")
 	}
+	t.Parallel()
 	p := newPlace(t, undoableWorkflow)
 	p.before()
 	code, runs := p.do("run", 0)

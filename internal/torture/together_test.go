@@ -37,6 +37,7 @@ func TestTogether(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for some seconds")
 	}
+	t.Parallel()
 	want := undisturbedRun(t, togetherWorkflow)
 	kills, enough := 0, 15
 	if full() {

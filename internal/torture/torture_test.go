@@ -99,6 +99,7 @@ func TestTorture(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills processes for half a minute")
 	}
+	t.Parallel()
 	want := undisturbedRun(t, workflow)
 	t.Logf("%d points, %d effects of the world, %d files", want.points, len(want.world), len(want.files))
 	if full() {
@@ -110,7 +111,7 @@ func TestTorture(t *testing.T) {
 
 // sample kills one run again and again, at random distances, for a few runs.
 func sample(t *testing.T, want undisturbed) {
-	const kills = 40
+	const kills = 24
 	killed := 0
 	for s := seed(t); killed < kills; s++ {
 		rnd := rand.New(rand.NewPCG(s, 1))

@@ -169,7 +169,7 @@ func (l *listing) addPart(text string) error {
 	size, name, ok := strings.Cut(text, " ")
 	n, err := strconv.ParseInt(size, 10, 64)
 	i := strings.LastIndex(name, "/"+partPrefix)
-	if !ok || err != nil || i < 0 {
+	if !ok || err != nil || n < 0 || i < 0 || strings.Contains(name[i+1:], "/") {
 		return fmt.Errorf("an answer that makes no sense: %.100q", text)
 	}
 	l.parts[name[i+1+len(partPrefix):]] = part{name, n}

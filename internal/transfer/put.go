@@ -100,7 +100,7 @@ func (p *Put) Do(ctx context.Context, undo *Undo) error {
 	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTime)
 	defer cancel()
-	_ = p.m.run(clean, p.stage.clear(!isFull(err)), nil, nil) // the error is the one to report
+	_ = p.m.run(clean, p.stage.prelude()+p.stage.clear(!isFull(err)), nil, nil) // the error is the one to report
 	return err
 }
 
@@ -111,16 +111,17 @@ func (p *Put) do(ctx context.Context, undo *Undo) error {
 	return p.send(ctx, func(parts []largePart, streamed bool) string { return p.finish(undo, parts, streamed) })
 }
 
-// finish is the script that puts in place what has come. streamed says that there is
-// a tree of this attempt.
+// finish is the script that puts in place what has come. It goes on in the directory
+// of the attempt, where what was sent is; what works elsewhere does so in a process of
+// its own. streamed says that there is a tree of this attempt.
 func (p *Put) finish(undo *Undo, parts []largePart, streamed bool) string {
 	var b strings.Builder
-	b.WriteString("set -e\numask 022\ncd /\n")
+	b.WriteString("set -e\numask 022\n")
 	if undo != nil {
 		b.WriteString(undo.save(p))
 	}
 	if !streamed { // what an attempt that was killed has left there
-		fmt.Fprintf(&b, "rm -rf %s\n", machine.Quote(p.stage.tree()))
+		b.WriteString("rm -rf ./tree\n")
 	}
 	for _, part := range parts {
 		b.WriteString(p.stage.adopt(part.id, part.entry))
@@ -129,12 +130,12 @@ func (p *Put) finish(undo *Undo, parts []largePart, streamed bool) string {
 		b.WriteString(p.stage.own(p.o, p.Plan.Send))
 	}
 	if len(p.Plan.Remove) > 0 || len(p.Plan.Adjust) > 0 {
-		fmt.Fprintf(&b, "cd %s\n", machine.Quote(p.workDir()))
+		fmt.Fprintf(&b, "(\ncd %s\n", machine.Quote(p.workDir()))
 		for _, batch := range batches(p.local(paths(topmost(p.Plan.Remove)))) {
 			b.WriteString("rm -rf" + batch + "\n")
 		}
 		b.WriteString(p.adjust(p.Plan.Adjust))
-		b.WriteString("cd /\n")
+		b.WriteString(")\n")
 	}
 	if len(p.Plan.Send) > 0 {
 		b.WriteString(p.stage.place())

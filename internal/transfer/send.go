@@ -67,7 +67,7 @@ func (p *Put) send(ctx context.Context, final func(parts []largePart, streamed b
 		small = small[n:]
 	}
 	if len(p.Plan.Send) == 0 {
-		return p.m.run(ctx, final(nil, false), nil, nil)
+		return p.m.run(ctx, p.stage.prelude()+final(nil, false), nil, nil)
 	}
 	return nil
 }
@@ -333,7 +333,7 @@ func (w *wire) large(ctx context.Context, p *Put, e Entry, then func(largePart) 
 	if err := w.verify(ctx, p, e.Path, part.id); err != nil || last == "" {
 		return part, err
 	}
-	return part, p.m.run(ctx, last, nil, nil)
+	return part, p.m.run(ctx, p.stage.prelude()+last, nil, nil)
 }
 
 // pieceSize is how much of a file is sent at a time: all of it, unless it could be
@@ -394,7 +394,7 @@ func (w *wire) verify(ctx context.Context, p *Put, name, id string) error {
 	}
 	sum, err := hashOne(p.source.Open, name, -1)
 	if err == nil && !strings.HasPrefix(out.String(), sum) {
-		_ = p.m.run(ctx, p.stage.clear(false), nil, nil) // the next attempt sends all of it
+		_ = p.m.run(ctx, p.stage.prelude()+p.stage.clear(false), nil, nil) // the next attempt sends all of it
 		err = fault.New(fault.Failed, "%q did not arrive as it was sent", name).WithHint("do it again: it is sent from the beginning")
 	}
 	return err

@@ -24,11 +24,12 @@ type stage struct {
 	root   string // the destination
 	parent string // shared by the attempts of all
 	dir    string // of this one
+	isDir  bool   // the destination is a directory already
 	sole   bool   // the tree is one file or link
 }
 
 func newStage(root string, isDir, sole bool, key string) stage {
-	s := stage{root: root, parent: stageBeside(root), sole: sole}
+	s := stage{root: root, parent: stageBeside(root), isDir: isDir, sole: sole}
 	if isDir {
 		s.parent = path.Join(root, stageName)
 	}
@@ -37,19 +38,18 @@ func newStage(root string, isDir, sole bool, key string) stage {
 	return s
 }
 
-// tree is where the new tree grows.
-func (s stage) tree() string { return path.Join(s.dir, "tree") }
+// Scripts work in the directory of the attempt, as [machine.Private] describes: names
+// are relative to it, and the destination is two levels up.
+const (
+	treeName = "./tree" // where the new tree grows
+	outside  = "../.."  // the directory that the destination is, or is in
+)
 
-// prelude makes the directory. In /tmp somebody else could have made one with the
-// name: it is used only when it is the user's own.
+// prelude makes the directory, and goes into it. In /tmp somebody else could have made
+// one with the name: it is used only when it is the user's own.
 func (s stage) prelude() string {
-	return fmt.Sprintf(`set -e
-_u=$(umask); umask 077
-_q=%s _s=%s
-mkdir "$_q" 2>/dev/null || [ -d "$_q" ] || mkdir "$_q"
-if [ -L "$_q" ] || [ ! -O "$_q" ]; then echo "$_q: Permission denied: it belongs to somebody else" >&2; exit 1; fi
-mkdir -p "$_s"
-`, machine.Quote(s.parent), machine.Quote(s.dir))
+	return "set -e\n_u=$(umask); umask 077\n" + machine.Private(s.parent) +
+		fmt.Sprintf("mkdir -p ./%[1]s\ncd -P ./%[1]s\n", path.Base(s.dir))
 }
 
 // unpack reads a stream of tar into the tree. A stream that ends between two files
@@ -57,17 +57,16 @@ mkdir -p "$_s"
 func (s stage) unpack(first, zipped bool) string {
 	begin := ""
 	if first {
-		begin = "rm -rf \"$_s/tree\"\n"
+		begin = "rm -rf ./tree\n"
 	}
 	flag := ""
 	if zipped {
 		flag = "z"
 	}
-	return s.prelude() + begin + fmt.Sprintf(`mkdir -p "$_s/tree"
-cd "$_s/tree"
-tar -x%spof - || exit 1
-[ -f "$_s/tree/%s" ] || { echo "the stream broke off" >&2; exit %d; }
-rm -f "$_s/tree/%[2]s"
+	return s.prelude() + begin + fmt.Sprintf(`mkdir -p ./tree
+(cd -P ./tree && exec tar -x%spof -) || exit 1
+[ -f ./tree/%s ] || { echo "the stream broke off" >&2; exit %d; }
+rm -f ./tree/%[2]s
 `, flag, endName, codeBroken)
 }
 
@@ -80,27 +79,34 @@ func (s stage) receive(id string, at, size int64, zipped bool) string {
 	if zipped {
 		from = "gzip -dc"
 	}
-	return s.prelude() + fmt.Sprintf(`_f=$_s/%s%s
+	return s.prelude() + fmt.Sprintf(`_f=%s
 %s
 %s >>"$_f" || exit 1
 [ $(wc -c <"$_f") -eq %d ] || { echo "the stream broke off" >&2; exit %d; }
-`, partPrefix, id, map[bool]string{true: `: >"$_f"`}[at == 0], from, size, codeBroken)
+`, partName(id), map[bool]string{true: `: >"$_f"`}[at == 0], from, size, codeBroken)
 }
+
+// partName is where a part of a large file is, from the directory of the attempt.
+func partName(id string) string { return "./" + partPrefix + id }
 
 // claim takes the part that another attempt has left, and says its checksum.
 func (s stage) claim(id string, p part) string {
-	return s.prelude() + fmt.Sprintf("_f=$_s/%s%s\n[ %s = \"$_f\" ] || { [ -O %[3]s ] && mv -f %[3]s \"$_f\"; }\nsha256sum <\"$_f\"\n", partPrefix, id, machine.Quote(p.path))
+	take := ""
+	if p.path != path.Join(s.dir, partPrefix+id) {
+		take = fmt.Sprintf("[ -O %[1]s ] && mv -f %[1]s %s\n", machine.Quote(p.path), partName(id))
+	}
+	return s.prelude() + take + fmt.Sprintf("_f=%s\n[ ! -L $_f ] && [ -f $_f ] && [ -O $_f ] && sha256sum <$_f\n", partName(id))
 }
 
 // whole says the checksum of a part.
 func (s stage) whole(id string) string {
-	return fmt.Sprintf("sha256sum <%s\n", machine.Quote(path.Join(s.dir, partPrefix+id)))
+	return s.prelude() + fmt.Sprintf("sha256sum <%s\n", partName(id))
 }
 
 // adopt makes a part a file of the tree.
 func (s stage) adopt(id string, e Entry) string {
 	to := s.at(e.Path)
-	return fmt.Sprintf("mkdir -p %s\nmv -f %s %s\nchmod %o %[3]s\n", machine.Quote(path.Dir(to)), machine.Quote(path.Join(s.dir, partPrefix+id)), machine.Quote(to), e.Mode)
+	return fmt.Sprintf("mkdir -p %s\nmv -f %s %s\nchmod %o %[3]s\n", machine.Quote("./"+path.Dir(to)), partName(id), machine.Quote(to), e.Mode)
 }
 
 // own gives everything in the tree its owner, and afterwards the bits that chown
@@ -111,7 +117,7 @@ func (s stage) own(o Options, sent []Entry) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "chown -hR %s %s\n", machine.Quote(owner), machine.Quote(s.tree()))
+	fmt.Fprintf(&b, "chown -hR %s %s\n", machine.Quote(owner), treeName)
 	for _, e := range sent {
 		if e.Mode&0o6000 != 0 && e.Type != Link {
 			fmt.Fprintf(&b, "chmod %o %s\n", e.Mode, machine.Quote(s.at(e.Path)))
@@ -125,7 +131,7 @@ func (s stage) at(name string) string {
 	if s.sole {
 		name = soleName
 	}
-	return join(s.tree(), name)
+	return bare(join(treeName, name))
 }
 
 func ownership(owner, group string) string {
@@ -142,7 +148,6 @@ func ownership(owner, group string) string {
 // find takes {} once only, even within the text of a script, so that of the inner one
 // comes by the environment.
 const merge = `_merge() {
-if [ ! -e "$2" ] && [ ! -L "$2" ] || [ ! -d "$1" ]; then mv -f "$1" "$2"; return; fi
 _each='find "$_d" -mindepth 1 -maxdepth 1 -exec sh -c '\''_t=$1; shift; exec mv -f "$@" "$_t"'\'' sh "$_to$_r/" {} +'
 export _each
 find "$1" -depth -type d -exec sh -c '_from=$1 _to=$2; shift 2
@@ -156,22 +161,28 @@ done' sh "$1" "$2" {} +
 }
 `
 
-// place moves the tree to its place.
+// place moves the tree to its place. What is new gets its name first, and is moved
+// into the directory then: mv would follow a link that somebody has put there.
 func (s stage) place() string {
-	if s.sole {
-		return fmt.Sprintf("mv -f %s %s\n", machine.Quote(s.at(".")), machine.Quote(s.root))
+	if s.isDir {
+		return merge + fmt.Sprintf("_merge %s %s\n", treeName, outside)
 	}
-	return merge + fmt.Sprintf("_merge %s %s\n", machine.Quote(s.tree()), machine.Quote(s.root))
+	from := treeName
+	if s.sole {
+		from = s.at(".")
+	}
+	named := machine.Quote("./put/" + path.Base(s.root))
+	return fmt.Sprintf("rm -rf ./put\nmkdir ./put\nmv -f %s %s\nmv -f %[2]s %s/\n", from, named, outside)
 }
 
 // clear removes what the attempt has left, but not parts of large files that a
-// later one may go on with.
+// later one may go on with. It begins in the directory of the attempt, and leaves it.
 func (s stage) clear(parts bool) string {
-	script := fmt.Sprintf("rm -rf %s\n", machine.Quote(s.dir))
+	gone := "./" + path.Base(s.dir)
 	if parts {
-		script = fmt.Sprintf("rm -rf %s\n", machine.Quote(s.tree()))
+		gone += "/tree " + gone + "/put"
 	}
-	return script + fmt.Sprintf("rmdir %s/* 2>/dev/null || :\nrmdir %[1]s 2>/dev/null || :\n", machine.Quote(s.parent))
+	return fmt.Sprintf("cd -P ..\nrm -rf %s\nrmdir ./* 2>/dev/null || :\ncd -P ..\nrmdir %s 2>/dev/null || :\ncd /\n", gone, machine.Quote("./"+path.Base(s.parent)))
 }
 
 // maxNames is how long the names in one script may be together.

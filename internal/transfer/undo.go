@@ -72,11 +72,11 @@ func (u *Undo) save(p *Put) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s_v=$_v/%s\nif [ ! -e \"$_v\" ]; then\nrm -rf \"$_v.new\"; (umask 077; mkdir -p \"$_v.new\")\ncd %s\n", keep, u.Key, machine.Quote(p.workDir()))
+	fmt.Fprintf(&b, "(\n%s_v=$_v/%s\nif [ ! -e \"$_v\" ]; then\nrm -rf \"$_v.new\"; (umask 077; mkdir -p \"$_v.new\")\ncd %s\n", keep, u.Key, machine.Quote(p.workDir()))
 	for i, batch := range batches(p.local(paths(entries))) {
 		fmt.Fprintf(&b, "(umask 077; tar -cf \"$_v.new/%d.tar\"%s)\n", i, batch)
 	}
-	b.WriteString("mv \"$_v.new\" \"$_v\"\ncd /\nfi\nfind \"$_v/..\" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null || :\n")
+	b.WriteString("mv \"$_v.new\" \"$_v\"\nfi\nfind \"$_v/..\" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null || :\n)\n")
 	return b.String()
 }
 
@@ -111,8 +111,8 @@ func (m *Machine) Undo(ctx context.Context, u *Undo) error {
 		dir = u.Root
 	}
 	if u.Kept {
-		fmt.Fprintf(&b, "if [ -d \"$_v\" ]; then\n%srm -rf \"$_s/tree\"; mkdir \"$_s/tree\"\nfor _f in \"$_v\"/*.tar; do (cd \"$_s/tree\" && tar -xpf \"$_f\"); done\n%s_merge %s %s\nrm -rf \"$_s\"; rmdir \"$_q\" 2>/dev/null || :\numask $_u\nfi\n",
-			st.prelude(), merge, machine.Quote(st.tree()), machine.Quote(dir))
+		fmt.Fprintf(&b, "if [ -d \"$_v\" ]; then\n(\n%srm -rf ./tree; mkdir ./tree\nfor _f in \"$_v\"/*.tar; do (cd -P ./tree && tar -xpf \"$_f\"); done\numask $_u\n%s_merge %s %s\n%s)\nfi\n",
+			st.prelude(), merge, treeName, outside, st.clear(false))
 	}
 	if u.Restore != "" {
 		fmt.Fprintf(&b, "cd %s\n%s", machine.Quote(dir), u.Restore)

@@ -143,15 +143,36 @@ func Scratch() (Workspace, error) {
 	if err != nil {
 		return w, err
 	}
-	state := os.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return w, fault.New(fault.Config, "there is no place for the state of the session: %v", err).
-				WithHint("set HOME, or work within a workspace")
-		}
-		state = filepath.Join(home, ".local", "state")
+	state, err := stateDir()
+	if err != nil {
+		return w, fault.New(fault.Config, "there is no place for the state of the session: %v", err).
+			WithHint("set HOME, or work within a workspace")
 	}
-	w.State = filepath.Join(state, "provisioning", "scratch")
+	w.State = filepath.Join(state, "scratch")
 	return w, nil
+}
+
+// LargeDir is where large values of runs are kept that are executed by a server on this
+// machine; "" where there is no such place. PROVISIONING_HOME overrides it.
+func LargeDir() string {
+	if dir := os.Getenv("PROVISIONING_HOME"); dir != "" {
+		return filepath.Join(dir, "large")
+	}
+	dir, err := stateDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "large")
+}
+
+// stateDir is where the user's state is kept.
+func stateDir() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "provisioning"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, ".local", "state", "provisioning"), nil
 }

@@ -14,6 +14,7 @@ import (
 type settings struct {
 	engine   string       // as container.Find takes it; "": the one that is there
 	pool     netip.Prefix // private networks are taken from it
+	defaults providers.Record
 	currency string
 	prices   map[string]float64 // per hour, by plan
 }
@@ -36,7 +37,7 @@ func read(c providers.Config) (s settings, problems []string) {
 	}
 	for _, key := range slices.Sorted(maps.Keys(c)) {
 		if !slices.Contains(keys, key) {
-			bad("unknown key %s%s", key, near(key))
+			bad("unknown key %s%s", key, near(key, keys))
 		}
 	}
 	s.engine = text("engine")
@@ -57,8 +58,41 @@ func read(c providers.Config) (s settings, problems []string) {
 	if currency := text("currency"); currency != "" {
 		s.currency = currency
 	}
+	if enabled, ok := c["enabled"].(bool); !ok && c["enabled"] != nil {
+		bad("enabled must be true or false")
+	} else if ok && !enabled {
+		bad("it is switched off, with enabled = false")
+	}
+	s.readDefaults(c["defaults"], bad)
 	s.readPrices(c["prices"], bad)
 	return s, problems
+}
+
+// readDefaults reads what servers are that do not say it.
+func (s *settings) readDefaults(table any, bad func(string, ...any)) {
+	if table == nil {
+		return
+	}
+	values, ok := table.(map[string]any)
+	if !ok {
+		bad("defaults must be a table")
+	}
+	fields := map[string]*string{"image": &s.defaults.Image, "network": &s.defaults.Network, "plan": &s.defaults.Plan, "user": &s.defaults.User}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		field, known := fields[key]
+		if !known {
+			bad("unknown key defaults.%s%s", key, near(key, slices.Sorted(maps.Keys(fields))))
+			continue
+		}
+		if *field, ok = values[key].(string); !ok {
+			bad("defaults.%s must be a string", key)
+		}
+	}
+	if s.defaults.Plan != "" {
+		if _, err := parsePlan(s.defaults.Plan); err != nil {
+			bad("defaults.plan: %v", err)
+		}
+	}
 }
 
 func (s *settings) readPrices(table any, bad func(string, ...any)) {
@@ -85,7 +119,7 @@ func (s *settings) readPrices(table any, bad func(string, ...any)) {
 	}
 }
 
-func near(key string) string {
+func near(key string, keys []string) string {
 	if n := spell.Nearest(key, keys); n != "" {
 		return " (did you mean " + n + "?)"
 	}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -20,7 +21,7 @@ const DefaultImage = "provisioning/debian:12"
 // starts it. A container that was never started is one whose making was cut off: it
 // is finished.
 func (p *Provider) CreateServer(ctx context.Context, r providers.Record, key string) (providers.Server, error) {
-	s, err := validate(&r)
+	s, err := p.complete(&r)
 	if err != nil {
 		return providers.Server{}, fault.Before(err)
 	}
@@ -66,24 +67,31 @@ func again(err error) bool {
 	return strings.Contains(text, "Address already in use") || strings.Contains(text, "network") && strings.Contains(text, "not found")
 }
 
-// validate refuses what can never work, and fills in what was left open.
-func validate(r *providers.Record) (size, error) {
+// CheckServer looks at the record, and whether there is its image.
+func (p *Provider) CheckServer(ctx context.Context, r providers.Record) error {
+	if _, err := p.complete(&r); err != nil {
+		return fault.Before(err)
+	}
+	e, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = imageOf(ctx, e, r.Image)
+	return err
+}
+
+// complete fills in what was left open, and refuses what can never work.
+func (p *Provider) complete(r *providers.Record) (size, error) {
+	d := p.config.defaults
+	r.Image, r.Plan = cmp.Or(r.Image, d.Image, DefaultImage), cmp.Or(r.Plan, d.Plan, smallest.String())
+	r.Network, r.User = cmp.Or(r.Network, d.Network, defaultNetwork), cmp.Or(r.User, d.User, "root")
 	if !workspace.ValidName(r.Name) {
 		return size{}, fault.New(fault.Invalid, "%q is no name of a server", r.Name).
 			WithHint("lower case letters, digits, - and _, the first a letter, 63 at most")
 	}
-	if r.Network == "" {
-		r.Network = defaultNetwork
-	}
 	if !workspace.ValidName(r.Network) {
 		return size{}, fault.New(fault.Invalid, "%q is no name of a network", r.Network).
 			WithHint("lower case letters, digits, - and _, the first a letter, 63 at most")
-	}
-	if r.Image == "" {
-		r.Image = DefaultImage
-	}
-	if r.User == "" {
-		r.User = "root"
 	}
 	for _, key := range r.SSHKeys {
 		if len(strings.Fields(key)) < 2 || strings.ContainsAny(key, "\n\r\x00") {
@@ -93,17 +101,14 @@ func validate(r *providers.Record) (size, error) {
 	if err := validZone(r.Zone); err != nil {
 		return size{}, err
 	}
-	if r.Plan == "" {
-		return smallest, nil
-	}
 	return parsePlan(r.Plan)
 }
 
 // prepare returns the container of a server, and makes it where there is none.
 func (p *Provider) prepare(ctx context.Context, e *container.Engine, r providers.Record, s size, key string) (container.Container, error) {
-	image, err := e.InspectImage(ctx, r.Image)
+	image, err := imageOf(ctx, e, r.Image)
 	if err != nil {
-		return container.Container{}, fault.Before(imageHint(err, r.Image))
+		return container.Container{}, err
 	}
 	// Addresses are chosen one after the other; a container takes one by its label.
 	p.addresses.Lock()
@@ -140,11 +145,12 @@ func (p *Provider) prepare(ctx context.Context, e *container.Engine, r providers
 	return c, err
 }
 
-func imageHint(err error, image string) error {
-	if e := fault.As(err); e != nil && e.Kind == fault.NotFound && strings.HasPrefix(image, "provisioning/") {
-		return fault.New(fault.NotFound, "%s", e.Msg).WithHint("make images makes it, in the source of the program; or name another image that has an SSH server")
+func imageOf(ctx context.Context, e *container.Engine, name string) (container.Image, error) {
+	image, err := e.InspectImage(ctx, name)
+	if f := fault.As(err); f != nil && f.Kind == fault.NotFound && strings.HasPrefix(name, "provisioning/") {
+		err = fault.New(fault.NotFound, "%s", f.Msg).WithHint("make images makes it, in the source of the program; or name another image that has an SSH server")
 	}
-	return err
+	return image, fault.Before(err)
 }
 
 // taken are the addresses of the servers of a network, whether they run or not.

@@ -74,7 +74,7 @@ func TestFinishes(t *testing.T) {
 		}
 		_ = p.Close()
 	})
-	s, err := validate(&r)
+	s, err := p.complete(&r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,6 +59,13 @@ func TestConfig(t *testing.T) {
 		{providers.Config{"network_pool": "10.9.0.0/30"}, "network_pool"},
 		{providers.Config{"network_mode": "host"}, "network_mode"},
 		{providers.Config{"currency": 5}, "currency must be a string"},
+		{providers.Config{"enabled": true, "defaults": map[string]any{"image": "a:1", "plan": "2xCPU-1GB", "network": "db", "user": "me"}}, ""},
+		{providers.Config{"enabled": false}, "switched off"},
+		{providers.Config{"enabled": "no"}, "enabled must be true or false"},
+		{providers.Config{"defaults": "small"}, "defaults must be a table"},
+		{providers.Config{"defaults": map[string]any{"imgae": "a"}}, "unknown key defaults.imgae (did you mean image?)"},
+		{providers.Config{"defaults": map[string]any{"image": 1}}, "defaults.image must be a string"},
+		{providers.Config{"defaults": map[string]any{"plan": "small"}}, `defaults.plan: "small" is no plan`},
 		{providers.Config{"prices": "cheap"}, "prices must be a table"},
 		{providers.Config{"prices": map[string]any{"1xCPU-1GB": "cheap"}}, "must be a number"},
 		{providers.Config{"prices": map[string]any{"small": 1.0}}, `"small" is no plan`},
@@ -67,6 +74,16 @@ func TestConfig(t *testing.T) {
 		if got := strings.Join(v.Errors, "\n"); v.Valid != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%v: %v", c.config, v.Errors)
 		}
+	}
+}
+
+// TestDefaults: the record goes before the configuration, and that before our own.
+func TestDefaults(t *testing.T) {
+	p := New(providers.Config{"defaults": map[string]any{"image": "a:1", "plan": "2xCPU-1GB", "user": "me"}}).(*Provider)
+	r := providers.Record{Name: "web", User: "you"}
+	s, err := p.complete(&r)
+	if err != nil || s != (size{2, 1024}) || r.Image != "a:1" || r.User != "you" || r.Network != defaultNetwork {
+		t.Errorf("%+v, %v, %v", r, s, err)
 	}
 }
 

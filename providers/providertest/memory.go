@@ -86,23 +86,32 @@ func unsent(kind fault.Kind, format string, args ...any) *fault.Error {
 	return e
 }
 
-// CreateServer adds an entry.
-func (m *Memory) CreateServer(ctx context.Context, r providers.Record, key string) (providers.Server, error) {
-	plan, err := planNamed(r.Plan)
+// CheckServer refuses what CreateServer does.
+func (m *Memory) CheckServer(ctx context.Context, r providers.Record) error {
+	_, err := planNamed(r.Plan)
 	switch {
 	case err != nil:
-		return providers.Server{}, err
+		return err
 	case ctx.Err() != nil:
-		return providers.Server{}, unsent(fault.Cancelled, "it was stopped")
+		return unsent(fault.Cancelled, "it was stopped")
 	case !workspace.ValidName(r.Name):
-		return providers.Server{}, unsent(fault.Invalid, "%q is no name of a server", r.Name).WithHint("lower case letters and digits")
+		return unsent(fault.Invalid, "%q is no name of a server", r.Name).WithHint("lower case letters and digits")
 	case r.Zone != "" && r.Zone != "here":
-		return providers.Server{}, unsent(fault.Invalid, "there is no zone %q", r.Zone).WithHint("here")
+		return unsent(fault.Invalid, "there is no zone %q", r.Zone).WithHint("here")
 	case strings.HasPrefix(r.Image, "no-such"):
-		return providers.Server{}, unsent(fault.NotFound, "there is no image %q", r.Image).WithHint("any other will do")
+		return unsent(fault.NotFound, "there is no image %q", r.Image).WithHint("any other will do")
 	case slices.ContainsFunc(r.SSHKeys, func(k string) bool { return strings.Contains(k, "\n") }):
-		return providers.Server{}, unsent(fault.Invalid, "an SSH key is none")
+		return unsent(fault.Invalid, "an SSH key is none")
 	}
+	return nil
+}
+
+// CreateServer adds an entry.
+func (m *Memory) CreateServer(ctx context.Context, r providers.Record, key string) (providers.Server, error) {
+	if err := m.CheckServer(ctx, r); err != nil {
+		return providers.Server{}, err
+	}
+	plan, _ := planNamed(r.Plan) // it was checked
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if there := m.named(r.Workspace, r.Name); there != nil {

@@ -233,6 +233,12 @@ func (u *suite) refuses(t *testing.T) {
 		if e := fault.As(err); e == nil || !e.Unsent || e.Kind != fault.Invalid && e.Kind != fault.NotFound || e.Hint == "" && what != "a key" {
 			t.Errorf("%s: %#v", what, err)
 		}
+		if again := u.p.CheckServer(t.Context(), r); again == nil || again.Error() != err.Error() {
+			t.Errorf("%s: to make it says %q, to check it %q", what, err, again)
+		}
+	}
+	if err := u.p.CheckServer(t.Context(), u.record("refused")); err != nil {
+		t.Errorf("what is right is refused: %v", err)
 	}
 	if left, err := u.p.ListServers(t.Context(), providers.Filter{Workspace: u.Record.Workspace, Name: "refused"}); err != nil || len(left) > 0 {
 		t.Errorf("what was refused is there: %v, %v", left, err)

@@ -34,6 +34,10 @@ type Branch struct {
 	Keeps   bool  // the failure of one of them does not stop the others
 	Planned int   // check mode: how many writes were planned so far, with those of branches
 
+	// Queue is that of the workers which perform the effects of the branch, unless these
+	// name another one; "" for any.
+	Queue string
+
 	// Held are the modules whose code has made the branch, or has deferred the
 	// call that it runs: they are not on the stack, and led to what it does.
 	Held []string
@@ -100,6 +104,7 @@ type Tree struct {
 	// a plan is the same each time.
 	Ordered bool
 	Clock   clock.Clock // nil: that of the machine
+	Lines   Lines       // nil: branches are goroutines
 	// Asserts says that an assertion that fails ends the run, whatever the script
 	// does about errors: that of a test is what it is for.
 	Asserts bool
@@ -115,6 +120,27 @@ type Tree struct {
 	// where that goes on at once.
 	Break func(thread *starlark.Thread) error
 }
+
+// Lines execute branches beside each other where they are not simply goroutines: an
+// engine that repeats a run has to let them take turns in the same order each time. So
+// with Lines a branch is never stopped in the middle of a computation, which would be a
+// matter of timing, but at its next effect.
+type Lines interface {
+	// Each calls run for all i below n, at most limit at a time, and returns when all
+	// have ended. from is the line of the caller; each call gets its own.
+	Each(from any, n, limit int, run func(i int, line any))
+}
+
+// lineKey is what a line is found by in the contexts of a branch.
+type lineKey struct{}
+
+// OnLine returns a context whose branches are executed on a line of [Lines].
+func OnLine(ctx context.Context, line any) context.Context {
+	return context.WithValue(ctx, lineKey{}, line)
+}
+
+// LineOf returns the line that a context belongs to; nil where there are none.
+func LineOf(ctx context.Context) any { return ctx.Value(lineKey{}) }
 
 // Plans reports whether what effects give is made up: trying again, or waiting
 // for something, then leads nowhere.
@@ -191,7 +217,7 @@ func (b *Branch) Reserve(n int) (first int) {
 // branches within b, for those who follow from another process what b does.
 func (b *Branch) Child(ctx context.Context, n int, f Fork) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(n), b.Tree)
-	c.depth, c.stop, c.within = b.depth+1, b.stop, b
+	c.depth, c.stop, c.within, c.Queue = b.depth+1, b.stop, b, b.Queue
 	c.become(b, f)
 	return c
 }
@@ -211,7 +237,7 @@ func (b *Branch) Cancel(cause error) { b.cancel(cause) }
 // child makes the next branch within b.
 func (b *Branch) child(ctx context.Context) *Branch {
 	c := NewRoot(ctx, b.Path+"."+strconv.Itoa(b.children), b.Tree)
-	c.depth, c.Pure, c.Expects, c.within = b.depth+1, b.Pure, b.Expects, b
+	c.depth, c.Pure, c.Expects, c.within, c.Queue = b.depth+1, b.Pure, b.Expects, b, b.Queue
 	b.children++
 	return c
 }
@@ -284,6 +310,9 @@ func (b *Branch) Attach(thread *starlark.Thread) (detach func() bool) {
 	thread.SetLocal(branchKey, b)
 	if b.stop == nil {
 		b.stop = b.ctx
+	}
+	if b.Tree.Lines != nil {
+		return func() bool { return true }
 	}
 	return context.AfterFunc(b.stop, func() { thread.Cancel(context.Cause(b.stop).Error()) })
 }

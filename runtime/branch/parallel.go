@@ -108,7 +108,7 @@ func (b *Branch) parallel(thread *starlark.Thread, fn starlark.Callable, items [
 		g.limit = 1
 	}
 	acts := !b.Tree.Replay && !b.Tree.Compares && !b.Tree.Check
-	outcomes := b.Tree.each(children, g.limit, func(i int) Outcome {
+	outcomes := b.each(children, g.limit, func(i int) Outcome {
 		if acts && g.full() && !children[i].Settled {
 			return Outcome{Skipped: true}
 		}
@@ -182,7 +182,7 @@ func results(outcomes []Outcome) []string {
 }
 
 // each runs the branches, at most limit at a time.
-func (t *Tree) each(children []*Branch, limit int, run func(i int) Outcome) []Outcome {
+func (b *Branch) each(children []*Branch, limit int, run func(i int) Outcome) []Outcome {
 	outcomes := make([]Outcome, len(children))
 	if limit <= 0 || limit > len(children) {
 		limit = len(children)
@@ -190,9 +190,16 @@ func (t *Tree) each(children []*Branch, limit int, run func(i int) Outcome) []Ou
 	if limit == 0 {
 		return outcomes
 	}
+	if b.Tree.Lines != nil {
+		b.Tree.Lines.Each(LineOf(b.ctx), len(children), limit, func(i int, line any) {
+			children[i].ctx = OnLine(children[i].ctx, line)
+			outcomes[i] = run(i)
+		})
+		return outcomes
+	}
 	end := func() {}
-	if t.Clock != nil {
-		end = t.Clock.Split(limit)
+	if b.Tree.Clock != nil {
+		end = b.Tree.Clock.Split(limit)
 	}
 	next := make(chan int)
 	var workers sync.WaitGroup

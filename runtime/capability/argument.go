@@ -15,6 +15,7 @@ const (
 	command               // a program with its arguments, or a text for the shell
 	environ               // variables by name
 	headers               // those of a request by name, see freeHeaders
+	machines              // a target, or several: where they are, see machinePattern
 )
 
 // classes are the arguments that are more than text, by kind and by module.
@@ -34,13 +35,16 @@ var classes = map[string]map[string]class{
 	"container.image_build":  {"dir": file},
 	"container.image_import": {"archive": file},
 	"container.run":          {"command": command},
+	"op":                     {"target": machines},
 	"op.archive":             {"source": file},
 	"op.command":             {"command": command},
 	"op.file":                {"source": file},
 	"op.template":            {"source": file, "roots": file},
 	"runtime.compose":        {"file": file, "argv": command},
 	"runtime.exec":           {"argv": command},
+	"ssh":                    {"target": machines, "host": machines},
 	"ssh.exec":               {"command": command},
+	"target":                 {"target": machines},
 	"target.get":             {"destination": file},
 	"target.put":             {"source": file},
 	"target.query":           {"command": command},
@@ -73,6 +77,10 @@ var free = map[string][]string{
 	"fs.stat":       {"follow"},
 	"fs.temp":       {"prefix", "suffix", "directory"},
 	"fs.write":      {"content", "mode", "parents"},
+	"container.run": {"ok_codes", "check"},
+	"runtime":       {"check"},
+	"ssh.exec":      {"ok_codes", "check"},
+	"target":        {"ok_codes", "check"},
 	"env.get":       {"default"},
 	"random":        {"n", "list", "length", "alphabet", "low", "high"},
 	"secret":        {"value", "text", "length", "alphabet"},

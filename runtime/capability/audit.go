@@ -363,6 +363,10 @@ func argRisks(kind, name string, pattern any, writes bool, add func(string)) {
 			if slices.Contains(shells, filepath.Base(p)) {
 				add("a program that executes what it is given")
 			}
+		case machines:
+			if p == "*" {
+				add("any machine")
+			}
 		case address:
 			if a, err := newAddress(p); err == nil && a.host == "*" {
 				add("any host")

@@ -22,6 +22,9 @@ func newMatcher(c class, pattern any) (matcher, error) {
 	if c == environ {
 		return newEnviron(pattern)
 	}
+	if c == machines {
+		return newMachines(pattern)
+	}
 	if c == headers {
 		return newHeaders(pattern)
 	}

@@ -205,6 +205,8 @@ func patternFor(c class, v starlark.Value, paths Paths) any {
 		return variables(boundHeaders(dict))
 	case c == environ:
 		return variables(v)
+	case c == machines:
+		return machinesPattern(v)
 	}
 	switch v := v.(type) {
 	case starlark.Bool:

@@ -85,6 +85,7 @@ type Behaviour struct {
 type Job struct {
 	On
 	Behaviour
+	Unnamed bool // what it prints is shown without the name of the machine
 	command machine.Command
 	stdin   string
 	name    string // for messages, redacted
@@ -200,8 +201,11 @@ func (j *Job) watch(ctx context.Context, env *effect.Env) (*watched, func()) {
 	}
 	printer := &cmdline.Printer{}
 	if !j.Quiet && env.Output != nil {
-		host := j.Host()
-		printer.Out = func(stream, line string) { env.Output(stream, host+": "+line) }
+		front := ""
+		if !j.Unnamed {
+			front = j.Host() + ": "
+		}
+		printer.Out = func(stream, line string) { env.Output(stream, front+line) }
 	}
 	full := func() { cancel(errFull) }
 	w := &watched{

@@ -69,6 +69,7 @@ type Door struct {
 	Person  Person   // may be nil
 	Guard   Guard    // nil: everything is allowed
 	Watch   Watcher  // may be nil
+	World   World    // performs effects elsewhere; nil: they are performed here
 	WhatIf  *WhatIf  // not nil: the script is not the one that the past is of
 	Answers Answers  // of a test; may be nil
 	Now     func() time.Time
@@ -90,6 +91,7 @@ type Door struct {
 	breakers sync.Map     // endpoint → *circuit
 	rollback sync.Map     // place → what rollback calls for it
 	planned  atomic.Bool  // check mode: a write was planned
+	left     sync.Map     // place → leaving
 	erred    sync.Map     // place → *journal.Effect that failed and was not handled so far
 	revivals revivals
 	answers  sync.Mutex
@@ -152,6 +154,7 @@ func (d *Door) alone(caller Caller, call *effect.Call, p *party) (starlark.Value
 			return nil, named(err, call, "")
 		}
 	}
+	Route(b, call)
 	s := &site{branch: b, caller: caller, call: call, place: b.NextPlace(), party: p}
 	if d.Observe != nil {
 		d.Observe(s.place, caller.Modules())
@@ -161,6 +164,16 @@ func (d *Door) alone(caller Caller, call *effect.Call, p *party) (starlark.Value
 		d.note(s, v)
 	}
 	return v, err
+}
+
+// Route gives an effect the queue of its branch, as if the script had named it: so the
+// journal has it, and what takes the effect back goes the same way.
+func Route(b *branch.Branch, call *effect.Call) {
+	if b.Queue == "" || call.Options.Queue != "" || effect.OfTheRun(call.Decl.Kind) {
+		return
+	}
+	call.Options.Queue = b.Queue
+	call.Under = append(call.Under[:len(call.Under):len(call.Under)], starlark.Tuple{starlark.String("_queue"), starlark.String(b.Queue)})
 }
 
 func (d *Door) effectOrWatched(s *site) (starlark.Value, error) {
@@ -242,6 +255,9 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 			return d.finish(s, rec, journal.Done, v, err)
 		}
 	}
+	if d.abroad(s.call.Do, rec.Kind) {
+		return d.liveAbroad(s, rec)
+	}
 	do, err := d.expanded(s.call.Do)
 	if err != nil {
 		return nil, d.fail(s, rec, err)
@@ -265,7 +281,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 			return d.finish(s, rec, status, result, err)
 		}
 	} else if s.call.Decl.Mode == effect.Write {
-		if err := d.remember(do, env, rec); err != nil {
+		if err := d.remember(d.Cut, do, env, rec); err != nil {
 			return nil, d.fail(s, rec, err)
 		}
 		if rec.Seq != 0 || !idle(do) {
@@ -274,6 +290,34 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 			}
 		}
 	}
+	return d.act(s, do, env, rec)
+}
+
+// liveAbroad is live for an effect that is performed in another process. What undo
+// needs is remembered there.
+func (d *Door) liveAbroad(s *site, rec *journal.Effect) (starlark.Value, error) {
+	if err := d.World.Enter(); err != nil {
+		return nil, err
+	}
+	if err := d.allow(s, rec); err != nil {
+		return nil, d.fail(s, rec, err)
+	}
+	do, env := s.call.Do, d.env(s, rec)
+	if s.rec != nil && s.rec.Status == journal.Intended && !d.repeatable(s, do) {
+		result, status, err := d.settle(s, do, env, rec, nil)
+		if err != nil || status != journal.Intended {
+			return d.finish(s, rec, status, result, err)
+		}
+	} else if rec.Write {
+		if err := d.Record.Intend(rec); err != nil {
+			return nil, err
+		}
+	}
+	return d.act(s, do, env, rec)
+}
+
+// act performs an effect that is written down.
+func (d *Door) act(s *site, do effect.Performer, env *effect.Env, rec *journal.Effect) (starlark.Value, error) {
 	d.emit(event.Event{Type: event.EffectStarted, Place: s.place, Kind: s.call.Decl.Kind,
 		Write: rec.Write, Text: rec.Description, Time: rec.Begun})
 	s.began = d.Now()
@@ -317,9 +361,9 @@ func (d *Door) env(s *site, rec *journal.Effect) *effect.Env {
 }
 
 // remember notes in the intent how the effect is taken back.
-func (d *Door) remember(do effect.Performer, env *effect.Env, rec *journal.Effect) error {
+func (d *Door) remember(ctx context.Context, do effect.Performer, env *effect.Env, rec *journal.Effect) error {
 	if u, ok := do.(effect.Undoer); ok && rec.Undo == nil {
-		memory, err := u.Remember(d.Cut, env)
+		memory, err := u.Remember(ctx, env)
 		if err != nil {
 			return err
 		}

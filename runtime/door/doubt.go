@@ -28,7 +28,7 @@ const (
 func (d *Door) settle(s *site, do effect.Performer, env *effect.Env, rec *journal.Effect, why *fault.Error) (any, journal.Status, error) {
 	unclear := ""
 	if asker, ok := do.(effect.Asker); ok && !d.answered(s.place) {
-		answer, err := d.askWorld(asker, env, rec)
+		answer, err := d.askWorld(s, asker, env, rec)
 		switch {
 		case err != nil:
 			unclear = "asking the world failed: " + err.Error() + " (a resume asks it again)"
@@ -54,14 +54,20 @@ func (d *Door) settle(s *site, do effect.Performer, env *effect.Env, rec *journa
 }
 
 // askWorld asks again where the failure may pass: it is a read like others.
-func (d *Door) askWorld(asker effect.Asker, env *effect.Env, rec *journal.Effect) (effect.Answer, error) {
+func (d *Door) askWorld(s *site, asker effect.Asker, env *effect.Env, rec *journal.Effect) (effect.Answer, error) {
+	ctx := d.Cut
+	ask := func() (effect.Answer, error) { return asker.Happened(ctx, env, past{d: d, rec: rec}) }
+	if do := asker.(effect.Performer); d.abroad(do, rec.Kind) {
+		ctx = s.branch.Context()
+		ask = func() (effect.Answer, error) { return d.sendQuestion(s, do, rec) }
+	}
 	for attempt := 1; ; attempt++ {
-		answer, err := asker.Happened(d.Cut, env, past{d: d, rec: rec})
+		answer, err := ask()
 		e := fault.As(err)
 		if e == nil || !e.Transient() || attempt == standardAttempts {
 			return answer, err
 		}
-		if perr := d.pause(d.Cut, attempt, e.RetryAfter); perr != nil {
+		if perr := d.pause(ctx, attempt, e.RetryAfter); perr != nil {
 			return answer, err
 		}
 	}

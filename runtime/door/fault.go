@@ -25,12 +25,12 @@ type storedFault struct {
 func (d *Door) recordable(e *fault.Error) *fault.Error {
 	copied := *e
 	copied.Msg, copied.Hint = d.Run.Secrets.Redact(e.Msg), d.Run.Secrets.Redact(e.Hint)
-	copied.Details = decodeDetails(d.Run.Secrets, d.encodeDetails(e.Details))
+	copied.Details = decodeDetails(d.Run.Secrets, d.EncodeDetails(e.Details))
 	return &copied
 }
 
 func (d *Door) encodeFault(e *fault.Error) []byte {
-	stored := storedFault{*journal.FaultOf(e), d.encodeDetails(e.Details)}
+	stored := storedFault{*journal.FaultOf(e), d.EncodeDetails(e.Details)}
 	stored.Fault.Details = nil
 	data, err := json.Marshal(stored)
 	if err != nil {
@@ -63,8 +63,8 @@ func Failure(secrets *value.Secrets, data []byte) (*fault.Error, error) {
 	return e, nil
 }
 
-// encodeDetails leaves out details that cannot be kept.
-func (d *Door) encodeDetails(details map[string]any) (data []byte) {
+// EncodeDetails gives what a failure carries the form that goes elsewhere. It leaves out details that cannot be kept.
+func (d *Door) EncodeDetails(details map[string]any) (data []byte) {
 	if len(details) == 0 {
 		return nil
 	}
@@ -80,6 +80,9 @@ func (d *Door) encodeDetails(details map[string]any) (data []byte) {
 	}
 	return data
 }
+
+// DecodeDetails reads what EncodeDetails has written.
+func (d *Door) DecodeDetails(data []byte) map[string]any { return decodeDetails(d.Run.Secrets, data) }
 
 func decodeDetails(secrets *value.Secrets, data []byte) map[string]any {
 	if data == nil {

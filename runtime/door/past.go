@@ -221,10 +221,17 @@ func (d *Door) recorded(s *site) (starlark.Value, error) {
 		return nil, d.mismatch(s, rec)
 	}
 	if left, ok := s.call.Do.(effect.Leaver); ok && !d.Replay && rec.Status != journal.Skipped {
-		left.Left(d.env(s, rec))
+		if d.World != nil {
+			d.leaves(s.call.Do, s.call.Options, rec)
+		} else {
+			left.Left(d.env(s, rec))
+		}
 	}
 	switch rec.Status {
 	case journal.Done, journal.Assumed, journal.Skipped:
+		if d.World != nil && !d.Replay && rec.Status != journal.Skipped {
+			d.lives(s, s.call.Do, rec)
+		}
 		d.revivals.note(d, s, rec)
 		return d.Codec.Decode(rec.Result)
 	case journal.Caught:
@@ -312,7 +319,7 @@ type revival struct {
 }
 
 func (r *revivals) note(d *Door, s *site, rec *journal.Effect) {
-	if d.Replay || rec.Status == journal.Skipped {
+	if d.Replay || d.World != nil || rec.Status == journal.Skipped {
 		return
 	}
 	if ender, ok := s.call.Do.(effect.Ender); ok {
@@ -408,6 +415,9 @@ func (d *Door) Expanded(do effect.Performer) (effect.Performer, error) { return 
 // its kind, or the one with its arguments; options are those that it was called with,
 // since what root has made only root can take back.
 func (d *Door) Undo(ctx context.Context, do effect.Undoer, options effect.Options, rec *journal.Effect) error {
+	if do, ok := do.(effect.Performer); ok && d.abroad(do, rec.Kind) {
+		return d.sendUndo(ctx, do.(effect.Undoer), options, rec)
+	}
 	env := &effect.Env{
 		Run: d.Run, Place: rec.Place, Options: options, Begun: rec.Begun, Origin: rec.Origin,
 		Output: func(stream, line string) { d.output(rec.Place, stream, line) },

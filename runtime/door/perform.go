@@ -30,7 +30,7 @@ func (d *Door) perform(s *site, do effect.Performer, env *effect.Env, rec *journ
 	}
 	for {
 		rec.Attempts++
-		result, err := d.once(s, do, env)
+		result, err := d.attempt(s, do, env, rec)
 		if err == nil {
 			return result, journal.Done, nil
 		}
@@ -57,6 +57,14 @@ func (d *Door) perform(s *site, do effect.Performer, env *effect.Env, rec *journ
 			return nil, journal.Intended, settled(e)
 		}
 	}
+}
+
+// attempt makes one attempt, here or where the effects of the run are performed.
+func (d *Door) attempt(s *site, do effect.Performer, env *effect.Env, rec *journal.Effect) (any, error) {
+	if d.abroad(do, rec.Kind) {
+		return d.send(s, do, rec)
+	}
+	return d.once(s, do, env)
 }
 
 // settled is the final error of an effect about which there is no doubt any more.

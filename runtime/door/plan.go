@@ -143,7 +143,7 @@ func (d *Door) planWrite(s *site, item *plan.Item) (starlark.Value, error) {
 		}
 		return d.touch(s), nil
 	}
-	item.Change, item.Diff, item.Quality = p.Change, d.Run.Secrets.Redact(p.Diff), s.call.Decl.Quality.String()
+	item.Change, item.Diff, item.Quality, item.Depends = p.Change, d.Run.Secrets.Redact(p.Diff), s.call.Decl.Quality.String(), p.Depends
 	v := value.Of(p.Result)
 	value.Stamp(v, s.place)
 	return d.guessed(s, v), nil

@@ -20,6 +20,7 @@
 //	Leaver      it has left something that goes when the run is complete
 //	Companion   effects that follow each other look at the world together
 //	Notifier    under which names others want to know that it has changed something
+//	Inner       it is about the run alone, and performed where that is
 //	Spreader    one call acts on several things, each by an effect of its own
 //
 // A type lists what it implements beneath it:
@@ -123,6 +124,9 @@ type Prediction struct {
 	Result any
 	Change Change
 	Diff   string // unified, or a few words; may be empty
+	// Depends names what would have to be known to say whether it changes anything; ""
+	// where that is known.
+	Depends string
 }
 
 // Toucher names the resources of an effect, as "scheme:name". In check mode a
@@ -245,6 +249,7 @@ type Options struct {
 	Cwd         string            // commands: working directory
 	Once        bool              // commands: leave a marker, so that a resumed run can tell whether it ran
 	Description string            // shown instead of the effect's own line
+	Queue       string            // of the workers that perform it; "": any
 	When        bool              // false: the effect is skipped and its value is None
 	// More says that the script does not look at the value, and that its next statement
 	// is an effect of the same module: see Companion. It is not an argument.
@@ -310,6 +315,12 @@ type Queued interface {
 // and lose nothing by that.
 type Patient interface {
 	Waits()
+}
+
+// Inner effects look at nothing but the run itself, such as its clock, so they are
+// performed where the run is, also when others are performed elsewhere.
+type Inner interface {
+	Inner()
 }
 
 // Companion effects that follow each other in a script, with nothing between them,

@@ -61,6 +61,9 @@ type Run struct {
 	Planned    Overlay     // in check mode: what planned writes have left behind
 	Clock      clock.Clock // nil: that of the machine; see Time
 	Stage      Stage       // what a test sets up; nil outside of tests
+	// Terminal calls use while nobody else writes to the terminal or reads from it;
+	// nil where no person is at one.
+	Terminal func(use func())
 }
 
 // Time is the clock of the run: whatever waits, or asks for the time, asks it.

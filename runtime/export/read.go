@@ -13,7 +13,7 @@ import (
 // Read reads what a script is made of. The codec knows the secrets of the run.
 // A run that something is still happening in is an error.
 func Read(run *journal.Run, c *codec.Codec) (*Run, error) {
-	if run.OwnerProcess() != 0 {
+	if run.UnderWay() {
 		return nil, fault.New(fault.Unavailable, "cannot export the run %s: it is %s in another process", short(run.ID), run.State).
 			WithHint("wait for its end, or end it; see: provisioning runs show %s", short(run.ID))
 	}

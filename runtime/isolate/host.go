@@ -77,6 +77,7 @@ func (c *child) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Val
 	if b.Pure != nil {
 		return nil, door.Refuse(b.Pure, call)
 	}
+	door.Route(b, call)
 	b.Waiting = nil
 	if call.Options.More { // the parent may hold it back
 		b.Waiting = true

@@ -58,14 +58,25 @@ func (r *Run) AddSource(name string, content []byte) error {
 }
 
 func (r *Run) addSource(tx *sql.Conn, src Source) error {
-	ctx := context.Background()
-	sum := sha256.Sum256(src.Content)
-	hash := hex.EncodeToString(sum[:])
-	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO sources (hash, content) VALUES (?,?)`, hash, src.Content); err != nil {
+	hash, err := keepSource(tx, src)
+	if err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `INSERT OR REPLACE INTO run_sources (run, name, hash) VALUES (?,?,?)`, r.n, src.Name, hash)
+	_, err = tx.ExecContext(context.Background(), `INSERT OR REPLACE INTO run_sources (run, name, hash) VALUES (?,?,?)`, r.n, src.Name, hash)
 	return err
+}
+
+// keepSource keeps a text, and returns the hash by which it is found.
+func keepSource(tx *sql.Conn, src Source) (hash string, err error) {
+	hash = src.Hash()
+	_, err = tx.ExecContext(context.Background(), `INSERT OR IGNORE INTO sources (hash, content) VALUES (?,?)`, hash, src.Content)
+	return hash, err
+}
+
+// Hash tells the text from all others.
+func (s Source) Hash() string {
+	sum := sha256.Sum256(s.Content)
+	return hex.EncodeToString(sum[:])
 }
 
 // Sources returns the text of every module that the run has loaded, by name.

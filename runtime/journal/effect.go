@@ -134,11 +134,11 @@ func (r *Run) insert(e *Effect) func(*sql.Conn) error {
 // disk: whatever is intended afterwards is on disk only when this is too.
 func (r *Run) Finish(e *Effect) error {
 	// Not a copy of all of it: Seq may not be known yet.
-	status, result, ended, attempts, done := e.Status, e.Result, nanos(e.Ended), e.Attempts, e.Done
+	undo, status, result, ended, attempts, done := e.Undo, e.Status, e.Result, nanos(e.Ended), e.Attempts, e.Done
 	return r.j.later(func(tx *sql.Conn) error {
 		_, err := tx.ExecContext(context.Background(),
-			`UPDATE effects SET status=?, result=?, ended=?, attempts=?, done=? WHERE seq=?`,
-			status, result, ended, attempts, done, e.Seq)
+			`UPDATE effects SET undo=COALESCE(?, undo), status=?, result=?, ended=?, attempts=?, done=? WHERE seq=?`,
+			undo, status, result, ended, attempts, done, e.Seq)
 		return err
 	})
 }

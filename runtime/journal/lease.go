@@ -35,7 +35,7 @@ func (r *Run) Acquire() (*Lease, error) { return r.take(1) }
 func (r *Run) Hold() (*Lease, error) { return r.take(0) }
 
 func (r *Run) take(executions int) (*Lease, error) {
-	f, err := r.lock()
+	f, err := lock(r.leaseFile())
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "cannot open the lease of run %s", r.ID)
 	}
@@ -52,7 +52,7 @@ func (r *Run) take(executions int) (*Lease, error) {
 	r.Owner, r.Heartbeat = fmt.Sprintf("process %d on %s", os.Getpid(), host), time.Now()
 	r.Executions += executions
 	err = errors.Join(
-		l.writeOwner(),
+		writeOwner(f),
 		r.exec(`UPDATE runs SET owner=?, heartbeat=?, executions=executions+? WHERE n=?`, r.Owner, r.Heartbeat.UnixNano(), executions, r.n))
 	if err != nil {
 		f.Close()
@@ -69,15 +69,15 @@ const (
 
 // lock locks the file of the lease; nil says that another process has it. Those
 // who only look for the owner hold the lock for a moment, so it is tried again.
-func (r *Run) lock() (*os.File, error) {
+func lock(name string) (*os.File, error) {
 	for range lockAttempts {
-		f, err := os.OpenFile(r.leaseFile(), os.O_RDWR|os.O_CREATE, 0o600)
+		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			return nil, err
 		}
 		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
 			mine, err := f.Stat()
-			if now, nerr := os.Stat(r.leaseFile()); err == nil && nerr == nil && os.SameFile(mine, now) {
+			if now, nerr := os.Stat(name); err == nil && nerr == nil && os.SameFile(mine, now) {
 				return f, nil
 			}
 			f.Close() // its owner has just removed it: a lock on it keeps nobody out
@@ -92,10 +92,10 @@ func (r *Run) lock() (*os.File, error) {
 func (r *Run) leaseFile() string { return filepath.Join(r.j.dir, "leases", r.ID) }
 
 // writeOwner puts the process id into the lock file, for cancel.
-func (l *Lease) writeOwner() error {
-	err := l.file.Truncate(0)
+func writeOwner(f *os.File) error {
+	err := f.Truncate(0)
 	if err == nil {
-		_, err = l.file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+		_, err = f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
 	if err != nil {
 		return diskFault(err)
@@ -105,8 +105,11 @@ func (l *Lease) writeOwner() error {
 
 // OwnerProcess returns the id of the process that executes the run; 0 when none
 // does.
-func (r *Run) OwnerProcess() int {
-	f, err := os.Open(r.leaseFile())
+func (r *Run) OwnerProcess() int { return ownerOf(r.leaseFile()) }
+
+// ownerOf returns the process that holds a lock; 0 when none does.
+func ownerOf(name string) int {
+	f, err := os.Open(name)
 	if err != nil {
 		return 0
 	}
@@ -117,6 +120,13 @@ func (r *Run) OwnerProcess() int {
 	pid := 0
 	fmt.Fscan(f, &pid) //nolint:errcheck // an unreadable owner is no owner
 	return pid
+}
+
+// UnderWay reports whether a process executes the run, or, as far as is known here,
+// another engine does.
+func (r *Run) UnderWay() bool {
+	there := r.Options.Engine != "" && (r.State == Pending || r.State == Running || r.State == RollingBack)
+	return there || r.OwnerProcess() != 0
 }
 
 // beat does not wait for the disk: a heartbeat that is lost does no harm.
@@ -142,3 +152,41 @@ func (l *Lease) Release() {
 	os.Remove(l.run.leaseFile()) //nolint:errcheck // an empty file left behind does no harm
 	l.file.Close()
 }
+
+// Cancel records that a run which no process executes is cancelled.
+func (r *Run) Cancel() error {
+	lease, err := r.Acquire()
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	return r.SetState(Cancelled, fault.New(fault.Cancelled, "the run was cancelled"))
+}
+
+// schedulesFile is the lock of the process that serves the schedules: one does.
+func (j *Journal) schedulesFile() string { return filepath.Join(j.dir, "schedules.lock") }
+
+// ServeSchedules makes this process the one that serves the schedules, until the
+// returned function is called, or it ends. Where another process does, the fault names
+// it.
+func (j *Journal) ServeSchedules() (release func(), err error) {
+	f, err := lock(j.schedulesFile())
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot open the lock of the schedules")
+	}
+	if f == nil {
+		return nil, fault.New(fault.Failed, "process %d serves the schedules of this workspace already", j.SchedulesProcess()).
+			WithHint("one process does; stop that one, or leave it alone")
+	}
+	if err := writeOwner(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() {
+		os.Remove(f.Name()) //nolint:errcheck // an empty file left behind does no harm
+		f.Close()
+	}, nil
+}
+
+// SchedulesProcess returns the process that serves the schedules; 0 when none does.
+func (j *Journal) SchedulesProcess() int { return ownerOf(j.schedulesFile()) }

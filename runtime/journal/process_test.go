@@ -44,7 +44,7 @@ func child(t *testing.T, name, dir string) *exec.Cmd {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, dir)
-	cmd.Env = append(os.Environ(), childKey+"="+name)
+	cmd.Env = append(os.Environ(), childKey+"="+name, "GORACE=atexit_sleep_ms=0")
 	return cmd
 }
 

@@ -62,10 +62,12 @@ type Options struct {
 	Infra             string            `json:"infra,omitempty"`
 	AllowPaths        []string          `json:"allow_paths,omitempty"`
 	RollbackOnFailure bool              `json:"rollback_on_failure,omitempty"`
-	Limits            map[string]string `json:"limits,omitempty"`  // as given, by name
-	Session           bool              `json:"session,omitempty"` // of the REPL
-	Isolate           bool              `json:"isolate,omitempty"` // the interpreter has a process of its own
-	Applied           *Applied          `json:"applied,omitempty"` // the plan that it follows; nil for none
+	Limits            map[string]string `json:"limits,omitempty"`   // as given, by name
+	Session           bool              `json:"session,omitempty"`  // of the REPL
+	Isolate           bool              `json:"isolate,omitempty"`  // the interpreter has a process of its own
+	Engine            string            `json:"engine,omitempty"`   // that executes it; "" for this program
+	Schedule          string            `json:"schedule,omitempty"` // that has begun it; "" for a person
+	Applied           *Applied          `json:"applied,omitempty"`  // the plan that it follows; nil for none
 }
 
 // Applied is what a run has to know of the plan that it follows.
@@ -200,7 +202,7 @@ func (j *Journal) Runs(limit int) ([]*Run, error) {
 	if limit <= 0 {
 		limit = -1
 	}
-	rows, err := j.db.Query(`SELECT `+runColumns+` FROM runs ORDER BY n DESC LIMIT ?`, limit)
+	rows, err := j.db.Query(`SELECT `+runColumns+` FROM runs ORDER BY created DESC, n DESC LIMIT ?`, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -320,8 +322,9 @@ func (r *Run) SetResult(result []byte) error {
 func (r *Run) Delete() error {
 	return r.j.now(func(tx *sql.Conn) error {
 		for _, stmt := range []string{
+			`INSERT OR IGNORE INTO forgotten (run) SELECT id FROM runs WHERE n = ? AND json_extract(options, '$.engine') <> ''`,
 			`DELETE FROM runs WHERE n = ?`,
-			`DELETE FROM sources WHERE hash NOT IN (SELECT hash FROM run_sources UNION SELECT hash FROM revision_sources) AND ? >= 0`,
+			`DELETE FROM sources WHERE hash NOT IN (SELECT hash FROM run_sources UNION SELECT hash FROM revision_sources UNION SELECT hash FROM schedule_sources) AND ? >= 0`,
 		} {
 			if _, err := tx.ExecContext(context.Background(), stmt, r.n); err != nil {
 				return err

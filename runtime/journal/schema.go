@@ -107,6 +107,45 @@ CREATE TABLE revision_sources (        -- those of the run until then
 	hash   TEXT NOT NULL REFERENCES sources(hash),
 	PRIMARY KEY (run, number, name)
 );
+`, 3: `
+CREATE TABLE schedules (
+	name       TEXT PRIMARY KEY,
+	spec       TEXT NOT NULL,          -- JSON: see package schedule
+	script     TEXT NOT NULL,          -- what its runs begin with, as in runs
+	entry      TEXT NOT NULL,
+	params     BLOB NOT NULL,
+	options    TEXT NOT NULL,
+	lines      TEXT NOT NULL,          -- JSON: what was printed before there was a run
+	paused     INTEGER NOT NULL,
+	note       TEXT NOT NULL,          -- why
+	created    INTEGER NOT NULL,
+	updated    INTEGER NOT NULL,
+	considered INTEGER NOT NULL        -- until when it is settled what it has begun
+);
+CREATE TABLE schedule_sources (
+	schedule TEXT NOT NULL REFERENCES schedules(name) ON DELETE CASCADE,
+	name     TEXT NOT NULL,
+	hash     TEXT NOT NULL REFERENCES sources(hash),
+	PRIMARY KEY (schedule, name)
+);
+CREATE TABLE firings (
+	n        INTEGER PRIMARY KEY,
+	schedule TEXT NOT NULL REFERENCES schedules(name) ON DELETE CASCADE,
+	due      INTEGER NOT NULL,
+	at       INTEGER NOT NULL,         -- when it was decided what to do
+	state    TEXT NOT NULL,            -- see Firing
+	run      TEXT NOT NULL             -- id of the run; '' for none
+);
+CREATE INDEX firings_by_schedule ON firings(schedule);
+CREATE TABLE requests (                -- to the process that serves the schedules
+	n    INTEGER PRIMARY KEY,
+	at   INTEGER NOT NULL,
+	verb TEXT NOT NULL,                -- trigger, cancel
+	name TEXT NOT NULL                 -- of a schedule, or a run
+);
+CREATE TABLE forgotten (               -- runs of engines elsewhere that were removed here
+	run TEXT PRIMARY KEY
+);
 `}
 
 // Version is the format that this program writes.

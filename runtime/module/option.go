@@ -28,6 +28,7 @@ var Options = []Option{
 	{"_retries", "int", "Attempts after the first one. By default reads and effects that may be repeated are tried three times when the failure is transient.", false, false, "Retries"},
 	{"_description", "string", "The line that plans, progress and logs show for this effect.", false, false, "Description"},
 	{"_when", "bool", "False skips the effect; its value is then None.", false, false, "When"},
+	{"_queue", "string", "Queue of the workers that perform the effect, where an engine executes the run (see with_queue).", false, false, "Queue"},
 	{"_sudo", "bool", "Run the command as root, by sudo.", true, false, "Sudo"},
 	{"_user", "string", "Run the command as this user, by sudo.", true, false, "User"},
 	{"_env", "dict of string to string", "Added to the environment of the command.", true, false, "Env"},

@@ -49,6 +49,13 @@ type Preparer interface {
 	Prepare(ctx context.Context, env *effect.Env) error
 }
 
+// Marked is an operation whose step nothing on the machine may tell of. With _once it
+// is given to the operation itself, which leaves a marker, and answers by it whether it
+// happened. It travels with no others then: what watches the marker is no part of a party.
+type Marked interface {
+	PerformOnce(ctx context.Context, env *effect.Env, s Step) (Result, error)
+}
+
 // Change is what an operation has to do.
 type Change struct {
 	Kind   effect.Change // Create, Update, Delete or Act
@@ -60,6 +67,9 @@ type Change struct {
 	// Did tells from what the step has printed whether it has changed anything, and
 	// what; nil: what Diff says.
 	Did func(stdout string) (changed bool, diff string)
+	// Unsure says, in check mode, on what it depends whether anything changes; "": it
+	// does.
+	Unsure string
 }
 
 // Moved is the exit code of a step that has changed nothing, because things are
@@ -270,20 +280,38 @@ func (b *Base) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		r.Duration = time.Since(began)
 		return r, nil
 	}
+	out, err := b.do(ctx, env, c.Step)
+	if err != nil {
+		return nil, err
+	}
 	r.Changed, r.Diff = true, c.Diff
-	conn, err := b.connect(ctx, env)
-	if err != nil {
-		return nil, err
-	}
-	out, err := step(ctx, env, conn, b.target, c.Step, env.Output)
-	if err != nil {
-		return nil, err
-	}
 	r.RC, r.Stdout, r.Stderr, r.Duration = out.code, out.stdout, out.stderr, time.Since(began)
 	if c.Did != nil {
 		r.Changed, r.Diff = c.Did(out.stdout)
 	}
 	return r, b.ended(c.Change, r)
+}
+
+// do makes the step of a change.
+func (b *Base) do(ctx context.Context, env *effect.Env, s Step) (output, error) {
+	if m := b.marked(env.Options); m != nil {
+		env.Run.Live.Drop(b.target.Facts()) // something about the machine may be different now
+		r, err := m.PerformOnce(ctx, env, s)
+		return output{r.RC, r.Stdout, r.Stderr}, err
+	}
+	conn, err := b.connect(ctx, env)
+	if err != nil {
+		return output{}, err
+	}
+	return step(ctx, env, conn, b.target, s, env.Output)
+}
+
+// marked is the operation where its step leaves a marker; nil where it does not.
+func (b *Base) marked(options effect.Options) Marked {
+	if m, ok := b.self.(Marked); ok && options.Once {
+		return m
+	}
+	return nil
 }
 
 // ended judges the end of a change.
@@ -326,6 +354,9 @@ func (b *Base) Predict(ctx context.Context, env *effect.Env) (effect.Prediction,
 		return effect.Prediction{Result: r, Change: effect.None}, nil
 	}
 	planned.add(c.After)
+	if c.Unsure != "" {
+		return effect.Prediction{Result: value.NewUnknown("%s", c.Unsure), Change: c.Kind, Diff: c.Diff, Depends: c.Unsure}, nil
+	}
 	r.Changed, r.Diff = true, c.Diff
 	return effect.Prediction{Result: r, Change: c.Kind, Diff: c.Diff}, nil
 }

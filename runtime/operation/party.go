@@ -38,7 +38,7 @@ const firstFar = 8
 // as the same user.
 func (b *Base) Party(options effect.Options) string {
 	t, err := b.machine()
-	if err != nil {
+	if err != nil || b.marked(options) != nil {
 		return ""
 	}
 	return fmt.Sprintf("%s %s %s %t %v %s", t.ID, t.Becomes(), options.User, options.Sudo, options.Env, options.Cwd)

@@ -207,11 +207,16 @@ func (b *Budget) Guard(ctx context.Context) {
 	if b.limits.Wall > 0 {
 		timer := time.AfterFunc(b.limits.Wall, func() {
 			if ctx.Err() == nil {
-				b.exceed("wall", duration.Short(b.limits.Wall)) //nolint:errcheck // exceed stops the run
+				b.Late()
 			}
 		})
 		context.AfterFunc(ctx, func() { timer.Stop() })
 	}
+}
+
+// Late says that the wall time is over.
+func (b *Budget) Late() {
+	b.exceed("wall", duration.Short(b.limits.Wall)) //nolint:errcheck // exceed stops the run
 }
 
 const memoryInterval = 5 * time.Millisecond

@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -131,6 +133,16 @@ func (k *Key) Unseal(sealed string) (string, error) {
 		return "", fault.Wrap(fault.Failed, err, "cannot open what was sealed")
 	}
 	return string(plain), nil
+}
+
+// Derive returns a key of 32 bytes for a purpose, which is the same wherever this key
+// is (RFC 5869).
+func (k *Key) Derive(purpose string) ([]byte, error) {
+	id, err := k.load()
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(sha256.New, []byte(id.String()), nil, purpose, 32)
 }
 
 // Box seals with the key of a run: quickly, for what is sealed at every effect.

@@ -1,4 +1,4 @@
-package target
+package sending
 
 import (
 	"crypto/rand"
@@ -14,9 +14,9 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 )
 
-// tree is files of the workspace, as a source and as a destination of transfers.
-type tree struct {
-	root   sandbox.Path
+// Tree is files of the workspace, as a source and as a destination of transfers.
+type Tree struct {
+	Root   sandbox.Path
 	staged []staged
 }
 
@@ -24,20 +24,20 @@ type tree struct {
 type staged struct{ from, to sandbox.Path }
 
 var (
-	_ transfer.Source      = (*tree)(nil)
-	_ transfer.Destination = (*tree)(nil)
+	_ transfer.Source      = (*Tree)(nil)
+	_ transfer.Destination = (*Tree)(nil)
 )
 
-func (t *tree) at(name string) sandbox.Path {
+func (t *Tree) at(name string) sandbox.Path {
 	if name == "." {
-		return t.root
+		return t.Root
 	}
-	return t.root.Child(name)
+	return t.Root.Child(name)
 }
 
 // List walks the tree. The root itself may be a link to a file or a directory.
-func (t *tree) List() ([]transfer.Entry, error) {
-	info, err := t.root.Stat()
+func (t *Tree) List() ([]transfer.Entry, error) {
+	info, err := t.Root.Stat()
 	if fault.Is(err, fault.NotFound) {
 		return nil, nil
 	}
@@ -48,7 +48,7 @@ func (t *tree) List() ([]transfer.Entry, error) {
 	return all, t.walk(".", info, &all)
 }
 
-func (t *tree) walk(name string, info fs.FileInfo, all *[]transfer.Entry) error {
+func (t *Tree) walk(name string, info fs.FileInfo, all *[]transfer.Entry) error {
 	e := transfer.Entry{Path: name, Mode: uint32(info.Mode().Perm()), Type: transfer.Other}
 	switch {
 	case info.Mode().IsRegular():
@@ -86,11 +86,11 @@ func (t *tree) walk(name string, info fs.FileInfo, all *[]transfer.Entry) error 
 }
 
 // Open opens a file. Not blocking: something else may have taken its name.
-func (t *tree) Open(name string) (*os.File, error) {
+func (t *Tree) Open(name string) (*os.File, error) {
 	return t.at(name).OpenFile(os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
-func (t *tree) Mkdir(name string, mode uint32) error {
+func (t *Tree) Mkdir(name string, mode uint32) error {
 	err := t.at(name).Mkdir(fs.FileMode(mode))
 	if fault.Is(err, fault.Exists) {
 		if info, serr := t.at(name).Lstat(); serr == nil && info.IsDir() {
@@ -100,7 +100,7 @@ func (t *tree) Mkdir(name string, mode uint32) error {
 	return err
 }
 
-func (t *tree) Link(name, to string) error {
+func (t *Tree) Link(name, to string) error {
 	p := t.at(name)
 	temp := p.Sibling(tempName())
 	if err := temp.Symlink(to); err != nil {
@@ -115,7 +115,7 @@ func (t *tree) Link(name, to string) error {
 func tempName() string { return ".provisioning-" + rand.Text()[:10] }
 
 // Write keeps a file beside its place until commit.
-func (t *tree) Write(name string, content io.Reader, mode uint32) error {
+func (t *Tree) Write(name string, content io.Reader, mode uint32) error {
 	to := t.at(name)
 	from := to.Sibling(tempName())
 	f, err := from.OpenFile(os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -133,8 +133,8 @@ func (t *tree) Write(name string, content io.Reader, mode uint32) error {
 	return err
 }
 
-// commit puts the files in their places.
-func (t *tree) commit() error {
+// Commit puts the files in their places.
+func (t *Tree) Commit() error {
 	for len(t.staged) > 0 {
 		s := t.staged[0]
 		if err := s.from.Rename(s.to); err != nil {
@@ -145,16 +145,16 @@ func (t *tree) commit() error {
 	return nil
 }
 
-// discard removes files that have come in vain.
-func (t *tree) discard() {
+// Discard removes files that have come in vain.
+func (t *Tree) Discard() {
 	for _, s := range t.staged {
 		_ = s.from.Remove() // the failure before is the one to report
 	}
 	t.staged = nil
 }
 
-func (t *tree) Chmod(name string, mode uint32) error {
+func (t *Tree) Chmod(name string, mode uint32) error {
 	return t.at(name).Chmod(fs.FileMode(mode).Perm())
 }
 
-func (t *tree) Remove(name string) error { return t.at(name).RemoveAll() }
+func (t *Tree) Remove(name string) error { return t.at(name).RemoveAll() }

@@ -1,0 +1,104 @@
+package temporal
+
+import (
+	"context"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/provisioning-systems/provisioning/runtime/branch"
+	"github.com/provisioning-systems/provisioning/runtime/clock"
+)
+
+// lines lets branches take turns as coroutines of a workflow.
+type lines struct{}
+
+var _ branch.Lines = lines{}
+
+// Each runs one coroutine for each line that is allowed at a time.
+func (lines) Each(from any, n, limit int, run func(i int, line any)) {
+	ctx := from.(workflow.Context)
+	group := workflow.NewWaitGroup(ctx)
+	next := 0
+	for range limit {
+		group.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer group.Done()
+			for next < n { // coroutines take turns: nobody is between the test and the step
+				i := next
+				next++
+				run(i, ctx)
+			}
+		})
+	}
+	group.Wait(ctx)
+}
+
+// coroutine is that of the branch that ctx belongs to.
+func coroutine(ctx context.Context) workflow.Context { return branch.LineOf(ctx).(workflow.Context) }
+
+// timers is the clock of a workflow: it waits by timers of the server.
+type timers struct {
+	root   workflow.Context
+	random *rand.Rand
+}
+
+var _ clock.Clock = (*timers)(nil)
+
+// newTimers makes the clock of a run. What it draws by chance is the same whenever the
+// workflow is repeated.
+func newTimers(ctx workflow.Context, run string) *timers {
+	seed := fnv.New64a()
+	_, _ = seed.Write([]byte(run)) // never fails
+	return &timers{ctx, rand.New(rand.NewPCG(seed.Sum64(), 0))}
+}
+
+func (t *timers) Now() time.Time { return workflow.Now(t.root) }
+
+// deadline ends waits within a context.
+type deadline struct {
+	at    time.Time
+	cause error
+}
+
+type deadlineKey struct{}
+
+func (t *timers) Timeout(ctx context.Context, d time.Duration, cause error) (context.Context, context.CancelFunc) {
+	return context.WithValue(ctx, deadlineKey{}, deadline{t.Now().Add(d), cause}), func() {}
+}
+
+func (t *timers) Wait(ctx context.Context, d time.Duration) error {
+	var late error
+	if end, ok := ctx.Value(deadlineKey{}).(deadline); ok {
+		if left := end.at.Sub(t.Now()); left < d {
+			d, late = left, end.cause
+		}
+	}
+	if d <= 0 {
+		return late
+	}
+	line := coroutine(ctx)
+	timed, cancel := workflow.WithCancel(line)
+	defer cancel()
+	timer := workflow.NewTimer(timed, d)
+	if err := workflow.Await(line, func() bool { return timer.IsReady() || ctx.Err() != nil }); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return late
+}
+
+func (t *timers) Jitter(d time.Duration) time.Duration {
+	if d <= 0 {
+		return d
+	}
+	return time.Duration(t.random.Int64N(int64(d)))
+}
+
+func (t *timers) Split(int) func() { return func() {} }
+func (t *timers) Idle(f func())    { f() }
+func (t *timers) World(f func())   { f() }
