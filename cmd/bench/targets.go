@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -16,9 +17,14 @@ import (
 // targets measures commands, files and plays on machines that are reached over SSH,
 // against what does the same on this machine.
 func (b *bench) targets() {
-	part := "all"
-	if len(os.Args) == 3 {
+	part, counts := "all", []int{10, 50, 100}
+	if len(os.Args) > 2 {
 		part = os.Args[2]
+	}
+	if len(os.Args) > 3 { // as in: bench targets commands 100
+		n, err := strconv.Atoi(os.Args[3])
+		check(err)
+		counts = []int{n}
 	}
 	if part == "all" || part == "container" {
 		b.container()
@@ -34,11 +40,11 @@ func (b *bench) targets() {
 	defer h.stop()
 	switch part {
 	case "all":
-		b.commands(h)
+		b.commands(h, counts)
 		b.files(h)
 		b.play(h, 10)
 	case "commands":
-		b.commands(h)
+		b.commands(h, counts)
 	case "files":
 		b.files(h)
 	case "play": // Ansible on all of them takes many minutes
@@ -50,10 +56,10 @@ func (b *bench) targets() {
 
 // commands are one on each host, connections included, and 20 more on each, one after
 // the other, over connections that are there.
-func (b *bench) commands(h *hosts) {
+func (b *bench) commands(h *hosts, counts []int) {
 	const more = 20
 	ansible := ansibleOf(h)
-	for _, n := range []int{10, 50, 100} {
+	for _, n := range counts {
 		script := func(each int) string {
 			return fmt.Sprintf("def work(t):\n    for i in range(%d):\n        target.run(t, [\"true\"])\n\ndef main():\n    parallel(work, %s, limit = 0)\n", each, h.targets(n))
 		}
