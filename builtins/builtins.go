@@ -31,6 +31,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/ssh"
 	"github.com/provisioning-systems/provisioning/builtins/table"
 	"github.com/provisioning-systems/provisioning/builtins/target"
+	"github.com/provisioning-systems/provisioning/builtins/taskserv"
 	"github.com/provisioning-systems/provisioning/builtins/template"
 	"github.com/provisioning-systems/provisioning/builtins/time"
 	"github.com/provisioning-systems/provisioning/builtins/toml"
@@ -44,7 +45,7 @@ import (
 var All = []*module.Module{
 	control.Module, assert.Module, base64.Module, container.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
 	http.Module, ipnet.Module, json.Module, log.Module, op.Module, path.Module, random.Module, regexp.Module, run.Module, runtime.Module,
-	secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
+	secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, taskserv.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
 	yaml.Module,
 }
 

@@ -66,7 +66,7 @@ func (b *bench) commands(h *hosts, counts []int) {
 		var ours, oursMore, raw, rawMore []time.Duration
 		rounds := 3
 		if n > 10 {
-			rounds = 2 // of half a minute and more
+			rounds = 200 / n / 2 // of half a minute and more
 		}
 		for range rounds { // in turns, so that what else the machine does meets both
 			one, _, _ := b.run(script(1))

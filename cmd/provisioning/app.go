@@ -23,7 +23,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
-	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 // app is what the commands share. Nothing is opened before a command needs it.
@@ -35,8 +34,9 @@ type app struct {
 		out       string
 		noColor   bool
 	}
-	opened []*runtime.Runtime
-	inRun  bool // the error is that of a run, whatever its kind
+	opened  []*runtime.Runtime
+	library library // what scripts load of the program
+	inRun   bool    // the error is that of a run, whatever its kind
 	// commands says that the run is there for what commands print.
 	commands bool
 	engine   engineFlags
@@ -110,7 +110,7 @@ func (a *app) runtimeWith(ws workspace.Workspace, sink event.Sink, person door.P
 		return nil, err
 	}
 	cfg := runtime.Config{
-		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
+		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: a.library,
 		Key: seal.KeyAt(keyFile), Events: sink, CacheDir: workspace.CacheDir(), Person: person,
 		Guard: newGuard, Isolate: a.isolate,
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime/lint"
 	"github.com/provisioning-systems/provisioning/runtime/script"
-	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 func (a *app) lintCommand() *cobra.Command {
@@ -136,7 +135,7 @@ func (a *app) readLintSet(files []scriptFile) (*lintSet, error) {
 	if err != nil {
 		return nil, err
 	}
-	loader := &script.Loader{Workspace: ws.Root, Stdlib: stdlib.FS}
+	loader := &script.Loader{Workspace: ws.Root, Stdlib: library{}}
 	set := &lintSet{loaded: map[string]bool{}, loader: loader, guessed: guessed}
 	for _, file := range files {
 		s := &lintScript{scriptFile: file}

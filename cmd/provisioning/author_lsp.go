@@ -10,7 +10,6 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime/language"
-	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 // typingDelay is how long nothing is typed before a script is looked at.
@@ -37,7 +36,7 @@ no script. How to set up VS Code, Neovim and Helix is in docs/editors.md.`,
 
 func (a *app) lsp() error {
 	opts := language.Options{
-		Modules: builtins.All, Predeclared: builtins.Globals.Keys(), Stdlib: stdlib.FS,
+		Modules: builtins.All, Predeclared: builtins.Globals.Keys(), Stdlib: library{},
 		CacheDir: workspace.CacheDir(), Version: version, Delay: typingDelay,
 	}
 	// Else every script is in the workspace around it, wherever the editor began.

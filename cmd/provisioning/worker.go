@@ -16,7 +16,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/schedule"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
 	"github.com/provisioning-systems/provisioning/runtime/temporal"
-	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 // workerFlags are the flags of worker.
@@ -103,7 +102,7 @@ func (a *app) serveRuns(ws workspace.Workspace, work temporal.Work, address stri
 		return err
 	}
 	work.Runtime = runtime.Config{
-		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS,
+		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: library{},
 		Key: seal.KeyAt(keyFile), CacheDir: workspace.CacheDir(),
 	}
 	work.Log = slog.New(slog.NewTextHandler(a.console.Err, &slog.HandlerOptions{Level: slog.LevelInfo}))

@@ -7,12 +7,13 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
-// note tells the branch under which names an effect has changed something. v is its
-// value, from whatever source: the world, the journal, a plan, a test.
+// note tells the branch under which names an effect has changed something; all do so
+// under effect.Anything. v is its value, from whatever source: the world, the journal, a
+// plan, a test.
 func (d *Door) note(s *site, v starlark.Value) {
 	n, ok := s.call.Do.(effect.Notifier)
 	if ok && changed(v) {
-		s.branch.Note(n.Notifies()...)
+		s.branch.Note(append(n.Notifies(), effect.Anything)...)
 	}
 }
 

@@ -348,3 +348,6 @@ type Embedded interface {
 type Notifier interface {
 	Notifies() []string
 }
+
+// Anything is the name under which each change of a Notifier is noted as well.
+const Anything = ""

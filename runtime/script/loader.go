@@ -9,6 +9,12 @@
 //
 // Each is evaluated once in a run, and its top level is pure. A resumed run
 // takes the sources from its journal, not from the disk.
+//
+// A file with another extension than .star is a module, too: one that has nothing but
+// text, the content of the file. So a template that a script loads is kept with the
+// run as the script is.
+//
+//	load("./templates/nginx.conf", nginx_conf = "text")
 package script
 
 import (
@@ -22,6 +28,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -279,6 +286,9 @@ func (l *Loader) evaluate(name string, chain []string) (starlark.StringDict, err
 	if err != nil {
 		return nil, err
 	}
+	if !IsScript(name) {
+		return textModule(name, src)
+	}
 	prog, err := l.Compile(name, src, false)
 	if err != nil {
 		return nil, err
@@ -293,6 +303,18 @@ func (l *Loader) evaluate(name string, chain []string) (starlark.StringDict, err
 	}
 	globals.Freeze()
 	return globals, nil
+}
+
+// IsScript reports whether a module is a script, and not a text.
+func IsScript(name string) bool { return path.Ext(filepath.ToSlash(name)) == ".star" }
+
+// textModule is the module of a file that is no script.
+func textModule(name string, src []byte) (starlark.StringDict, error) {
+	if !utf8.Valid(src) {
+		return nil, fault.New(fault.Invalid, "cannot load %q: the file is not UTF-8 text", name).
+			WithHint("what is loaded is a script (.star) or a text; send other files with target.put")
+	}
+	return starlark.StringDict{"text": starlark.String(src)}, nil
 }
 
 // Main reads and compiles the main module of a run.

@@ -32,6 +32,9 @@ func (l *Loader) Reaches(name string, wanted func(name string) bool) bool {
 
 // loads returns the names of the modules that a module loads.
 func (l *Loader) loads(name string) []string {
+	if !IsScript(name) {
+		return nil
+	}
 	src, err := l.read(name)
 	if err != nil || !bytes.Contains(src, []byte("load")) {
 		return nil

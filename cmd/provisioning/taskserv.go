@@ -1,0 +1,314 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/console"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+)
+
+func (a *app) taskservCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "taskserv", Aliases: []string{"taskservs", "t", "task"}, Short: "Install services on servers, and look after them",
+		Long: `Install services on servers, and look after them.
+
+A taskserv is a script that knows a service: how it is installed, configured, checked,
+updated and removed. There are those of the program and those of the workspace, below
+extensions. Every command that changes something is a run: see what it would do with
+--check, go on with "provisioning resume" after a failure, take it back with
+"provisioning rollback".
+
+Servers are named as "provisioning server list" shows them; ssh://USER@HOST,
+container://NAME and local are others.`,
+		Example: `  provisioning taskserv list
+  provisioning taskserv create redis --servers web-1,web-2 --check
+  provisioning taskserv status redis --servers web-1,web-2`,
+	}
+	cmd.AddCommand(
+		a.taskservList(), a.taskservShow(), a.taskservCreate(), a.taskservDelete(), a.taskservUpdate(),
+		a.taskservStatus(), a.taskservHealth(), a.taskservCheck(),
+		a.taskservPower("start", "Start services", "started"), a.taskservPower("stop", "Stop services", "stopped"),
+		a.taskservPower("restart", "Restart services", "restarted"),
+		a.taskservConfigure(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(),
+	)
+	return cmd
+}
+
+// taskservFlags are those that commands on installed services have.
+type taskservFlags struct {
+	runFlags
+	servers  []string
+	provider string
+	sudo     bool
+	atOnce   int
+	yes      bool
+	script   bool
+}
+
+// define defines the flags of commands that only ask.
+func (f *taskservFlags) define(fs *pflag.FlagSet) {
+	fs.StringSliceVarP(&f.servers, "servers", "s", nil, "servers, separated by commas")
+	fs.StringVar(&f.provider, "provider", "local", "who has made the servers")
+	fs.BoolVar(&f.sudo, "sudo", false, "act as root, by sudo, on servers that are reached over SSH")
+	fs.IntVar(&f.atOnce, "parallel", 10, "how many servers at a time")
+}
+
+// defineRun defines the flags of commands that are runs.
+func (f *taskservFlags) defineRun(fs *pflag.FlagSet) {
+	f.define(fs)
+	fs.BoolVarP(&f.check, "check", "c", false, "plan: say what would be done, and do nothing")
+	fs.BoolVar(&f.check, "dry-run", false, "the same as --check")
+	fs.BoolVar(&f.exitCode, "exit-code", false, "with --check: exit with 10 when changes are planned")
+	fs.BoolVar(&f.start.RollbackOnFailure, "rollback-on-failure", false, "take everything back when something fails")
+	fs.BoolVar(&f.script, "script", false, "print the script that would be run, and do nothing")
+	_ = fs.MarkHidden("dry-run") // the flag exists
+}
+
+// arguments are those that every function of the library has.
+func (f *taskservFlags) arguments() starlark.StringDict {
+	return starlark.StringDict{
+		"servers": stringsValue(f.servers), "provider": starlark.String(f.provider), "sudo": starlark.Bool(f.sudo), "at_once": starlark.MakeInt(f.atOnce),
+	}
+}
+
+// taskservNames are the names among the arguments, which may be lists with commas.
+func taskservNames(args []string) []string {
+	var names []string
+	for _, arg := range args {
+		for name := range strings.SplitSeq(strings.Trim(arg, "[]"), ",") {
+			if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// placesOf are where the recipes of the names are. complete adds those that they need.
+func (a *app) placesOf(names []string, complete bool) ([]recipe.Place, []*recipe.Recipe, error) {
+	c, done, err := a.catalogue()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	var recipes []*recipe.Recipe
+	if complete {
+		recipes, err = recipe.Complete(c, names, nil)
+	} else {
+		recipes, err = recipesOf(c, names)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	places := make([]recipe.Place, len(recipes))
+	for i, r := range recipes {
+		if places[i], err = c.Place(r.Name); err != nil {
+			return nil, nil, err
+		}
+	}
+	return places, recipes, nil
+}
+
+func recipesOf(c *recipe.Catalogue, names []string) ([]*recipe.Recipe, error) {
+	recipes := make([]*recipe.Recipe, len(names))
+	for i, name := range names {
+		var err error
+		if recipes[i], err = c.Recipe(name); err != nil {
+			return nil, err
+		}
+	}
+	return recipes, nil
+}
+
+// runTaskserv executes the script of a command. show prints what it returns; structured
+// output has it anyway.
+func (a *app) runTaskserv(f *taskservFlags, s *taskservScript, show func(starlark.Value)) error {
+	if f.script {
+		a.console.Print("%s", strings.TrimSuffix(s.text(), "\n"))
+		return nil
+	}
+	a.library = s.library()
+	f.start.Script, f.start.Infra = "@std//"+generatedDir+s.name(), a.flags.infra
+	if f.check {
+		return a.checkTaskserv(f)
+	}
+	out, err := a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) { return e.Start(in, f.start) })
+	if out != nil && out.Value != nil && !a.console.Structured() {
+		show(out.Value)
+		out.Value = nil
+	}
+	return a.outcome(out, err)
+}
+
+func (a *app) checkTaskserv(f *taskservFlags) error {
+	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return rt.Check(in, f.start)
+	})
+	return a.checked(&f.runFlags, out, err)
+}
+
+func (a *app) taskservCreate() *cobra.Command {
+	var f taskservFlags
+	var version, profile, config string
+	var force bool
+	cmd := &cobra.Command{
+		Use: "create NAME…", Aliases: []string{"install"}, Short: "Install services, with all that they require", Args: atLeastOne("the names of taskservs"),
+		Long: `Install services, with all that they require.
+
+What is there already is brought into the state that is wanted: another configuration
+is written, another version installed. A second time changes nothing. An older version
+than the one that is there is refused without --force.`,
+		Example: `  provisioning taskserv create redis --servers web-1,web-2 --check
+  provisioning taskserv create redis --servers web-1 --config redis.toml
+  provisioning taskserv create etcd postgres --servers db-1,db-2,db-3`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, recipes, err := a.placesOf(taskservNames(args), true)
+			if err != nil {
+				return err
+			}
+			wanted := recipes[:len(taskservNames(args))] // those that were added come after them
+			s := &taskservScript{function: "create", recipes: places, arguments: f.arguments()}
+			if force {
+				s.arguments["force"] = starlark.True
+			}
+			for argument, text := range map[string]string{"versions": version, "profiles": profile} {
+				if text == "" {
+					continue
+				}
+				if len(wanted) != 1 {
+					return fault.New(fault.Usage, "--version and --profile are for one taskserv, not for %d", len(wanted))
+				}
+				s.arguments[argument] = oneEntry(wanted[0].Name, starlark.String(text))
+			}
+			if s.arguments["config"], err = a.taskservConfig(wanted, config); err != nil {
+				return err
+			}
+			return a.runTaskserv(&f, s, a.showCreated)
+		},
+	}
+	fs := cmd.Flags()
+	f.defineRun(fs)
+	fs.StringVar(&version, "version", "", "version of the software")
+	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
+	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML or JSON")
+	fs.BoolVar(&force, "force", false, "install whatever the requirements say, and older versions")
+	return cmd
+}
+
+func oneEntry(name string, v starlark.Value) *starlark.Dict {
+	d := starlark.NewDict(1)
+	_ = d.SetKey(starlark.String(name), v) // a fresh dict takes strings
+	return d
+}
+
+func (a *app) showCreated(v starlark.Value) {
+	var rows [][]string
+	for _, s := range structs(v) {
+		rows = append(rows, []string{attr(s, "taskserv"), attr(s, "server"), attr(s, "version"), attr(s, "action")})
+	}
+	a.console.Table([]string{"NAME", "SERVER", "VERSION", "DONE"}, rows)
+}
+
+func (a *app) taskservUpdate() *cobra.Command {
+	var f taskservFlags
+	var version string
+	cmd := &cobra.Command{
+		Use: "update NAME…", Aliases: []string{"upgrade"}, Short: "Bring services to another version", Args: atLeastOne("the names of taskservs"),
+		Long: `Bring services to another version, with the configuration that they have.
+
+Without --version that is the newest one that the server's package manager has, as far
+as the recipe can tell.`,
+		Example: "  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check",
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, _, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "update", recipes: places, arguments: f.arguments()}
+			if version != "" {
+				if len(places) != 1 {
+					return fault.New(fault.Usage, "--version is for one taskserv, not for %d", len(places))
+				}
+				s.arguments["version"] = starlark.String(version)
+			}
+			return a.runTaskserv(&f, s, a.showCreated)
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().StringVar(&version, "version", "", "version of the software")
+	return cmd
+}
+
+func (a *app) taskservDelete() *cobra.Command {
+	var f taskservFlags
+	var cleanup, keep, force bool
+	cmd := &cobra.Command{
+		Use: "delete NAME…", Aliases: []string{"uninstall"}, Short: "Remove services from servers", Args: atLeastOne("the names of taskservs"),
+		Long: `Remove services from servers. That has to be confirmed. Their data stay, unless
+--cleanup-data is given.`,
+		Example: "  provisioning taskserv delete redis --servers web-1 --check\n  provisioning taskserv delete redis --servers web-1 --yes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, recipes, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			if cleanup && keep {
+				return fault.New(fault.Usage, "--cleanup-data and --keep-data exclude each other")
+			}
+			if !f.check && !f.script {
+				if err := a.confirmUninstall(recipes, f.servers, cleanup, f.yes); err != nil {
+					return err
+				}
+			}
+			s := &taskservScript{function: "delete", recipes: places, arguments: f.arguments()}
+			s.arguments["cleanup_data"], s.arguments["force"] = starlark.Bool(cleanup), starlark.Bool(force)
+			return a.runTaskserv(&f, s, a.showDeleted)
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().BoolVar(&cleanup, "cleanup-data", false, "remove their data as well, which cannot be taken back")
+	cmd.Flags().BoolVar(&keep, "keep-data", false, "keep their data, as without it")
+	cmd.Flags().BoolVar(&force, "force", false, "go on where a step fails, and where others need the service")
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask whether it is right")
+	return cmd
+}
+
+func (a *app) confirmUninstall(recipes []*recipe.Recipe, servers []string, data, yes bool) error {
+	names := make([]string, len(recipes))
+	for i, r := range recipes {
+		names[i] = r.Name
+	}
+	what := strings.Join(names, ", ") + " from " + strings.Join(servers, ", ")
+	if data {
+		what += " with all data"
+	}
+	if yes {
+		return nil
+	}
+	if !console.Interactive() {
+		return fault.New(fault.Usage, "removing %s needs a yes", what).WithHint("look at it with --check, and repeat it with --yes")
+	}
+	fmt.Fprintf(a.console.Err, "remove %s? [y/N] ", what)
+	var answer string
+	_, _ = fmt.Fscanln(a.console.In, &answer) // no answer is no
+	if answer != "y" && answer != "yes" {
+		return fault.New(fault.Usage, "nothing was removed")
+	}
+	return nil
+}
+
+func (a *app) showDeleted(v starlark.Value) {
+	var rows [][]string
+	for _, s := range structs(v) {
+		rows = append(rows, []string{attr(s, "taskserv"), attr(s, "server"), attr(s, "status"), attr(s, "error")})
+	}
+	a.console.Table([]string{"NAME", "SERVER", "STATUS", ""}, rows)
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"path"
+	"strings"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+	"github.com/provisioning-systems/provisioning/taskservs"
+)
+
+// taskservType is what the manifest of an extension says that is a taskserv.
+const taskservType = "taskserv"
+
+// catalogue is the taskservs of the workspace, and those of the program. done ends its
+// use.
+func (a *app) catalogue() (c *recipe.Catalogue, done func(), err error) {
+	_, extensions, err := a.extensions()
+	if err != nil {
+		return nil, nil, err
+	}
+	var places []recipe.Place
+	for _, infra := range []bool{true, false} { // those of an infrastructure are nearer
+		for _, e := range extensions {
+			if strings.HasPrefix(e.Dir, "infra/") == infra && e.Err == nil && e.Manifest.Extension.Type == taskservType {
+				places = append(places, recipe.Place{Name: e.Name, Module: "//" + path.Join(e.Dir, recipe.Script), Source: "workspace"})
+			}
+		}
+	}
+	places = append(places, recipe.BuiltIn(taskservs.FS, "@std//"+taskservsDir)...)
+	rt, in, done, err := a.unwatched()
+	if err != nil {
+		return nil, nil, err
+	}
+	return recipe.NewCatalogue(places, func(module string) (starlark.StringDict, error) { return rt.Evaluate(in, module) }), done, nil
+}

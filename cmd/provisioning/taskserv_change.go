@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+func (a *app) taskservPower(verb, short, state string) *cobra.Command {
+	var f taskservFlags
+	cmd := &cobra.Command{
+		Use: verb + " NAME…", Short: short, Args: atLeastOne("the names of taskservs"),
+		Long:    short + `. Started services have to be well then, as their recipe says.`,
+		Example: fmt.Sprintf("  provisioning taskserv %s redis --servers web-1,web-2", verb),
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, _, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "power", recipes: places, arguments: f.arguments()}
+			s.arguments["state"] = starlark.String(state)
+			return a.runTaskserv(&f, s, func(v starlark.Value) {
+				var rows [][]string
+				for _, s := range structs(v) {
+					rows = append(rows, []string{attr(s, "taskserv"), attr(s, "server"), attr(s, "services")})
+				}
+				a.console.Table([]string{"NAME", "SERVER", "SERVICES"}, rows)
+			})
+		},
+	}
+	f.defineRun(cmd.Flags())
+	return cmd
+}
+
+func (a *app) taskservConfigure() *cobra.Command {
+	var f taskservFlags
+	var config, profile string
+	var reset bool
+	cmd := &cobra.Command{
+		Use: "configure NAME", Short: "Give a service another configuration", Args: exactly(1, "the name of a taskserv"),
+		Long: `Give a service another configuration: its files are written, and it is restarted when
+they have changed. --reset goes back to the defaults of the recipe.`,
+		Example: "  provisioning taskserv configure redis --servers web-1 --config redis.toml\n  provisioning taskserv configure redis --servers web-1 --reset",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if (config == "") != reset {
+				return fault.New(fault.Usage, "either --config or --reset is needed")
+			}
+			places, recipes, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "configure", recipes: places, arguments: f.arguments()}
+			if s.arguments["config"], err = a.taskservConfig(recipes, config); err != nil {
+				return err
+			}
+			s.arguments["profile"] = starlark.String(profile)
+			return a.runTaskserv(&f, s, a.showCreated)
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().StringVar(&config, "config", "", "file with the configuration: TOML, YAML or JSON")
+	cmd.Flags().StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
+	cmd.Flags().BoolVar(&reset, "reset", false, "go back to the defaults")
+	return cmd
+}
+
+func (a *app) taskservBackup() *cobra.Command {
+	var f taskservFlags
+	var label, to string
+	cmd := &cobra.Command{
+		Use: "backup NAME…", Short: "Back services up, into files of the workspace", Args: atLeastOne("the names of taskservs"),
+		Example: "  provisioning taskserv backup postgres --servers db-1 --label before-update",
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, _, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "backup", recipes: places, arguments: f.arguments()}
+			s.arguments["label"], s.arguments["to"] = starlark.String(label), starlark.String(to)
+			return a.runTaskserv(&f, s, func(v starlark.Value) {
+				var rows [][]string
+				for _, s := range structs(v) {
+					rows = append(rows, []string{attr(s, "taskserv"), attr(s, "server"), attr(s, "file")})
+				}
+				a.console.Table([]string{"NAME", "SERVER", "FILE"}, rows)
+			})
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().StringVar(&label, "label", "", "part of the names of the files (default: the time)")
+	cmd.Flags().StringVar(&to, "to", "backups", "directory of the workspace")
+	return cmd
+}
+
+func (a *app) taskservRestore() *cobra.Command {
+	var f taskservFlags
+	var from string
+	cmd := &cobra.Command{
+		Use: "restore NAME --from FILE", Short: "Bring back what a backup has saved", Args: exactly(1, "the name of a taskserv"),
+		Example: "  provisioning taskserv restore postgres --servers db-1 --from backups/postgres/db-1-before-update",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if from == "" {
+				return fault.New(fault.Usage, "%s needs --from", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
+			}
+			places, _, err := a.placesOf(args, false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "restore", recipes: places, arguments: f.arguments()}
+			delete(s.arguments, "at_once") // one file is for one service
+			s.arguments["source"] = starlark.String(from)
+			return a.runTaskserv(&f, s, func(starlark.Value) { a.console.Note("restored %s from %s", args[0], from) })
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().StringVar(&from, "from", "", "file of the workspace that backup has made")
+	return cmd
+}
+
+func (a *app) taskservRun() *cobra.Command {
+	var f taskservFlags
+	var arguments []string
+	cmd := &cobra.Command{
+		Use: "run NAME ACTION", Short: "Call a function of a taskserv's own, such as promote", Args: exactly(2, "the names of a taskserv and of one of its actions"),
+		Example: "  provisioning taskserv run postgres promote --servers db-2",
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, _, err := a.placesOf(args[:1], false)
+			if err != nil {
+				return err
+			}
+			given, err := readTags(arguments)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "action", recipes: places, arguments: f.arguments()}
+			s.arguments["name"], s.arguments["arguments"] = starlark.String(args[1]), given
+			return a.runTaskserv(&f, s, func(v starlark.Value) {
+				for _, s := range structs(v) {
+					if result := attr(s, "result"); result != "" {
+						a.console.Print("%s | %s", attr(s, "server"), result)
+					}
+				}
+			})
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().StringArrayVar(&arguments, "argument", nil, "argument of the action, NAME=VALUE")
+	return cmd
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing/fstest"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+)
+
+// taskservScript is the script that a command on taskservs runs. It is written for the
+// command, and could as well have been written by the user: the run keeps it, with all
+// that it loads.
+//
+//	load("@std//taskserv.star", "create")
+//	load("@std//taskservs/databases/redis/taskserv.star", redis_recipe = "recipe")
+//
+//	def main():
+//	    return create(
+//	        recipes = [redis_recipe],
+//	        servers = ["web-1"],
+//	    )
+type taskservScript struct {
+	function  string // of @std//taskserv.star
+	recipes   []recipe.Place
+	arguments starlark.StringDict
+}
+
+// name is that of the module.
+func (s *taskservScript) name() string { return "taskserv_" + s.function + ".star" }
+
+func (s *taskservScript) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "load(\"@std//taskserv.star\", %q)\n", s.function)
+	var names []string
+	for _, p := range s.recipes {
+		name := strings.ReplaceAll(p.Name, "-", "_") + "_recipe"
+		fmt.Fprintf(&b, "load(%q, %s = %q)\n", p.Module, name, recipe.Global)
+		names = append(names, name)
+	}
+	fmt.Fprintf(&b, "\ndef main():\n    return %s(\n", s.function)
+	if s.recipes != nil {
+		fmt.Fprintf(&b, "        recipes = [%s],\n", strings.Join(names, ", "))
+	}
+	keys := s.arguments.Keys()
+	slices.Sort(keys)
+	for _, name := range keys {
+		fmt.Fprintf(&b, "        %s = %s,\n", name, s.arguments[name].String())
+	}
+	b.WriteString("    )\n")
+	return b.String()
+}
+
+// library is that of the program, with the script.
+func (s *taskservScript) library() library {
+	return library{generated: fstest.MapFS{s.name(): {Data: []byte(s.text())}}}
+}
