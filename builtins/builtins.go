@@ -25,6 +25,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/regexp"
 	"github.com/provisioning-systems/provisioning/builtins/run"
 	"github.com/provisioning-systems/provisioning/builtins/runtime"
+	"github.com/provisioning-systems/provisioning/builtins/schema"
 	"github.com/provisioning-systems/provisioning/builtins/secret"
 	"github.com/provisioning-systems/provisioning/builtins/semver"
 	"github.com/provisioning-systems/provisioning/builtins/server"
@@ -45,7 +46,8 @@ import (
 var All = []*module.Module{
 	control.Module, assert.Module, base64.Module, container.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
 	http.Module, ipnet.Module, json.Module, log.Module, op.Module, path.Module, random.Module, regexp.Module, run.Module, runtime.Module,
-	secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, taskserv.Module, template.Module, time.Module, toml.Module, url.Module, uuid.Module,
+	schema.Module, secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, taskserv.Module,
+	template.Module, time.Module, toml.Module, url.Module, uuid.Module,
 	yaml.Module,
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/document/json"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -73,7 +74,7 @@ func TestSecrets(t *testing.T) {
 		if err != nil || strings.Contains(text, plain) {
 			t.Fatal(text, err)
 		}
-		back, err := decodeText(document(t, f, text))
+		back, err := json.Decode(document(t, f, text), nil)
 		if eq, _ := starlark.Equal(back, starlark.NewList([]starlark.Value{v})); err != nil || !eq {
 			t.Errorf("decode(encode(%v)) = %v, %v", v, back, err)
 		}
@@ -89,7 +90,7 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("got %q, want %q", got[0], want)
 		}
 	}
-	_, err := decodeText(document(t, f, `{"a": `+secret.String()+`}`))
+	_, err := json.Decode(document(t, f, `{"a": `+secret.String()+`}`), nil)
 	if e := fault.As(err); e == nil || !strings.Contains(e.Hint, "quotes") {
 		t.Errorf("a secret without quotes: %v", err)
 	}
@@ -98,7 +99,7 @@ func TestSecrets(t *testing.T) {
 func TestSecretDocument(t *testing.T) {
 	f := builtintest.New(t, Module)
 	secret, _ := f.Run.Secrets.Add("creds", `{"user": "joe-secret", "port": 5}`)
-	v, err := decodeText(document(t, f, secret.String()))
+	v, err := json.Decode(document(t, f, secret.String()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,7 @@ func TestSecretDocument(t *testing.T) {
 		t.Errorf("user is %v", user)
 	}
 	bad, _ := f.Run.Secrets.Add("bad", `{"hidden": oops}`)
-	if _, err := decodeText(document(t, f, bad.String())); err == nil || strings.Contains(err.Error(), "hidden") {
+	if _, err := json.Decode(document(t, f, bad.String()), nil); err == nil || strings.Contains(err.Error(), "hidden") {
 		t.Errorf("the error shows the document: %v", err)
 	}
 }
@@ -133,7 +134,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		v, err := decodeText(doc)
+		v, err := json.Decode(doc, nil)
 		if err != nil {
 			return
 		}
@@ -146,7 +147,7 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("cannot encode what was decoded: %v", err)
 			}
 			doc, _ := secrets.Document(again, "json")
-			back, err := decodeText(doc)
+			back, err := json.Decode(doc, nil)
 			if err != nil {
 				t.Fatalf("%s: %v", again, err)
 			}

@@ -1,8 +1,7 @@
 // Package json is the script module json: values to JSON text and back.
 //
 // The encoder keeps the order of dicts and writes secrets so that the text is
-// valid JSON once they are expanded. The decoder keeps integers of any size and
-// tells the line, the column and the path of a mistake, but never the text.
+// valid JSON once they are expanded. Text is read by runtime/document/json.
 package json
 
 import "github.com/provisioning-systems/provisioning/runtime/module"

@@ -1,8 +1,5 @@
-// Package toml is the script module toml: values to TOML text and back.
-//
-// Values are built from the syntax tree of go-toml, which keeps the order of
-// keys; go-toml's own decoder, which does not, then says whether the document
-// keeps the rules about what may be defined where.
+// Package toml is the script module toml: values to TOML text and back. Text is
+// read by runtime/document/toml.
 package toml
 
 import "github.com/provisioning-systems/provisioning/runtime/module"

@@ -9,6 +9,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/builtins/builtintest"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/document/toml"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -84,7 +85,7 @@ func TestSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	doc, _ := f.Run.Secrets.Document(text, "toml")
-	back, err := decodeText(doc)
+	back, err := toml.Decode(doc, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		v, err := decodeText(doc)
+		v, err := toml.Decode(doc, nil)
 		if err != nil {
 			return
 		}
@@ -125,7 +126,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("cannot encode what was decoded: %v", err)
 		}
 		doc, _ = secrets.Document(again, "toml")
-		back, err := decodeText(doc)
+		back, err := toml.Decode(doc, nil)
 		if err != nil {
 			t.Fatalf("%q became\n%s\n%v", text, again, err)
 		}

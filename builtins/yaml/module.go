@@ -1,8 +1,7 @@
 // Package yaml is the script module yaml: values to YAML text and back.
 //
-// The text is read by go.yaml.in/yaml/v3 into nodes, which keep the order and
-// the lines; values are made of them here. The writer is our own, because that
-// of the library escapes the markers of secrets, which would lose them.
+// Text is read by runtime/document/yaml. The writer is our own, because that of the
+// library escapes the markers of secrets, which would lose them.
 package yaml
 
 import "github.com/provisioning-systems/provisioning/runtime/module"
@@ -15,9 +14,7 @@ secrets stay secret: the text has a marker in their place, which becomes the
 escaped value where the text is used.`)
 
 const (
-	maxDepth  = 500      // deeper than any document; guards the Go stack
-	maxSize   = 64 << 20 // bytes of one text
-	maxCopies = 500_000  // values that aliases may add to a document
-	maxDigits = 100_000  // of one number
-	maxKey    = 1000     // characters of a key that needs no "? "; YAML says 1024
+	maxDepth = 500      // deeper than any document; guards the Go stack
+	maxSize  = 64 << 20 // bytes of one text
+	maxKey   = 1000     // characters of a key that needs no "? "; YAML says 1024
 )

@@ -140,3 +140,12 @@ func not(x starlark.Value) (starlark.Value, error) {
 	}
 	return !x.Truth(), nil
 }
+
+// Undecided calls act with a thread that decides nothing: a condition on an unknown
+// is an error there, and no arm of the plan.
+func Undecided(thread *starlark.Thread, act func()) {
+	d := thread.Local(deciderKey)
+	thread.SetLocal(deciderKey, nil)
+	defer thread.SetLocal(deciderKey, d)
+	act()
+}

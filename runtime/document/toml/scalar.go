@@ -11,20 +11,25 @@ import (
 	"go.starlark.net/starlark"
 )
 
-func (b *builder) value(n *unstable.Node, depth int) (starlark.Value, error) {
-	pos := b.line
+// begin is the byte at which a value begins.
+func (b *builder) begin(n *unstable.Node) int {
 	if n.Raw.Length > 0 {
-		pos = int(n.Raw.Offset)
+		return int(n.Raw.Offset)
 	}
+	return b.line
+}
+
+func (b *builder) value(n *unstable.Node, depth int, path string) (starlark.Value, error) {
+	pos := b.begin(n)
 	switch n.Kind {
 	case unstable.Array, unstable.InlineTable:
 		if depth++; depth > maxDepth {
 			return nil, b.failAt(pos, "nested deeper than %d levels", maxDepth)
 		}
 		if n.Kind == unstable.Array {
-			return b.array(n, depth)
+			return b.array(n, depth, path)
 		}
-		return b.inlineTable(n, depth)
+		return b.inlineTable(n, depth, path)
 	case unstable.String:
 		return b.doc.String(string(n.Data)), nil
 	case unstable.Bool:

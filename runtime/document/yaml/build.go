@@ -16,6 +16,22 @@ type builder struct {
 	aliases int                 // within how many the current node is
 	copies  int                 // nodes that were reached through aliases
 	open    map[*yaml.Node]bool // aliased nodes that are being built
+	path    string              // of the current node, where note wants it
+	note    func(path string, line, col int)
+}
+
+// inside builds a node within another one, and notes where it stands: at its key, or
+// by itself.
+func (b *builder) inside(at, n *yaml.Node, step func(path string) string) (starlark.Value, error) {
+	if b.note == nil {
+		return b.value(n)
+	}
+	path := b.path
+	b.path = step(path)
+	b.note(b.path, at.Line, at.Column)
+	v, err := b.value(n)
+	b.path = path
+	return v, err
 }
 
 func (b *builder) fail(n *yaml.Node, format string, args ...any) error {
@@ -64,7 +80,7 @@ func (b *builder) sequence(n *yaml.Node) (starlark.Value, error) {
 	elems := make([]starlark.Value, len(n.Content))
 	for i, c := range n.Content {
 		var err error
-		if elems[i], err = b.value(c); err != nil {
+		if elems[i], err = b.inside(c, c, func(path string) string { return value.ItemPath(path, i) }); err != nil {
 			return nil, err
 		}
 	}
@@ -89,7 +105,7 @@ func (b *builder) mapping(n *yaml.Node) (starlark.Value, error) {
 		if _, found, _ := own.Get(key); found {
 			return nil, b.fail(k, "the same key again")
 		}
-		v, err := b.value(n.Content[i+1])
+		v, err := b.inside(k, n.Content[i+1], func(path string) string { return value.FieldPath(path, keyText(key)) })
 		if err != nil {
 			return nil, err
 		}
@@ -118,6 +134,14 @@ func (b *builder) key(k *yaml.Node) (starlark.Value, error) {
 		return starlark.String(value.Back(n.Value, value.LayerJSON)), nil
 	}
 	return b.scalar(n)
+}
+
+// keyText is a key in a path.
+func keyText(key starlark.Value) string {
+	if text, ok := starlark.AsString(key); ok {
+		return text
+	}
+	return key.String()
 }
 
 // merged puts the merge keys of a mapping where they stand. Keys of the mapping

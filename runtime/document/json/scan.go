@@ -19,6 +19,8 @@ type scanner struct {
 	text  string
 	pos   int
 	depth int
+	path  string                        // of the value that comes next, where note wants it
+	note  func(path string, offset int) // may be nil
 }
 
 // mistake is what is wrong with the text. It says nothing of the text itself.
@@ -125,7 +127,7 @@ func (s *scanner) object() (starlark.Value, *mistake) {
 			return nil, s.fail(s.pos, "expected : after the key").within(key)
 		}
 		s.pos++
-		v, bad := s.value()
+		v, bad := s.inside(start, func(path string) string { return value.FieldPath(path, string(key)) })
 		if bad != nil {
 			return nil, bad.within(key)
 		}
@@ -143,7 +145,8 @@ func (s *scanner) array() (starlark.Value, *mistake) {
 		return starlark.NewList(nil), nil
 	}
 	for {
-		v, bad := s.value()
+		s.space()
+		v, bad := s.inside(s.pos, func(path string) string { return value.ItemPath(path, len(elems)) })
 		if bad != nil {
 			return nil, bad.within(len(elems))
 		}
@@ -152,6 +155,19 @@ func (s *scanner) array() (starlark.Value, *mistake) {
 			return starlark.NewList(elems), bad
 		}
 	}
+}
+
+// inside reads a value within another one, and notes where it stands.
+func (s *scanner) inside(at int, step func(path string) string) (starlark.Value, *mistake) {
+	if s.note == nil {
+		return s.value()
+	}
+	path := s.path
+	s.path = step(path)
+	s.note(s.path, at)
+	v, bad := s.value()
+	s.path = path
+	return v, bad
 }
 
 // next steps over a comma, or over the closing mark and returns true.

@@ -13,6 +13,28 @@ type builder struct {
 	parser unstable.Parser
 	root   *starlark.Dict
 	line   int // byte where the current expression begins, for nodes without position
+	note   func(path string, offset int)
+	paths  map[starlark.Value]string // of the tables and arrays, where note wants them
+}
+
+// at notes where a value within a table or an array stands, and the path of what is
+// in it.
+func (b *builder) at(v starlark.Value, path string, offset int) {
+	if b.note == nil {
+		return
+	}
+	switch v.(type) {
+	case *starlark.Dict, *starlark.List:
+		b.paths[v] = path
+	}
+	b.note(path, offset)
+}
+
+func (b *builder) within(table *starlark.Dict, name starlark.String) string {
+	if b.note == nil {
+		return ""
+	}
+	return value.FieldPath(b.paths[table], string(name))
 }
 
 func (b *builder) build() error {
@@ -66,14 +88,18 @@ func (b *builder) header(n *unstable.Node) (table *starlark.Dict, depth int, err
 	}
 	element := new(starlark.Dict)
 	v, found, _ := table.Get(last.name)
-	if list, ok := v.(*starlark.List); ok {
-		err = list.Append(element)
-	} else if found {
-		err = b.failAt(last.pos, "the name is taken by something that is no array of tables")
-	} else {
-		err = table.SetKey(last.name, starlark.NewList([]starlark.Value{element}))
+	list, isList := v.(*starlark.List)
+	if found && !isList {
+		return nil, 0, b.failAt(last.pos, "the name is taken by something that is no array of tables")
 	}
-	return element, depth + 2, err
+	path := b.within(table, last.name)
+	if !found {
+		list = new(starlark.List)
+		_ = table.SetKey(last.name, list) // a string key of a fresh dict cannot fail
+		b.at(list, path, last.pos)
+	}
+	b.at(element, value.ItemPath(path, list.Len()), last.pos)
+	return element, depth + 2, list.Append(element)
 }
 
 // walk goes from table along parts, and makes the tables that are not there.
@@ -91,6 +117,7 @@ func (b *builder) walk(table *starlark.Dict, parts []key, depth int) (*starlark.
 		if !found {
 			next = new(starlark.Dict)
 			_ = table.SetKey(part.name, next) // a string key of a fresh dict cannot fail
+			b.at(next, b.within(table, part.name), part.pos)
 		} else if !ok {
 			return nil, 0, b.failAt(part.pos, "the name is taken by something that is no table")
 		}
@@ -110,17 +137,24 @@ func (b *builder) keyValue(table *starlark.Dict, n *unstable.Node, depth int) er
 		return b.failAt(last.pos, "the same key again")
 	}
 	b.line = last.pos
-	v, err := b.value(n.Value(), depth)
+	path := b.within(table, last.name)
+	b.at(nil, path, last.pos)
+	v, err := b.value(n.Value(), depth, path)
 	if err != nil {
 		return err
 	}
 	return table.SetKey(last.name, v)
 }
 
-func (b *builder) array(n *unstable.Node, depth int) (starlark.Value, error) {
+func (b *builder) array(n *unstable.Node, depth int, path string) (starlark.Value, error) {
 	var elems []starlark.Value
 	for it := n.Children(); it.Next(); {
-		v, err := b.value(it.Node(), depth)
+		inner := ""
+		if b.note != nil {
+			inner = value.ItemPath(path, len(elems))
+			b.note(inner, b.begin(it.Node()))
+		}
+		v, err := b.value(it.Node(), depth, inner)
 		if err != nil {
 			return nil, err
 		}
@@ -129,8 +163,11 @@ func (b *builder) array(n *unstable.Node, depth int) (starlark.Value, error) {
 	return starlark.NewList(elems), nil
 }
 
-func (b *builder) inlineTable(n *unstable.Node, depth int) (starlark.Value, error) {
+func (b *builder) inlineTable(n *unstable.Node, depth int, path string) (starlark.Value, error) {
 	table := new(starlark.Dict)
+	if b.note != nil {
+		b.paths[table] = path
+	}
 	for it := n.Children(); it.Next(); {
 		if err := b.keyValue(table, it.Node(), depth); err != nil {
 			return nil, err
