@@ -66,11 +66,13 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
         {"type": "url", "url": …, "pattern": …} or {"type": "package", "name": …}.
       supported_os: list such as ["debian-12", "ubuntu-22.04", "debian"]; none for any.
       arch: list such as ["x86_64", "aarch64"]; none for any.
-      memory, disk: what it needs, such as "512MiB"; "" for nothing worth naming.
+      memory: what it needs of it, such as "512MiB"; "" for nothing worth naming.
+      disk: the same, of free space.
       cpus: how many processors it needs.
       privileged: it works in a container only with all rights.
       ports: list of numbers that it listens on by default.
-      config_files, data_directories: lists of absolute paths.
+      config_files: list of absolute paths.
+      data_directories: list of absolute paths.
       tags: list of words to be found by.
       timeout: for all that is done on one server.
     Returns:
