@@ -61,7 +61,12 @@ else
 	say "8. Once more: nothing is left to do"
 	show run three-servers.star
 	show server exec 'web-*' -- systemctl is-active lighttpd
-	say "9. Clean up"
+	say "9. Redis as a taskserv: a primary and two replicas, from one command"
+	show taskserv create redis --servers web-1,web-2,web-3
+	show taskserv status redis --servers web-1,web-2,web-3 --quiet
+	show server exec web-1 --quiet -- redis-cli set greeting hello
+	show server exec web-3 --quiet -- sh -c 'for i in $(seq 50); do test "$(redis-cli get greeting)" = hello && exit; sleep 0.1; done; exit 1'
+	say "10. Clean up"
 	show server delete 'web-*' --force --yes
 fi
 

@@ -188,7 +188,10 @@ than the one that is there is refused without --force.`,
 				}
 				s.arguments[argument] = oneEntry(wanted[0].Name, starlark.String(text))
 			}
-			if s.arguments["config"], err = a.taskservConfig(wanted, config); err != nil {
+			if config != "" && len(wanted) != 1 {
+				return fault.New(fault.Usage, "--config is for one taskserv, not for %d", len(wanted))
+			}
+			if s.arguments["config"], err = a.taskservConfig(recipes, wanted[0].Name, profile, config); err != nil {
 				return err
 			}
 			return a.runTaskserv(&f, s, a.showCreated)
@@ -198,7 +201,7 @@ than the one that is there is refused without --force.`,
 	f.defineRun(fs)
 	fs.StringVar(&version, "version", "", "version of the software")
 	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
-	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML or JSON")
+	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
 	fs.BoolVar(&force, "force", false, "install whatever the requirements say, and older versions")
 	return cmd
 }

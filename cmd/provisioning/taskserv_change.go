@@ -53,7 +53,7 @@ they have changed. --reset goes back to the defaults of the recipe.`,
 				return err
 			}
 			s := &taskservScript{function: "configure", recipes: places, arguments: f.arguments()}
-			if s.arguments["config"], err = a.taskservConfig(recipes, config); err != nil {
+			if s.arguments["config"], err = a.taskservConfig(recipes, recipes[0].Name, profile, config); err != nil {
 				return err
 			}
 			s.arguments["profile"] = starlark.String(profile)
@@ -61,7 +61,7 @@ they have changed. --reset goes back to the defaults of the recipe.`,
 		},
 	}
 	f.defineRun(cmd.Flags())
-	cmd.Flags().StringVar(&config, "config", "", "file with the configuration: TOML, YAML or JSON")
+	cmd.Flags().StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
 	cmd.Flags().StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	cmd.Flags().BoolVar(&reset, "reset", false, "go back to the defaults")
 	return cmd

@@ -276,3 +276,16 @@ func (r *Recipe) Texts(field string) []string {
 	}
 	return texts
 }
+
+// Profile is a configuration by its name; None when there is none.
+func (r *Recipe) Profile(name string) starlark.Value {
+	profiles, ok := r.Field("profiles").(*starlark.Dict)
+	if !ok {
+		return starlark.None
+	}
+	v, found, err := profiles.Get(starlark.String(name))
+	if err != nil || !found {
+		return starlark.None
+	}
+	return v
+}
