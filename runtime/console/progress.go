@@ -175,7 +175,7 @@ func (p *Progress) effect(e event.Event) {
 		if p.c.Verbose { // on fifty machines there are thousands of these: their number says enough
 			p.c.Note("%s %s %s %s", p.c.paint(faint, "same  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
 		}
-	case e.Write && e.Kind != effect.KindOnRollback || p.c.Verbose: // a registration is no news
+	case e.Write && e.Kind != effect.KindOnRollback && e.Kind != effect.KindHandler || p.c.Verbose: // a registration is no news, nor is a question
 		p.c.Note("%s %s %s %s", p.c.paint(green, "done  "), e.Kind, e.Text, p.c.paint(faint, "("+duration.Short(e.Duration)+")"))
 	}
 }
