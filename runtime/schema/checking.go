@@ -107,7 +107,7 @@ func show(v starlark.Value) string {
 
 func (c *checking) missing(p *place, s *Schema, v starlark.Value) {
 	path := p.String()
-	problem := Problem{Path: path, Expected: s.expects()}
+	problem := Problem{Path: path, Expected: s.expects(), missing: true}
 	if v == starlark.None {
 		problem.Found = "None"
 	}

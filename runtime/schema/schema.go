@@ -5,10 +5,10 @@
 // shape has. [Schema.Validate] completes a value, or returns all problems with their
 // paths, and their positions where the value comes from a file:
 //
-//	doc, err := document.Read("postgres.toml", text)
-//	v, problems, err := s.Validate(thread, doc.Value, doc.At)
-//	if len(problems) > 0 {
-//		return problems.Fault(fault.Config, "postgres.toml")
+//	doc, err := document.Read("postgres.toml", text, nil)
+//	v, report, err := s.Validate(thread, doc.Value, doc.At)
+//	if err := report.Fault(fault.Config, "postgres.toml"); err != nil {
+//		return err
 //	}
 //
 // Schemas are immutable, and values of scripts; they have no effect on the world.
