@@ -25,7 +25,7 @@ import (
 type Document struct {
 	Name  string // of the file, as errors show it
 	Value starlark.Value
-	At    map[string]Position // by path, see [value.FieldPath]; each part that was written down
+	At    map[string]Position // by path, see [value.FieldPath]; "" is the whole
 }
 
 // Position is where something is written: its key, or itself in a list.
@@ -134,6 +134,7 @@ func (r *reader) order() {
 	for p := range r.doc.At {
 		paths = append(paths, p)
 	}
+	r.doc.At[""] = Position{Frame: fault.Frame{File: r.doc.Name, Line: 1, Col: 1}}
 	sort.Slice(paths, func(i, j int) bool {
 		a, b := r.doc.At[paths[i]], r.doc.At[paths[j]]
 		if a.Line != b.Line {

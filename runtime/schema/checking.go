@@ -122,8 +122,8 @@ func (c *checking) warn(p *place, s *Schema) {
 
 // A Check looks at a completed value, for what is not a matter of one field.
 type Check struct {
-	Fn      starlark.Callable // gets the value; returns True, False, or a text that says what is wrong
-	Message string            // what is wrong, where Fn does not say so itself
+	Fn      starlark.Callable // gets the value
+	Message string            // what is wrong when Fn returns what is not true; "": Fn says so, by a text
 	Field   string            // the path, within the value, of what is to be mended; "" for the whole
 }
 
@@ -183,18 +183,29 @@ func (c *checking) call(check Check, v starlark.Value, broken bool) (string, err
 	case err != nil:
 		return "", err
 	}
-	switch result := result.(type) {
-	case starlark.Bool:
-		if result {
+	return check.verdict(result)
+}
+
+// verdict is what a result says is wrong.
+func (check Check) verdict(result starlark.Value) (string, error) {
+	if _, ok := result.(*value.Unknown); ok {
+		return "", nil
+	}
+	if check.Message != "" {
+		if result.Truth() {
 			return "", nil
 		}
-		if check.Message == "" {
+		return check.Message, nil
+	}
+	switch result := result.(type) {
+	case starlark.Bool:
+		if !result {
 			return "does not pass the check " + check.Fn.Name(), nil
 		}
-		return check.Message, nil
+		return "", nil
 	case starlark.String:
 		return string(result), nil
-	case starlark.NoneType, *value.Unknown:
+	case starlark.NoneType:
 		return "", nil
 	}
 	return "", invalid("the check %s must return True, False or a text, not a %s", check.Fn.Name(), result.Type())

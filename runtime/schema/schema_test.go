@@ -59,6 +59,11 @@ func TestLines(t *testing.T) {
 		{"a.yaml", "auth:\n  password: |\n    hunter2 hunter2\n  tries: 11\n", "auth.tries must be an int of at most 9, not 11"},
 		{"a.json", `{"auth": {"password": "hunter2 hunter2", "tries": 11}}`, "auth.tries must be an int of at most 9, not 11"},
 		{"a.toml", "port = 2\n", "auth.password is required: a string of at least 8 characters"},
+		{"a.toml", "port = 2\nauth = {}\n[x]\n", `a.toml has 2 mistakes:
+  a.toml:2:1: auth.password is required: a string of at least 8 characters
+      2 | auth = {}
+  a.toml:3:2: unknown field x; there are port, auth
+      3 | [x …`},
 	} {
 		doc, err := document.Read(c.name, c.text, nil)
 		if err != nil {
