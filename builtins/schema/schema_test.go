@@ -216,12 +216,13 @@ short = S.errors({"pw": "swordfish"[:6]})
 text = S.errors({"pw": "x" * 9, "note": "id " + c.pw})
 odd = S.errors("` + plain + `")
 wrong = S.errors({"pww": "` + plain + `"})
+defaults = schema.record(pw = schema.str(secret = True, default = "` + plain + `")).defaults()
 shown = [str(S), str(schema.str(secret = True, default = "` + plain + `")), S.doc(), S.example("toml"), str(S.json_schema())]
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"c", "again", "short", "text", "odd", "wrong", "shown"} {
+	for _, name := range []string{"c", "again", "short", "text", "odd", "wrong", "defaults", "shown"} {
 		if text := globals[name].String(); strings.Contains(text, plain) || strings.Contains(text, "swordf") {
 			t.Errorf("%s shows a secret: %s", name, text)
 		}

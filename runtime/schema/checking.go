@@ -15,10 +15,10 @@ import (
 
 // checking is one validation.
 type checking struct {
-	thread   *starlark.Thread // calls checks
+	thread   *starlark.Thread // calls checks; nil: there are none
 	secrets  *value.Secrets
 	at       map[string]document.Position
-	trial    bool // only what the shapes say is of interest: no checks, no new secrets
+	trial    bool // only the problems are of interest: nothing becomes a secret
 	problems []Problem
 	warnings []Problem
 	hidden   map[string]bool // paths of what may be secret
@@ -130,7 +130,7 @@ type Check struct {
 // check makes the checks of a schema on v, which is completed as far as it can be;
 // broken says that it has problems of its own.
 func (c *checking) check(s *Schema, p *place, v starlark.Value, broken bool) starlark.Value {
-	if c.trial || c.fatal != nil {
+	if c.thread == nil || c.fatal != nil {
 		return v
 	}
 	for _, check := range s.Checks {

@@ -47,8 +47,10 @@ func (s *Schema) Freeze() {
 			shape.Of.Freeze()
 		}
 	case *Map:
-		if shape.Values != nil {
-			shape.Values.Freeze()
+		for _, s := range []*Schema{shape.Values, shape.Keys} {
+			if s != nil {
+				s.Freeze()
+			}
 		}
 	}
 }
