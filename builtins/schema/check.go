@@ -12,13 +12,13 @@ var _ = Module.Pure(`
 def check(fn, message = "", field = ""):
     """Makes a check, for what is not a matter of one field.
 
-    A record is checked when its fields fit. The function gets the completed record.
-    It should only compute.
+    The function gets the completed value. Where parts of a record do not fit, it gets
+    the others, and has no say if those are not enough for it. It should only compute.
 
     Args:
-      fn: function of the value that returns True or False, or a text that says what
-        is wrong; "" and None for nothing.
-      message: what is wrong when it returns False.
+      fn: function of the value. With a message, what it returns has to be true; else
+        it returns a text that says what is wrong, or None, or True or False.
+      message: what is wrong when fn returns what is not true.
       field: path of the field that is to be mended, such as "tls.cert_file": errors
         show its line.
 

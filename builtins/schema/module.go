@@ -18,6 +18,9 @@ What is not optional and has no default has to be given. None is the same as not
 given. A type has these methods:
 
     validate(value)   the completed value, as calling it; all mistakes are one error
+    parse(text, name) the completed value of a file's text; its name says what it is:
+                      .toml, .yaml, .json, or .star that sets config. Mistakes show
+                      the lines
     errors(value)     the mistakes, a list of structs with path, message, expected, found
     warnings(value)   what is deprecated in the value, such a list too
     merge(a, b, ...)  merges values and returns the completed one: dicts by key, the

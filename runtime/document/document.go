@@ -2,7 +2,7 @@
 // that set config. Beside the value it tells where each part of it stands, so that
 // whoever finds a mistake can show the line:
 //
-//	doc, err := document.Read("postgres.toml", text)
+//	doc, err := document.Read("postgres.toml", text, nil)
 //	doc.At["replication.replicas[2]"] // postgres.toml:12:3
 package document
 
@@ -25,7 +25,7 @@ import (
 type Document struct {
 	Name  string // of the file, as errors show it
 	Value starlark.Value
-	At    map[string]Position // by path, see [value.FieldPath]; each part that was written down
+	At    map[string]Position // by path, see [value.FieldPath]; "" is the whole
 }
 
 // Position is where something is written: its key, or itself in a list.
@@ -40,13 +40,20 @@ type Position struct {
 // Extensions are the endings of the files that can be read.
 var Extensions = []string{".json", ".star", ".toml", ".yaml", ".yml"}
 
-// Read reads a file by the ending of its name. A mistake is a fault of kind Config,
-// with the position in its stack where it is known.
-func Read(name, text string) (*Document, error) {
-	r := reader{lines: newLines(text), doc: &Document{Name: name, At: map[string]Position{}}}
-	source := value.Document{Text: text}
-	var err error
-	switch strings.ToLower(path.Ext(name)) {
+// Read reads a file by the ending of its name. secrets are those that the text may
+// have in it, and may be nil. A mistake is a fault of kind Config, with the position
+// in its stack where it is known.
+func Read(name, text string, secrets *value.Secrets) (*Document, error) {
+	ending := strings.ToLower(path.Ext(name))
+	if secrets == nil {
+		secrets = value.NewSecrets(nil)
+	}
+	source, err := secrets.Document(text, strings.TrimPrefix(ending, "."))
+	if err != nil {
+		return nil, err
+	}
+	r := reader{lines: newLines(source.Text), secret: source.Secret, doc: &Document{Name: name, At: map[string]Position{}}}
+	switch ending {
 	case ".toml":
 		r.doc.Value, err = toml.Decode(source, r.noteOffset)
 	case ".json":
@@ -54,7 +61,7 @@ func Read(name, text string) (*Document, error) {
 	case ".yaml", ".yml":
 		r.doc.Value, err = r.yaml(source)
 	case ".star":
-		err = r.star(text)
+		err = r.star(source)
 	default:
 		return nil, fault.New(fault.Config, "cannot read %q: it is none of the known formats", name).
 			WithHint("the name must end in %s", strings.Join(Extensions, ", "))
@@ -81,8 +88,9 @@ func refuse(name string, err error) error {
 }
 
 type reader struct {
-	doc   *Document
-	lines lines
+	doc    *Document
+	lines  lines
+	secret bool // the text as a whole: no line of it is shown
 }
 
 func (r *reader) yaml(source value.Document) (starlark.Value, error) {
@@ -106,6 +114,9 @@ func (r *reader) note(path string, line, col int) {
 	}
 	text := r.lines.text(line)
 	before := strings.Trim(cut(text, col-1), " \t-?")
+	if r.secret {
+		text = ""
+	}
 	r.doc.At[path] = Position{
 		Frame:  fault.Frame{File: r.doc.Name, Line: line, Col: col, Text: text},
 		Before: before != "" && strings.Trim(before, "[") != "",
@@ -123,6 +134,7 @@ func (r *reader) order() {
 	for p := range r.doc.At {
 		paths = append(paths, p)
 	}
+	r.doc.At[""] = Position{Frame: fault.Frame{File: r.doc.Name, Line: 1, Col: 1}}
 	sort.Slice(paths, func(i, j int) bool {
 		a, b := r.doc.At[paths[i]], r.doc.At[paths[j]]
 		if a.Line != b.Line {

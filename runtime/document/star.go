@@ -18,8 +18,12 @@ const Config = "config"
 const maxSteps = 1_000_000 // of a file that only computes a value
 
 // star evaluates a file with nothing but the functions of the language.
-func (r *reader) star(text string) error {
-	file, err := dialect.Parse(r.doc.Name, text, 0)
+func (r *reader) star(source value.Document) error {
+	if source.Secret {
+		return fault.New(fault.Config, "a Starlark file cannot be a secret as a whole").
+			WithHint("give it as JSON, TOML or YAML")
+	}
+	file, err := dialect.Parse(r.doc.Name, source.Text, 0)
 	if err != nil {
 		return r.badStar(err)
 	}

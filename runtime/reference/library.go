@@ -19,6 +19,16 @@ type Library struct {
 	Path  string // "@std//lists.star"
 	Doc   docstring.Doc
 	Funcs []LibraryFunc // those that can be loaded, sorted
+
+	Values []LibraryValue // other names that can be loaded, in their order
+}
+
+// LibraryValue is a name of a [Library] that is no function, such as a type of
+// configuration.
+type LibraryValue struct {
+	Name   string
+	Doc    string // its argument doc, if it is made by a call that has one
+	Source string // how it is made
 }
 
 // LibraryFunc is a function of a [Library].
@@ -56,9 +66,34 @@ func library(file string, src []byte, tree *syntax.File) Library {
 		if def, ok := stmt.(*syntax.DefStmt); ok && !strings.HasPrefix(def.Name.Name, "_") {
 			lib.Funcs = append(lib.Funcs, LibraryFunc{def.Name.Name, signature(src, def), docOf(def.Body)})
 		}
+		if set, ok := stmt.(*syntax.AssignStmt); ok && set.Op == syntax.EQ {
+			if name, ok := set.LHS.(*syntax.Ident); ok && !strings.HasPrefix(name.Name, "_") {
+				start, end := set.Span()
+				lib.Values = append(lib.Values, LibraryValue{name.Name, docArgument(set.RHS), string(between(src, start, end))})
+			}
+		}
 	}
 	slices.SortFunc(lib.Funcs, func(a, b LibraryFunc) int { return strings.Compare(a.Name, b.Name) })
 	return lib
+}
+
+// docArgument is the text of the argument doc of a call.
+func docArgument(e syntax.Expr) string {
+	call, ok := e.(*syntax.CallExpr)
+	if !ok {
+		return ""
+	}
+	for _, arg := range call.Args {
+		if named, ok := arg.(*syntax.BinaryExpr); ok && named.Op == syntax.EQ {
+			name, _ := named.X.(*syntax.Ident)
+			lit, _ := named.Y.(*syntax.Literal)
+			if name != nil && name.Name == "doc" && lit != nil {
+				text, _ := lit.Value.(string)
+				return text
+			}
+		}
+	}
+	return ""
 }
 
 func docOf(body []syntax.Stmt) docstring.Doc {
@@ -107,7 +142,10 @@ func (l Library) Markdown() string {
 	paragraph(&b, l.Doc.Summary)
 	paragraph(&b, "Load what you need:")
 	code(&b, l.load())
-	b.WriteString("\n| Function | |\n| --- | --- |\n")
+	l.values(&b)
+	if len(l.Funcs) > 0 {
+		b.WriteString("\n| Function | |\n| --- | --- |\n")
+	}
 	for _, f := range l.Funcs {
 		fmt.Fprintf(&b, "| [`%s`](#%s) | %s |\n", f.Name, anchor(f.Name), cell(f.Doc.Summary))
 	}
@@ -122,10 +160,27 @@ func (l Library) Markdown() string {
 	return b.String()
 }
 
+func (l Library) values(b *strings.Builder) {
+	if len(l.Values) > 0 {
+		b.WriteString("\n| Name | |\n| --- | --- |\n")
+	}
+	for _, v := range l.Values {
+		fmt.Fprintf(b, "| [`%s`](#%s) | %s |\n", v.Name, anchor(v.Name), cell(v.Doc))
+	}
+	for _, v := range l.Values {
+		fmt.Fprintf(b, "\n## %s\n", v.Name)
+		paragraph(b, v.Doc)
+		code(b, v.Source)
+	}
+}
+
 func (l Library) load() string {
-	names := make([]string, len(l.Funcs))
-	for i, f := range l.Funcs {
-		names[i] = f.Name
+	var names []string
+	for _, v := range l.Values {
+		names = append(names, v.Name)
+	}
+	for _, f := range l.Funcs {
+		names = append(names, f.Name)
 	}
 	return fmt.Sprintf("load(%q, \"%s\")", l.Path, strings.Join(names, `", "`))
 }
@@ -144,6 +199,9 @@ func (f LibraryFunc) arguments(b *strings.Builder) {
 func (l Library) Help() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n\n", l.Path, l.Doc.Summary)
+	for _, v := range l.Values {
+		fmt.Fprintf(&b, "  %s\n      %s\n", v.Name, v.Doc)
+	}
 	for _, f := range l.Funcs {
 		fmt.Fprintf(&b, "  %s\n      %s\n", f.Signature, f.Doc.Summary)
 	}

@@ -24,6 +24,13 @@ def join(a,
 
 def _private():
     pass
+
+_hidden = 1
+LIMIT = 5
+Word = schema.str(
+    doc = "A word | of a text.",
+    min = 1,
+)
 `
 	libs, err := reference.Libraries(fstest.MapFS{"words.star": {Data: []byte(src)}})
 	if err != nil {

@@ -33,7 +33,7 @@ func explain(modules []*module.Module, x starlark.Value) string {
 	case *module.Namespace:
 		text, _ := reference.Find(modules, x.Module().Name)
 		return text
-	case *module.Func:
+	case interface{ Help() string }: // a builtin, a schema, a method of one
 		return x.Help()
 	case *starlark.Function:
 		return signature(x) + "\n\n" + docstring.Dedent(strings.TrimSpace(x.Doc()))

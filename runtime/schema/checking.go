@@ -15,10 +15,10 @@ import (
 
 // checking is one validation.
 type checking struct {
-	thread   *starlark.Thread // calls checks
+	thread   *starlark.Thread // calls checks; nil: there are none
 	secrets  *value.Secrets
 	at       map[string]document.Position
-	trial    bool // only what the shapes say is of interest: no checks, no new secrets
+	trial    bool // only the problems are of interest: nothing becomes a secret
 	problems []Problem
 	warnings []Problem
 	hidden   map[string]bool // paths of what may be secret
@@ -107,7 +107,7 @@ func show(v starlark.Value) string {
 
 func (c *checking) missing(p *place, s *Schema, v starlark.Value) {
 	path := p.String()
-	problem := Problem{Path: path, Expected: s.expects()}
+	problem := Problem{Path: path, Expected: s.expects(), missing: true}
 	if v == starlark.None {
 		problem.Found = "None"
 	}
@@ -122,15 +122,15 @@ func (c *checking) warn(p *place, s *Schema) {
 
 // A Check looks at a completed value, for what is not a matter of one field.
 type Check struct {
-	Fn      starlark.Callable // gets the value; returns True, False, or a text that says what is wrong
-	Message string            // what is wrong, where Fn does not say so itself
+	Fn      starlark.Callable // gets the value
+	Message string            // what is wrong when Fn returns what is not true; "": Fn says so, by a text
 	Field   string            // the path, within the value, of what is to be mended; "" for the whole
 }
 
 // check makes the checks of a schema on v, which is completed as far as it can be;
 // broken says that it has problems of its own.
 func (c *checking) check(s *Schema, p *place, v starlark.Value, broken bool) starlark.Value {
-	if c.trial || c.fatal != nil {
+	if c.thread == nil || c.fatal != nil {
 		return v
 	}
 	for _, check := range s.Checks {
@@ -183,18 +183,29 @@ func (c *checking) call(check Check, v starlark.Value, broken bool) (string, err
 	case err != nil:
 		return "", err
 	}
-	switch result := result.(type) {
-	case starlark.Bool:
-		if result {
+	return check.verdict(result)
+}
+
+// verdict is what a result says is wrong.
+func (check Check) verdict(result starlark.Value) (string, error) {
+	if _, ok := result.(*value.Unknown); ok {
+		return "", nil
+	}
+	if check.Message != "" {
+		if result.Truth() {
 			return "", nil
 		}
-		if check.Message == "" {
+		return check.Message, nil
+	}
+	switch result := result.(type) {
+	case starlark.Bool:
+		if !result {
 			return "does not pass the check " + check.Fn.Name(), nil
 		}
-		return check.Message, nil
+		return "", nil
 	case starlark.String:
 		return string(result), nil
-	case starlark.NoneType, *value.Unknown:
+	case starlark.NoneType:
 		return "", nil
 	}
 	return "", invalid("the check %s must return True, False or a text, not a %s", check.Fn.Name(), result.Type())

@@ -112,10 +112,14 @@ func (w *exampleWriter) line(f Field, indent string) {
 	fmt.Fprintf(&w.out, "%s# %s%s… (%s)\n", indent, w.key(f.Name), between, strings.ReplaceAll(f.Schema.summary(), "\n", " "))
 }
 
-var bareKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+var (
+	bareKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
+	// word is what some readers of YAML take for something other than a text.
+	word = regexp.MustCompile(`(?i)^(true|false|null|yes|no|on|off|y|n)$`)
+)
 
 func (w *exampleWriter) key(name string) string {
-	if bareKey.MatchString(name) {
+	if bareKey.MatchString(name) && !(w.yaml && word.MatchString(name)) {
 		return name
 	}
 	return quote(name)

@@ -35,8 +35,11 @@ func (c *checking) lines() *lines {
 			l.secrets[on] = pos.Col
 		}
 	}
-	for on, pos := range first {
-		l.behind[on] = pos.Before && c.isHidden(pos.After)
+	for _, pos := range c.at { // several may begin at the same place
+		on := line{pos.File, pos.Line}
+		if pos.Col == first[on].Col && pos.Before && c.isHidden(pos.After) {
+			l.behind[on] = true
+		}
 	}
 	return l
 }

@@ -89,7 +89,7 @@ func (m *Map) complete(c *checking, p *place, v starlark.Value) starlark.Value {
 func (c *checking) badKey(p *place, key starlark.Value) {
 	path := p.String()
 	c.add(Problem{Path: path, Expected: "keys that are strings", Found: show(key),
-		Message: subject(path) + " has the key " + show(key) + ", a " + key.Type() + "; keys must be strings"})
+		Message: subject(path) + " has the key " + show(key) + "; keys must be strings"})
 }
 
 // key looks at a key as if it were a value.

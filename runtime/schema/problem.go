@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // Problem is one thing that is wrong with a value.
@@ -16,9 +17,9 @@ type Problem struct {
 	Found    string `star:"found"`    // "\"many\""; "" for nothing, and for what may be secret
 	Position string `star:"position"` // "postgres.toml:12:3"; "" for what comes from no file
 
-	At   fault.Frame // of the key in its file; zero without one
-	name string      // of a field that there is not
-	line bool        // the problem is at At itself, not within what stands there
+	At      fault.Frame // of the key in its file; zero without one
+	name    string      // of a field that there is not
+	missing bool        // nothing was given
 }
 
 // Report is what a validation has found.
@@ -54,7 +55,7 @@ func (r *Report) Fault(kind fault.Kind, what string) error {
 			e.Msg += "\n  " + strings.ReplaceAll(p.Text(), "\n", "\n  ")
 		}
 	}
-	e.Details = map[string]any{"problems": r.Problems}
+	e.Details = map[string]any{"problems": value.Of(r.Problems)}
 	return e
 }
 
@@ -87,7 +88,10 @@ func (c *checking) report() *Report {
 		if a.File != b.File {
 			return a.File < b.File
 		}
-		return a.Line < b.Line
+		if a.Line != b.Line {
+			return a.Line < b.Line
+		}
+		return a.Col < b.Col
 	})
 	return r
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -116,22 +117,32 @@ func (r *Record) others(c *checking, p *place, v starlark.Value, out starlark.St
 				out[name] = e.Value
 			}
 		default:
-			r.unknown(c, p.field(name), name)
+			r.unknown(c, p.field(name), name, e.Value)
 		}
 	}
 }
 
-func (r *Record) unknown(c *checking, p *place, name string) {
+func (r *Record) unknown(c *checking, p *place, name string, v starlark.Value) {
 	c.hide(p)
 	path := p.String()
 	problem := Problem{Path: path, name: name, Message: "unknown field " + path}
 	names := r.names()
 	if near := spell.Nearest(name, names); near != "" {
 		problem.Message += fmt.Sprintf(" (did you mean %q?)", near)
+		c.found(p.up.field(near))
+		if text, ok := starlark.AsString(v); ok && r.fields[r.byName[near]].Schema.sensitive() {
+			c.conceal(p, text)
+		}
 	} else if len(names) > 0 {
 		problem.Message += "; there are " + strings.Join(names, ", ")
 	}
 	c.add(problem)
+}
+
+// found takes back that something is missing: it is there under a wrong name.
+func (c *checking) found(p *place) {
+	path := p.String()
+	c.problems = slices.DeleteFunc(c.problems, func(known Problem) bool { return known.missing && known.Path == path })
 }
 
 func (r *Record) names() []string {
@@ -161,8 +172,10 @@ func fieldsOf(v starlark.Value) (given, bool) {
 // get returns nil for a field that is not there.
 func (g given) get(name string) starlark.Value {
 	if g.dict != nil {
-		v, _, _ := g.dict.Get(starlark.String(name)) // a string can be looked up
-		return v
+		if v, found, _ := g.dict.Get(starlark.String(name)); found { // a string can be looked up
+			return v
+		}
+		return nil
 	}
 	v, err := g.fields.Attr(name)
 	if err != nil {

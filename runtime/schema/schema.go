@@ -5,10 +5,10 @@
 // shape has. [Schema.Validate] completes a value, or returns all problems with their
 // paths, and their positions where the value comes from a file:
 //
-//	doc, err := document.Read("postgres.toml", text)
-//	v, problems, err := s.Validate(thread, doc.Value, doc.At)
-//	if len(problems) > 0 {
-//		return problems.Fault(fault.Config, "postgres.toml")
+//	doc, err := document.Read("postgres.toml", text, nil)
+//	v, report, err := s.Validate(thread, doc.Value, doc.At)
+//	if err := report.Fault(fault.Config, "postgres.toml"); err != nil {
+//		return err
 //	}
 //
 // Schemas are immutable, and values of scripts; they have no effect on the world.
@@ -133,7 +133,7 @@ func (s *Schema) AsOptional() (*Schema, error) {
 // Validate returns v with defaults in place: records are structs, so that fields are
 // attributes. With problems, the value is of no use. at are the positions in the
 // files that v comes from, and may be nil. An error is that of a check which failed
-// itself. thread calls the checks.
+// itself. thread calls the checks; where it is nil, there are none.
 func (s *Schema) Validate(thread *starlark.Thread, v starlark.Value, at map[string]document.Position) (starlark.Value, *Report, error) {
 	c := &checking{thread: thread, secrets: s.Secrets, at: at}
 	out := s.complete(c, nil, v)
@@ -198,7 +198,7 @@ func (s *Schema) Plain(v starlark.Value) starlark.Value {
 // nothing.
 func (s *Schema) Defaults() starlark.Value {
 	if s.Default != nil {
-		return s.Plain(s.complete(&checking{secrets: s.Secrets, trial: true}, nil, s.Default))
+		return s.Plain(s.complete(&checking{secrets: s.Secrets}, nil, s.Default))
 	}
 	record, ok := s.shape.(*Record)
 	if !ok || s.Optional {

@@ -157,15 +157,24 @@ func (t *Text) complete(c *checking, p *place, v starlark.Value) starlark.Value 
 		return v
 	}
 	plain, known := c.expand(text)
+	if t.Secret { // before anything is said about it
+		if secret := c.conceal(p, text); secret != nil {
+			v = secret
+		}
+	}
 	if known && !t.allows(plain) {
 		c.wrong(p, t, v, "")
-		return v
-	}
-	if _, ok := v.(*value.Secret); t.Secret && !ok && text != "" && !value.HasMarker(text) && c.secrets != nil && !c.trial {
-		secret, _ := c.secrets.Add(subject(p.String()), text)
-		return secret
 	}
 	return v
+}
+
+// conceal makes a secret of a text; nil where it is empty, or has one in it.
+func (c *checking) conceal(p *place, text string) starlark.Value {
+	if c.trial || c.secrets == nil || text == "" || value.HasMarker(text) {
+		return nil
+	}
+	secret, _ := c.secrets.Add(subject(p.String()), text)
+	return secret
 }
 
 // expand puts the secrets of a text in place, to look at it; known is false where

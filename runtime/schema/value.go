@@ -10,6 +10,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/spell"
+	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -46,8 +47,10 @@ func (s *Schema) Freeze() {
 			shape.Of.Freeze()
 		}
 	case *Map:
-		if shape.Values != nil {
-			shape.Values.Freeze()
+		for _, s := range []*Schema{shape.Values, shape.Keys} {
+			if s != nil {
+				s.Freeze()
+			}
 		}
 	}
 }
@@ -146,6 +149,7 @@ type method struct {
 
 var methods = map[string]method{
 	"validate":    {"value", validate, 1, 1, "Returns the completed value; all mistakes are one error."},
+	"parse":       {"text, name", parse, 2, 2, "Decodes the text of a file by the ending of its name, and returns the completed value; mistakes show the lines."},
 	"errors":      {"value", problems, 1, 1, "Returns the mistakes in a value, as a list of structs."},
 	"warnings":    {"value", warnings, 1, 1, "Returns what is deprecated in a value, as a list of structs."},
 	"merge":       {"*values", mergeAll, 1, -1, "Merges values, the strongest last, and returns the completed one."},
@@ -202,18 +206,27 @@ func (b *bound) signature() string { return b.name + "(" + b.m.params + ")" }
 // Attr gives the documentation, as that of builtins.
 func (b *bound) Attr(name string) (starlark.Value, error) {
 	if name == "doc" {
-		return starlark.String(b.signature() + "\n\n" + b.m.help), nil
+		return starlark.String(b.Help()), nil
 	}
 	return nil, nil
 }
 
+// Help is what help() prints.
+func (b *bound) Help() string { return b.signature() + "\n\n" + b.m.help }
+
+// Help is what help() prints.
+func (s *Schema) Help() string {
+	return s.Explain() + "\na schema with " + strings.Join(s.AttrNames(), ", ")
+}
+
 func (b *bound) CallInternal(thread *starlark.Thread, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+	names := strings.Split(b.m.params, ", ")
 	for _, kv := range kwargs {
 		name, _ := starlark.AsString(kv[0])
-		if len(args) > 0 || name != b.m.params {
+		if len(args) >= len(names) || name != names[len(args)] {
 			return nil, hinted(invalid("%s: unexpected argument %q", b.name, name), b.signature())
 		}
-		args = append(args, kv[1])
+		args = append(args[:len(args):len(args)], kv[1])
 	}
 	if len(args) < b.m.least || b.m.most >= 0 && len(args) > b.m.most {
 		return nil, hinted(invalid("%s: %d arguments given", b.name, len(args)), b.signature())
@@ -225,6 +238,40 @@ func validate(s *Schema, thread *starlark.Thread, args starlark.Tuple) (starlark
 	return s.completed(thread, args[0])
 }
 
+func parse(s *Schema, thread *starlark.Thread, args starlark.Tuple) (starlark.Value, error) {
+	for _, v := range args {
+		if u, ok := v.(*value.Unknown); ok {
+			return value.UnknownOf(args, nil, "%s.parse(%s)", s.Name(), u.Text), nil
+		}
+	}
+	text := args[0].String()
+	switch v := args[0].(type) {
+	case starlark.String:
+		text = string(v)
+	case *value.Secret: // its text is the marker
+	default:
+		return nil, invalid("parse: the text must be a string, not a %s", v.Type())
+	}
+	name, ok := starlark.AsString(args[1])
+	if !ok {
+		return nil, invalid("parse: the name must be a string, not a %s", args[1].Type())
+	}
+	doc, err := document.Read(name, text, s.Secrets)
+	if err != nil {
+		e := *fault.As(err)
+		e.Kind = fault.Invalid
+		return nil, &e
+	}
+	out, report, err := s.Validate(thread, doc.Value, doc.At)
+	if err != nil {
+		return nil, err
+	}
+	if err := report.Fault(fault.Invalid, name); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func problems(s *Schema, thread *starlark.Thread, args starlark.Tuple) (starlark.Value, error) {
 	return s.list(thread, args[0], func(r *Report) []Problem { return r.Problems })
 }
@@ -233,15 +280,19 @@ func warnings(s *Schema, thread *starlark.Thread, args starlark.Tuple) (starlark
 	return s.list(thread, args[0], func(r *Report) []Problem { return r.Warnings })
 }
 
+// list is what a validation finds; unknown where that is nothing so far, and parts
+// of the value are not known.
 func (s *Schema) list(thread *starlark.Thread, v starlark.Value, which func(*Report) []Problem) (starlark.Value, error) {
-	if u, ok := v.(*value.Unknown); ok {
-		return value.UnknownOf(starlark.Tuple{u}, nil, "%s.errors(%s)", s.Name(), u.Text), nil
-	}
 	_, report, err := s.Validate(thread, v, nil)
 	if err != nil {
 		return nil, err
 	}
-	return value.Of(which(report)), nil
+	found := value.Of(which(report))
+	if starlark.Len(found) > 0 || value.FindUnknown(v) == nil {
+		return found, nil
+	}
+	guess := func(starlark.Tuple) (starlark.Value, error) { return found, nil }
+	return value.UnknownOf(starlark.Tuple{v}, guess, "%s.errors(%s)", s.Name(), value.Show(v)), nil
 }
 
 func mergeAll(s *Schema, thread *starlark.Thread, args starlark.Tuple) (starlark.Value, error) {
