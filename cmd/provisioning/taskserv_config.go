@@ -73,7 +73,7 @@ func readDocument(file string) (*document.Document, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "cannot read the configuration")
 	}
-	return document.Read(file, string(text))
+	return document.Read(file, string(text), nil)
 }
 
 // checkConfig refuses what the schema of the recipe does, with all lines that are wrong.
