@@ -136,7 +136,7 @@ var fakes = map[string]fake{
 		_ = f.send(&askSource{ID: 1, Name: "//config/provisioning.toml"})
 		_ = f.send(&done{Fault: f.next().Fault})
 		select {}
-	}, "names end in .star", fault.Script, nil},
+	}, "no script of the run loads it", fault.Permission, nil},
 	"a decision about nothing":   {func(f *faker) { _ = f.send(&askDecide{site: site{ID: 1, Path: "0"}, Op: "if"}) }, "there is nothing to decide", fault.Internal, nil},
 	"a stop for nothing":         {func(f *faker) { _ = f.send(&tellHalt{carry(fault.New(fault.Cancelled, "why not"))}) }, "stops the run for no limit", fault.Internal, nil},
 	"a stop without why":         {func(f *faker) { _ = f.send(&tellHalt{}) }, "stops the run for no limit", fault.Internal, nil},

@@ -17,6 +17,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/event"
+	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -377,7 +378,8 @@ func (e *Engine) decide(b *shadow, m *askDecide, a *answer) error {
 }
 
 // source gives the text of a module. A script can load no more than a module of
-// the workspace or of the standard library, and what lies around it.
+// the workspace or of the standard library, and what lies around it. Of files that are
+// no scripts, which may be anything, it gets those that a load in a script names.
 func (e *Engine) source(name string) ([]byte, error) {
 	if name != e.main {
 		rest, std := strings.CutPrefix(name, "@std//")
@@ -388,8 +390,8 @@ func (e *Engine) source(name string) ([]byte, error) {
 		if !outside && (rest == name || !filepath.IsLocal(rest) || path.Clean(rest) != rest) || len(name) > maxName {
 			return nil, fault.New(fault.Permission, "cannot load %.100q: it is outside of the workspace", name)
 		}
-		if path.Ext(name) != ".star" {
-			return nil, fault.New(fault.Script, "cannot load %q: the modules of an isolated run are files whose names end in .star", name)
+		if !script.IsScript(name) && !e.cfg.Loader.Reaches(e.main, func(reached string) bool { return reached == name }) {
+			return nil, fault.New(fault.Permission, "cannot load %.100q: no script of the run loads it", name)
 		}
 	}
 	return e.cfg.Loader.Source(name)

@@ -30,6 +30,8 @@ func (l *Loader) Reaches(name string, wanted func(name string) bool) bool {
 	return reaches(name)
 }
 
+func (l *Loader) mayLoad(name, from string) bool { return l.MayLoad == nil || l.MayLoad(name, from) == nil }
+
 // loads returns the names of the modules that a module loads.
 func (l *Loader) loads(name string) []string {
 	if !IsScript(name) {
@@ -47,7 +49,7 @@ func (l *Loader) loads(name string) []string {
 	syntax.Walk(f, func(n syntax.Node) bool {
 		switch n := n.(type) {
 		case *syntax.LoadStmt:
-			if loaded, err := ModuleName(n.ModuleName(), name); err == nil {
+			if loaded, err := ModuleName(n.ModuleName(), name); err == nil && l.mayLoad(loaded, name) {
 				names = append(names, loaded)
 			}
 		case syntax.Expr:
