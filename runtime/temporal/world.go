@@ -38,6 +38,7 @@ type workers struct {
 	cut     context.Context // ends when effects are to be cut off
 	limit   int
 	slots   workflow.Semaphore
+	busy    int // effects that are under way
 	bytes   workflow.Semaphore
 	data    converter.DataConverter
 	routes  []route
@@ -160,6 +161,8 @@ func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done,
 		return done{}, err
 	}
 	defer w.slots.Release(1)
+	w.busy++
+	defer func() { w.busy-- }()
 	options := w.options(o)
 	home, err := w.arrive(line)
 	if err != nil {
@@ -223,7 +226,7 @@ func (w *workers) fits(size int, v any) error {
 }
 
 func (w *workers) job(orders ...*door.Order) job {
-	j := job{Run: w.run, Paths: w.paths, Key: w.key, Orders: orders}
+	j := job{Run: w.run, Paths: w.paths, Key: w.key, Orders: orders, Busy: w.busy}
 	w.secrets().Each(func(name, plain string) { j.Secrets = append(j.Secrets, secret{name, plain}) })
 	return j
 }
