@@ -84,6 +84,7 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		World: x.world, Lines: lines{}, Clock: newTimers(ctx, x.run),
 		Prepared: func(d *door.Door) {
 			x.world.door = func() *door.Door { return d }
+			x.world.turn = workflow.Now(ctx).UnixMilli() * turns // the clock of the server: later executions have higher ones
 			x.world.secrets = func() *value.Secrets { return d.Run.Secrets }
 			x.bound(d.Budget)
 		},
