@@ -56,8 +56,9 @@ type recent struct {
 	Events []event.Event
 }
 
-// enough is how large recent events are together: those of some seconds.
-const enough = 256 << 10
+// enough is how large recent events are together: those of some ten seconds. They are
+// mostly the same words, and are compressed to a tenth.
+const enough = 1 << 20
 
 // recentOf are the last of events, the first of which has the number first.
 func recentOf(first int, events []event.Event) recent {

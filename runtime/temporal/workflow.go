@@ -272,7 +272,12 @@ func (x *execution) goOn() (ending, error) {
 	x.last = parcel
 	next := input{Parcel: parcel, Rollback: x.in.Rollback, Home: x.world.home, Routes: x.in.Routes, Quiet: true, Limit: x.in.Limit, Silence: x.in.Silence, Late: x.in.Late,
 		News: recentOf(x.first, x.events)}
-	if err := x.world.fits(parcel.Size()+next.News.size(), next); err != nil {
+	err = x.world.fits(parcel.Size()+next.News.size(), next)
+	if err != nil { // then those who follow the run may have to ask this history
+		next.News = recentOf(x.first+len(x.events), nil)
+		err = x.world.fits(parcel.Size(), next)
+	}
+	if err != nil {
 		return x.end(journal.Failed, err)
 	}
 	return ending{}, workflow.NewContinueAsNewError(workflow.WithWorkflowTaskTimeout(x.ctx, next.taskTime()), workflowRun, next)
