@@ -252,7 +252,7 @@ const maxInline = 64 << 10
 
 // conclude records how the execution ended and says it.
 func (x *execution) conclude(v starlark.Value, err error) (*Outcome, error) {
-	out := &Outcome{Run: x.run, Value: v, State: journal.Completed}
+	out := &Outcome{Run: x.run, Value: x.shared.Secrets.Shown(v), State: journal.Completed}
 	why := x.explain(err)
 	switch {
 	case why == nil:

@@ -29,7 +29,7 @@ func (r *Runtime) replaced(run *journal.Run, file string) (map[string][]byte, er
 // replayed says how a replay ended. It has to end as the run did: with its
 // result, with its failure, or where its journal ends.
 func (x *execution) replayed(run *journal.Run, v starlark.Value, err error) (*Outcome, error) {
-	out := &Outcome{Run: run, Value: v, State: run.State, Replayed: x.door.Past.Len()}
+	out := &Outcome{Run: run, Value: x.shared.Secrets.Shown(v), State: run.State, Replayed: x.door.Past.Len()}
 	why := x.explain(err)
 	switch {
 	case fault.Is(why, fault.Mismatch, fault.Internal, fault.Limit) || x.stop.Err() != nil:

@@ -167,7 +167,7 @@ type Start struct {
 type Outcome struct {
 	Run      *journal.Run // nil in check mode
 	State    journal.State
-	Value    starlark.Value // what the entry function returned
+	Value    starlark.Value // what the entry function returned, as people may see it
 	Plan     *plan.Plan     // in check mode
 	Rollback *Report        // when there was one
 	Replayed int            // effects that were answered by the journal

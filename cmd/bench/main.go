@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,8 +48,10 @@ func main() {
 			b.targets()
 		case "engines":
 			b.engines()
+		case "long": // as in: bench long 20000 100
+			b.long(count(2, 5000), count(3, 100))
 		default:
-			check(fmt.Errorf("there is no part %q: targets, engines", os.Args[1]))
+			check(fmt.Errorf("there is no part %q: targets, engines, long", os.Args[1]))
 		}
 		return
 	}
@@ -62,6 +65,16 @@ func main() {
 	b.isolated()
 	b.targets()
 	b.engines()
+}
+
+// count is an argument, or what it is without.
+func count(i, standard int) int {
+	if len(os.Args) <= i {
+		return standard
+	}
+	n, err := strconv.Atoi(os.Args[i])
+	check(err)
+	return n
 }
 
 // leftovers end what must not stay when a measurement fails.

@@ -129,7 +129,9 @@ func TestWorkerImage(t *testing.T) {
 	}
 }
 
-// buildWorkerImage does what `make worker-image` does, elsewhere.
+// buildWorkerImage does what `make worker-image` does, elsewhere. The program in it is the
+// one of the other scripts, where that can be started there: else it needs a library that
+// the image does not have, and is compiled without C as for the real one.
 func buildWorkerImage(t *testing.T, image string) {
 	dir := t.TempDir()
 	recipe, err := os.ReadFile(deployFile("worker", "Dockerfile"))
@@ -139,13 +141,40 @@ func buildWorkerImage(t *testing.T, image string) {
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), recipe, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	build := exec.Command("go", "build", "-o", filepath.Join(dir, "provisioning"), ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	program := filepath.Join(dir, "provisioning")
+	build := func() {
+		if out, err := exec.Command("docker", "build", "-t", image, dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 	t.Cleanup(func() { _ = exec.Command("docker", "rmi", "-f", image).Run() }) // nothing depends on it
-	if out, err := exec.Command("docker", "build", "-t", image, dir).CombinedOutput(); err != nil {
+	data, err := os.ReadFile(plainProgram(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	build()
+	if exec.Command("docker", "run", "--rm", image, "version").Run() == nil {
+		return
+	}
+	compile := exec.Command("go", "build", "-o", program, ".")
+	compile.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	build()
+}
+
+// TestWithoutC: nothing that the program is made of needs C, so that the image of a worker
+// can be built for any machine. The image of [TestWorkerImage] may be built with it.
+func TestWithoutC(t *testing.T) {
+	t.Parallel()
+	list := exec.Command("go", "list", "-deps", "-f", "{{with .Error}}{{.}}{{end}}{{if and .CgoFiles (not .Standard)}}{{.ImportPath}}{{end}}", ".")
+	list.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := list.CombinedOutput()
+	if text := strings.TrimSpace(string(out)); err != nil || text != "" {
+		t.Errorf("%v: %s", err, text)
 	}
 }

@@ -291,6 +291,19 @@ func (a *app) find(j *journal.Journal, id string) (*journal.Run, error) {
 	return j.Find(id)
 }
 
+// look finds a run that is looked at. Where this workspace has none, "last" is the last one
+// of the cluster: what acts on a run does not guess.
+func (a *app) look(j *journal.Journal, id string) (*journal.Run, error) {
+	run, err := a.find(j, id)
+	if id != "last" || !fault.Is(err, fault.NotFound) {
+		return run, err
+	}
+	if _, derr := a.discover("", 1); derr != nil {
+		return nil, errors.Join(err, derr)
+	}
+	return j.Find(id)
+}
+
 // runID is the beginning of the id of a run.
 var runID = regexp.MustCompile("^[0-9a-f-]{1,36}$")
 

@@ -36,7 +36,7 @@ func (a *app) withRun(do func(j *journal.Journal, run *journal.Run) error) func(
 		if err != nil {
 			return err
 		}
-		run, err := a.find(j, args[0])
+		run, err := a.look(j, args[0])
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,9 @@
 //	out err what the command has printed
 //	end     exit code and time; written, and on the disk, when it has ended
 //
+// Beside the attempts is a file closed-N for each turn N that has asked: whoever has
+// made an attempt looks for them before anything runs.
+//
 // The command runs in a session of its own, where the machine has setsid, and goes
 // on when the connection is cut. The line that starts it only watches it, as does
 // the line of someone who comes later and asks.
@@ -37,6 +40,11 @@ type Marker struct {
 	Conn machine.Conn
 	As   machine.As // who runs the command, and has the marker
 	Key  string     // its name: letters, digits and dashes
+	// Turn is the number of whoever starts the command, or asks about it, where there
+	// may be several who do not know of each other: those who come later have higher
+	// ones. Once one of them has asked, no earlier one can run the command any more,
+	// however long it stood still. 0: there is nobody else.
+	Turn int64
 }
 
 // State is how far a command has come.
@@ -79,11 +87,15 @@ func (m *Marker) start(ctx context.Context, attempt int, c machine.Command, stdi
 	if err != nil {
 		return End{}, 0, err
 	}
-	script := prelude(m.Key) + startScript(attempt, len(stdin), text)
+	script := prelude(m.Key) + startScript(attempt, m.Turn, len(stdin), text)
 	end, taken, err := m.exec(ctx, machine.Command{Script: script, As: m.As, Hidden: c.Hidden}, stdin, out)
 	switch {
 	case err != nil:
 		return End{}, 0, err
+	case end.State == stateLate:
+		e := fault.New(fault.Unavailable, "somebody else has asked about the command on %s since, and performs it", m.Conn.Name())
+		e.Unsent = true
+		return End{}, 0, e
 	case end.State == stateVoid, taken > 0 && end.State == Ended, taken > 0 && end.State == Gone:
 		return End{}, max(taken, attempt) + 1, nil
 	}
@@ -93,7 +105,7 @@ func (m *Marker) start(ctx context.Context, attempt int, c machine.Command, stdi
 // Ask finds out how far the command has come; one that is under way is waited for.
 // Once it has said None, nothing that was sent before can run the command any more.
 func (m *Marker) Ask(ctx context.Context, out Output) (End, error) {
-	end, _, err := m.exec(ctx, machine.Command{Script: prelude(m.Key) + askScript, As: m.As}, "", out)
+	end, _, err := m.exec(ctx, machine.Command{Script: prelude(m.Key) + closeScript(m.Turn) + askScript, As: m.As}, "", out)
 	if end.State == stateVoid {
 		end.State = None
 	}
@@ -155,6 +167,9 @@ func doubt(e *fault.Error) error {
 
 // stateVoid is an attempt that was closed.
 const stateVoid State = "void"
+
+// stateLate is that of one who wants to start the command, when a later one has asked.
+const stateLate State = "late"
 
 // reader reads the answers of the scripts, which come in frames on stdout:
 //
@@ -236,7 +251,7 @@ func (r *reader) frame(head string) error {
 		r.to, r.left = r.out.Stderr, n
 	case scan(head, "X ended %d %d %d", &code, &began, &ended):
 		r.done, r.end = true, End{Ended, code, time.Duration(max(0, min(ended-began, 1<<31))) * time.Second}
-	case scan(head, "X %s", &state) && (state == stateVoid || state == Gone):
+	case scan(head, "X %s", &state) && (state == stateVoid || state == stateLate || state == Gone):
 		r.done, r.end = true, End{State: state}
 	default:
 		return errors.New("an answer that makes no sense")

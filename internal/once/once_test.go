@@ -95,6 +95,32 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestLate: who stood still while somebody else has asked, and has run the command, does
+// not run it again.
+func TestLate(t *testing.T) {
+	m := newMarker(t, machine.Local{})
+	file := filepath.Join(t.TempDir(), "file")
+	c := machine.Command{Script: "echo x >>" + file}
+	turn := func(n int64) *once.Marker { return &once.Marker{Conn: m.Conn, Key: m.Key, Turn: n} }
+	if end, err := turn(7).Ask(t.Context(), (&streams{}).to()); err != nil || end.State != once.None {
+		t.Fatal(end, err)
+	}
+	for _, stdin := range []string{"", "text"} {
+		if _, err := turn(7).Start(t.Context(), c, stdin, (&streams{}).to()); fault.As(err) == nil || !fault.As(err).Unsent {
+			t.Error("before:", err)
+		}
+	}
+	if end, err := turn(8).Start(t.Context(), c, "", (&streams{}).to()); err != nil || end.State != once.Ended {
+		t.Error(end, err)
+	}
+	if _, err := turn(6).Start(t.Context(), c, "", (&streams{}).to()); fault.As(err) == nil || !fault.As(err).Unsent {
+		t.Error("after:", err)
+	}
+	if end, err := turn(8).Ask(t.Context(), (&streams{}).to()); err != nil || end.State != once.Ended || runs(t, file) != 1 {
+		t.Error(end, err, runs(t, file))
+	}
+}
+
 // runs counts how often a command ran.
 func runs(t *testing.T, file string) int {
 	data, err := os.ReadFile(file)

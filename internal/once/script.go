@@ -69,9 +69,12 @@ func prelude(key string) string {
 // startScript runs text as an attempt, unless there is such an attempt. The input of
 // the command is whole on the machine before anything is begun, and its name is gone
 // before the command starts.
-func startScript(attempt, stdin int, text string) string {
+func startScript(attempt int, turn int64, stdin int, text string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "mkdir -p \"$_k\" || exit %d\n", codeNoMarker)
+	if turn > 0 {
+		fmt.Fprintf(&b, lateScript, turn)
+	}
 	if stdin > 0 {
 		fmt.Fprintf(&b, `_in=$_k/in.$$
 trap 'rm -f "$_in"' EXIT
@@ -82,6 +85,9 @@ head -c %d >"$_in" || exit %d
 	fmt.Fprintf(&b, `_a=$_k/%d
 if mkdir "$_a" 2>/dev/null; then
 `, attempt)
+	if turn > 0 {
+		b.WriteString("! _late || { : >\"$_a/void\"; _refuse; }\n")
+	}
 	input := "</dev/null"
 	if stdin > 0 {
 		b.WriteString("mv \"$_in\" \"$_a/in\"\n")
@@ -101,6 +107,22 @@ echo "T $_h"
 _follow $_h
 `, machine.Quote(runner(text, input, stdin > 0)), attempt, codeNoMarker)
 	return b.String()
+}
+
+// lateScript refuses to start a command where a later turn has asked. That is looked for
+// again when the attempt was made: by then that one has either seen it, or its file is
+// there.
+const lateScript = `_late() { for _c in "$_k"/closed-*; do [ -e "$_c" ] && [ "${_c##*-}" -ge %d ] && return; done; return 1; }
+_refuse() { printf '\036once\n'; echo "X late"; exit 0; }
+! _late || _refuse
+`
+
+// closeScript begins the script of a turn that asks.
+func closeScript(turn int64) string {
+	if turn == 0 {
+		return ""
+	}
+	return fmt.Sprintf("mkdir -p \"$_k\" && : >\"$_k/closed-%d\" && _sync \"$_k\" || exit %d\n", turn, codeNoMarker)
 }
 
 // runner is what runs the command, apart from the line that has started it.

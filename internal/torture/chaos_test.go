@@ -172,7 +172,7 @@ func (c *chaos) round() {
 	c.rt, c.key = rt, seal.KeyAt(filepath.Join(c.place.dir, "home", "age.key"))
 	began := time.Now()
 	ended := make(chan error, 1)
-	ctx, cancel := context.WithTimeout(c.t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 15*time.Minute) // on a machine that has others to do
 	defer cancel()
 	go func() { ended <- c.untilComplete(ctx) }()
 	if err := c.disturb(ended); err != nil {

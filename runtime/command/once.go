@@ -22,7 +22,7 @@ func (j *Job) marker(ctx context.Context, env *effect.Env) (*once.Marker, error)
 		return nil, err
 	}
 	j.Left(env)
-	return &once.Marker{Conn: conn, As: j.command.As, Key: markersOf(env.Run) + sum(env.IdempotencyKey())}, nil
+	return &once.Marker{Conn: conn, As: j.command.As, Key: markersOf(env.Run) + sum(env.IdempotencyKey()), Turn: env.Turn}, nil
 }
 
 // markersOf is what the names of all markers of a run begin with.

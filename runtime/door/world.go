@@ -53,6 +53,7 @@ type Order struct {
 	Place       string
 	Origin      string
 	Begun       time.Time
+	Turn        int64         // see [effect.Env]; until the world makes one of it, the number of the attempt
 	Again       bool          // it failed in an earlier execution
 	Repeatable  bool          // it may be performed twice
 	Remembers   bool          // it says when it has remembered what undo needs, and only then begins
@@ -86,7 +87,7 @@ func (d *Door) abroad(do effect.Performer, kind string) bool {
 func (d *Door) order(do effect.Performer, options effect.Options, rec *journal.Effect, again bool) *Order {
 	o := &Order{
 		Infra: d.Run.Infra, Generation: d.Run.Generation, Kind: rec.Kind, Write: rec.Write, Description: rec.Description,
-		Args: rec.Args, Place: rec.Place, Origin: rec.Origin, Begun: rec.Begun, Again: again, Repeatable: !rec.Write,
+		Args: rec.Args, Place: rec.Place, Origin: rec.Origin, Begun: rec.Begun, Turn: int64(rec.Attempts), Again: again, Repeatable: !rec.Write,
 		Timeout: options.Timeout, Route: options.Queue, Undo: rec.Undo,
 	}
 	_, o.Remembers = do.(effect.Undoer)
@@ -225,7 +226,7 @@ func (h *Hand) restore(o *Order, call Call) (effect.Performer, *effect.Env, *jou
 		rec.Status = journal.Done
 	}
 	env := &effect.Env{
-		Run: h.Door.Run, Place: o.Place, Options: options, Begun: o.Begun, Origin: o.Origin, Again: o.Again,
+		Run: h.Door.Run, Place: o.Place, Options: options, Begun: o.Begun, Origin: o.Origin, Turn: o.Turn, Again: o.Again,
 		Output: call.Output, Progress: call.Progress,
 		Ask: func(context.Context, string, string, []string) (string, string, error) {
 			return "", "", fault.New(fault.Internal, "%s asks a question away from its run", o.Kind)

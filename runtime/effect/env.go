@@ -33,6 +33,10 @@ type Env struct {
 	// Origin is the identity that the effect began with, where it has another one
 	// by now; else "".
 	Origin string
+	// Turn is higher each time that the effect is performed, or asked about, by processes
+	// that do not know of each other: one that stood still, and was taken for lost, has
+	// a lower one than that which has taken its place. 0: there is nobody else.
+	Turn int64
 	// Again says that the effect failed in an earlier execution of the run.
 	Again bool
 	// Taken reports whether something has changed in the branch under a name (see

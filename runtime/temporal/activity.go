@@ -100,7 +100,7 @@ func (h *hands) carryOut(ctx context.Context, j job, do func(context.Context, *d
 	}
 	defer h.giveBack(hand)
 	d := &done{Home: h.home}
-	w := newWords(ctx, h.beat, d, j.Orders[0])
+	w := newWords(ctx, h.beat, d, &j)
 	w.redact = hand.Door.Run.Secrets.Redact
 	ctx, stop := w.speak()
 	defer stop()

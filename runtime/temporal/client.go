@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"math"
-	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
-	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
 	sdk "go.temporal.io/sdk/temporal"
@@ -278,8 +276,13 @@ func (c *Client) Sync(ctx context.Context, id string) (*journal.Run, error) {
 // run first.
 const askTime = time.Minute
 
-// parcel asks a worker for all of a run.
+// parcel asks for all of a run: the server, when it has ended, and else a worker.
 func (c *Client) parcel(ctx context.Context, id string) (*runtime.Parcel, error) {
+	if open, err := c.open(ctx, id); err == nil && !open {
+		if end := c.ending(ctx, id); end != nil && end.Last != nil {
+			return end.Last.Parcel, nil
+		}
+	}
 	return collect(func(from int) (p portion, err error) {
 		ctx, cancel := context.WithTimeout(ctx, answerTime)
 		defer cancel()
@@ -336,21 +339,22 @@ func (c *Client) watch(ctx context.Context, f *following) (*runtime.Outcome, err
 		select {
 		case <-ctx.Done():
 			return nil, runtime.Stopped
-		case <-ended:
-			ended = nil // the rest of the news, at once
-		case <-time.After(f.pause):
+		case end := <-ended:
+			ended = nil
+			if end != nil && f.finish(end.Last) {
+				return c.concluded(end, end.Last.Parcel)
+			}
+		case <-time.After(f.pause): // also for the rest of the news, when nobody has said how it has ended
 		}
 	}
 }
 
-// ended returns a channel that is closed when the workflow of the run has ended.
-func (c *Client) ended(ctx context.Context, id string) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = c.client.GetWorkflow(ctx, id, "").Get(ctx, nil) // how it ended is said by others
-	}()
-	return done
+// ended returns a channel that says how the workflow of the run has ended, or nil where
+// that is not said.
+func (c *Client) ended(ctx context.Context, id string) <-chan *ending {
+	ended := make(chan *ending, 1)
+	go func() { ended <- c.ending(ctx, id) }()
+	return ended
 }
 
 // tellToStop tells a run to stop, and the one who follows it that it was told.
@@ -364,7 +368,7 @@ func (c *Client) tellToStop(ctx context.Context, id string) {
 
 // from follows a run from its beginning.
 func (c *Client) from(id string) *following {
-	return &following{c: c, id: id, pause: eager, progress: map[string]beat{}, stop: context.Background()}
+	return &following{c: c, id: id, pause: eager, progress: map[string]*underway{}, stop: context.Background()}
 }
 
 // after has a run that waits go on, and follows it from there.
@@ -379,7 +383,7 @@ func (f *following) after(ctx context.Context, signal string, arg any) error {
 	if err := v.Get(&n); err != nil {
 		return err
 	}
-	f.execution, f.seen, f.turn = n.Execution, n.Total, n.Turn
+	f.execution, f.chain, f.seen, f.turn = n.Execution, n.Chain, n.Total, n.Turn
 	return f.c.signal(ctx, f.id, signal, arg)
 }
 
@@ -387,36 +391,30 @@ func (f *following) after(ctx context.Context, signal string, arg any) error {
 type following struct {
 	c         *Client
 	id        string
-	execution string // "": the latest
-	seen      int
+	execution string         // "": it has said nothing so far
+	chain     string         // that execution is of
+	seen      int            // number of the event that comes next
 	turn      int            // that is over
 	refused   *journal.Fault // what it was told to do
 	pause     time.Duration
-	progress  map[string]beat // that was told of, by place
-	stop      context.Context // ended: the one who follows has stopped the run
+	looked    time.Time            // when it last asked for effects under way
+	progress  map[string]*underway // of effects that are under way, by place
+	stop      context.Context      // ended: the one who follows has stopped the run
 }
 
 // step passes on what is new, and returns the state of the run.
 func (f *following) step(ctx context.Context) (journal.State, error) {
-	ask, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	v, err := f.c.client.QueryWorkflow(ask, f.id, f.execution, queryNews, f.seen)
+	n, err := f.ask(ctx)
 	if err != nil {
 		return f.patience(ctx, err)
 	}
-	var n news
-	if err := v.Get(&n); err != nil {
-		return "", err
-	}
-	f.execution = n.Execution
-	f.seen += len(n.Events)
-	for _, e := range n.Events {
-		if f.stop.Err() == nil || e.Text != stopping {
-			f.c.events.Emit(e)
-		}
-	}
+	f.execution, f.chain = n.Execution, n.Chain
+	f.seen = max(f.seen, n.First)
+	f.pass(n.Events)
 	if len(n.Events) > 0 {
-		f.pause = eager
+		if f.pause = eager; time.Since(f.looked) >= relaxed {
+			_, _ = f.look(ctx) // without, it is told later
+		}
 		return journal.Running, nil // there may be more
 	}
 	f.pause = min(2*f.pause, relaxed)
@@ -430,16 +428,55 @@ func (f *following) step(ctx context.Context) (journal.State, error) {
 	return f.next(ctx)
 }
 
+// ask asks for what is new. The latest history has the last news of the one before it, so
+// mostly nobody has to repeat that one.
+func (f *following) ask(ctx context.Context) (news, error) {
+	n, err := f.news(ctx, "")
+	if err == nil && f.execution != "" && (n.Chain != f.chain || n.First > f.seen) {
+		return f.news(ctx, f.execution)
+	}
+	return n, err
+}
+
+func (f *following) news(ctx context.Context, execution string) (n news, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	v, err := f.c.client.QueryWorkflow(ctx, f.id, execution, queryNews, f.seen)
+	if err == nil {
+		err = v.Get(&n)
+	}
+	return n, err
+}
+
+// pass passes events on.
+func (f *following) pass(events []event.Event) {
+	for _, e := range events {
+		if (f.stop.Err() == nil || e.Text != stopping) && !f.known(e) {
+			f.c.events.Emit(e)
+		}
+	}
+	f.seen += len(events)
+}
+
+// finish passes on the last news of a run that has ended. It reports false where there
+// may have been others before them.
+func (f *following) finish(l *last) bool {
+	if l == nil || f.execution != "" && (l.Chain != f.chain || l.News.First > f.seen) {
+		return false
+	}
+	f.pass(l.News.Events[min(max(0, f.seen-l.News.First), len(l.News.Events)):])
+	return true
+}
+
 // next goes on with the history that follows one that has ended.
 func (f *following) next(ctx context.Context) (journal.State, error) {
-	d, err := f.c.client.DescribeWorkflowExecution(ctx, f.id, f.execution)
+	status, err := f.look(ctx)
 	if err != nil {
 		return f.patience(ctx, err)
 	}
-	f.tellProgress(d)
-	switch d.WorkflowExecutionInfo.Status {
+	switch status {
 	case enumspb.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW:
-		f.execution, f.seen = "", 0
+		f.execution = "" // what it did since the last news of this one that are known is left out
 	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
 		return journal.Failed, fault.New(fault.Failed, "the workflow of run %s was ended on the server", f.id[:8]).
 			WithHint("go on with: provisioning resume %s", f.id[:8])
@@ -449,20 +486,16 @@ func (f *following) next(ctx context.Context) (journal.State, error) {
 	return journal.Running, nil
 }
 
-// tellProgress passes on how far effects are that are under way.
-func (f *following) tellProgress(d *workflowservice.DescribeWorkflowExecutionResponse) {
-	for _, a := range d.PendingActivities {
-		var b beat
-		if a.HeartbeatDetails == nil || f.c.data.FromPayloads(a.HeartbeatDetails, &b) != nil || b.Note == "" && b.Progress == [2]int64{} {
-			continue
-		}
-		if old := f.progress[b.Place]; old.Progress == b.Progress && old.Note == b.Note {
-			continue
-		}
-		f.progress[b.Place] = b
-		path, _, _ := strings.Cut(b.Place, "#")
-		f.c.events.Emit(event.Event{Type: event.Progressed, Time: time.Now(), Run: f.id, Place: path, Done: b.Progress[0], Total: b.Progress[1], Text: b.Note})
+// look passes on what the server knows of effects that are under way, and returns how
+// the execution of the workflow is.
+func (f *following) look(ctx context.Context) (enumspb.WorkflowExecutionStatus, error) {
+	d, err := f.c.client.DescribeWorkflowExecution(ctx, f.id, f.execution)
+	if err != nil {
+		return 0, err
 	}
+	f.looked = time.Now()
+	f.tell(d.PendingActivities)
+	return d.WorkflowExecutionInfo.Status, nil
 }
 
 // patience goes on where no worker is there to answer, or the server is away for a
@@ -500,45 +533,54 @@ func (c *Client) why(ctx context.Context) string {
 	return err.Error()
 }
 
-// outcome is how a run stands, from its copy.
+// outcome is how a run stands.
 func (c *Client) outcome(ctx context.Context, id string) (*runtime.Outcome, error) {
 	parcel, err := c.parcel(ctx, id)
 	if err != nil {
 		return nil, c.said(err, id)
 	}
+	var end *ending
+	if parcel.Bundle.Run.State != journal.Waiting {
+		end = c.ending(ctx, id)
+	}
+	if end == nil {
+		end = &ending{State: parcel.Bundle.Run.State, Fault: parcel.Bundle.Run.Error}
+	}
+	return c.concluded(end, parcel)
+}
+
+// concluded brings the copy of a run up to date, and says how it has ended.
+func (c *Client) concluded(end *ending, parcel *runtime.Parcel) (*runtime.Outcome, error) {
 	run, err := c.rt.Unpack(parcel)
 	if err != nil {
 		return nil, err
 	}
-	out := &runtime.Outcome{Run: run, State: run.State}
-	if secrets, err := c.rt.Secrets(run); err == nil && run.Result != nil {
-		out.Value, _ = (&codec.Codec{Secrets: secrets}).Decode(run.Result) // else it is not shown
-	}
-	end := ending{State: run.State, Fault: run.Error}
-	if run.State != journal.Waiting {
-		c.ending(ctx, id, &end)
-	}
-	if end.Fault == nil {
-		err = nil
-	} else {
+	if end.Fault != nil {
 		err = end.Fault.Err()
 	}
 	if end.Refused {
 		return nil, err
 	}
-	out.State, out.Rollback = end.State, end.Rollback
+	out := &runtime.Outcome{Run: run, State: end.State, Rollback: end.Rollback}
+	if secrets, serr := c.rt.Secrets(run); serr == nil && run.Result != nil {
+		if v, derr := (&codec.Codec{Secrets: secrets}).Decode(run.Result); derr == nil { // else it is not shown
+			out.Value = secrets.Shown(v)
+		}
+	}
 	return out, err
 }
 
-// ending reads how the workflow of a run has ended, where it says so.
-func (c *Client) ending(ctx context.Context, id string, end *ending) {
-	var said ending
-	err := c.client.GetWorkflow(ctx, id, "").Get(ctx, &said)
+// ending waits for the end of the workflow of a run, and returns how it has ended; nil
+// where it does not say so.
+func (c *Client) ending(ctx context.Context, id string) *ending {
+	var end ending
+	err := c.client.GetWorkflow(ctx, id, "").Get(ctx, &end)
 	var failure *sdk.ApplicationError
 	if errors.As(err, &failure) && failure.HasDetails() {
-		err = failure.Details(&said)
+		err = failure.Details(&end)
 	}
-	if err == nil {
-		*end = said
+	if err != nil {
+		return nil
 	}
+	return &end
 }

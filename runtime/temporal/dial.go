@@ -79,7 +79,8 @@ func (s Settings) data(key *seal.Key) (converter.DataConverter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), &vault{seal.BoxOf(secret), s.Large}), nil
+	v := &vault{seal.BoxOf(secret), s.Large}
+	return sealing{converter.NewCodecDataConverter(converter.GetDefaultDataConverter(), v), v}, nil
 }
 
 // converters seal what goes to the server. The text of failures and the names of scripts

@@ -1,6 +1,7 @@
 package temporal
 
 import (
+	"slices"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -44,6 +45,37 @@ type input struct {
 	Limit    int           // events of a history after which the next one is begun; 0: see longHistory
 	Silence  time.Duration // after which a worker counts as lost; 0: see heartbeat
 	Late     time.Time     `json:",omitzero"` // when the wall time of the execution is over, for the next history
+	News     recent        // of the history before
+}
+
+// recent are the last events of an execution, for those who follow the run: they have
+// heard of those before. Who asks a history that has ended for its news has a worker
+// repeat all of it.
+type recent struct {
+	First  int // number of the first one, among all since the run was begun or resumed
+	Events []event.Event
+}
+
+// enough is how large recent events are together: those of some ten seconds. They are
+// mostly the same words, and are compressed to a tenth.
+const enough = 1 << 20
+
+// recentOf are the last of events, the first of which has the number first.
+func recentOf(first int, events []event.Event) recent {
+	i := len(events)
+	for size := 0; i > 0 && size < enough; i-- {
+		size += sizeOf(&events[i-1])
+	}
+	return recent{first + i, slices.Clone(events[i:])}
+}
+
+func sizeOf(e *event.Event) int { return 256 + len(e.Text) + len(e.Error) }
+
+func (r *recent) size() (n int) {
+	for i := range r.Events {
+		n += sizeOf(&r.Events[i])
+	}
+	return n
 }
 
 // taskTime is how long a worker may take to go through a history, and to compute up to
@@ -73,6 +105,15 @@ type ending struct {
 	Refused  bool // what was asked for was not begun
 	Rollback *runtime.Report
 	Fault    *journal.Fault
+	Last     *last `json:",omitempty"` // nil: what else there is to know has to be asked for
+}
+
+// last is all that there is to know of a run whose workflow has ended: so nobody has to
+// repeat it for that.
+type last struct {
+	Parcel *runtime.Parcel
+	News   recent
+	Chain  string // see news
 }
 
 // endingOf is the ending of an execution; out is nil where it was not begun.
@@ -99,6 +140,7 @@ type job struct {
 	Key     []byte   // of the run
 	Secrets []secret
 	Orders  []*door.Order // one, but for those that the end of a run clears away
+	Busy    int           `json:",omitempty"` // how many effects of the run are under way
 }
 
 // size is about how large a job is.
@@ -135,14 +177,19 @@ type beat struct {
 	Undo     []byte // sealed: that
 	Progress [2]int64
 	Note     string
+	Attempt  int32  // of the activity
+	First    int    // number of the first of Lines, among all that this attempt has printed
+	Lines    []line // the last ones that it has printed, fit to be seen
 }
 
 // news are the events of an execution since the one that was asked for.
 type news struct {
-	Execution string // of the workflow: numbers of events are its own
+	Execution string // of the workflow
+	Chain     string // of executions, each of which goes on with what the one before did: numbers of events are its own
+	First     int    // number of the first event that it knows; what was asked for may begin earlier
 	Events    []event.Event
 	State     journal.State
-	Total     int            // of events
+	Total     int            // number of the event that comes next
 	Turn      int            // how often it went on
 	Refused   *journal.Fault // why it did not, the last time
 }

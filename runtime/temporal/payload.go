@@ -45,10 +45,16 @@ const maxInline = 2<<20 - 4<<10
 // surely is the size of values up to which what is made of them certainly fits.
 const surely = maxInline / 3
 
+// sealing seals what it converts.
+type sealing struct {
+	converter.DataConverter
+	*vault
+}
+
 // fits says why something that holds values of the given size is too large for the
 // server.
 func fits(data converter.DataConverter, size int, v any) error {
-	if size <= surely {
+	if s, ok := data.(sealing); ok && s.large != "" || size <= surely {
 		return nil
 	}
 	if _, err := data.ToPayload(v); err != nil {
@@ -162,6 +168,18 @@ func expand(packed []byte) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(r)
+}
+
+// try finds out whether large payloads can be kept.
+func (v *vault) try() error {
+	if v.large == "" {
+		return nil
+	}
+	name, err := v.put([]byte("tried"))
+	if err == nil {
+		_, err = v.get(string(name))
+	}
+	return err
 }
 
 // put keeps a payload by the hash of its content, and returns its name.

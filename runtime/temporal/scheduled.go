@@ -42,6 +42,7 @@ func scheduled(ctx workflow.Context, in plan) (ending, error) {
 	err := workflow.ExecuteChildWorkflow(ctx, workflowRun, input{
 		Parcel: &runtime.Parcel{Bundle: b, Key: key}, Quiet: true, Limit: in.Limit, Routes: in.Routes,
 	}).Get(ctx, &end)
+	end.Last = nil // it is with the run
 	return end, err
 }
 

@@ -23,6 +23,7 @@ type words struct {
 	info    activity.Info
 	redact  func(string) string
 	silence time.Duration // after which the server counts it as lost
+	busy    int           // effects of the run that are under way
 
 	mu    sync.Mutex
 	d     *done
@@ -31,9 +32,9 @@ type words struct {
 	heard time.Time // when that was said which the server has heard last
 }
 
-func newWords(ctx context.Context, beat func(context.Context, []byte, ...any) error, d *done, o *door.Order) *words {
-	w := &words{ctx: ctx, beat: beat, info: activity.GetInfo(ctx), d: d, heard: time.Now()}
-	w.last.Place = o.Place
+func newWords(ctx context.Context, beat func(context.Context, []byte, ...any) error, d *done, j *job) *words {
+	w := &words{ctx: ctx, beat: beat, info: activity.GetInfo(ctx), busy: max(1, j.Busy), d: d, heard: time.Now()}
+	w.last.Place, w.last.Attempt = j.Orders[0].Place, w.info.Attempt
 	if w.silence = w.info.HeartbeatTimeout; w.silence == 0 {
 		w.silence = heartbeat
 	}
@@ -45,6 +46,16 @@ func newWords(ctx context.Context, beat func(context.Context, []byte, ...any) er
 const (
 	lively = time.Second
 	often  = 5
+)
+
+// The server keeps the last words of all effects that are under way, and writes each down
+// when it hears it. So the more there are of them, the less has each to say, and the less
+// often.
+const (
+	crowd   = 50        // from so many on, only what keeps a worker from counting as lost
+	share   = 512 << 10 // what they print, of all together
+	atLeast = 512
+	atMost  = 32 << 10
 )
 
 // speak says what there is to say until the returned function is called. The context is
@@ -73,7 +84,7 @@ func (w *words) speak() (context.Context, func()) {
 func (w *words) due() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.fresh || time.Since(w.heard) >= w.silence/often
+	return w.fresh && w.busy < crowd || time.Since(w.heard) >= w.silence/often
 }
 
 // sayOr says how far the effect is. It is cut off where the server does not want it any
@@ -114,6 +125,7 @@ func cutOff(ctx context.Context, o *door.Order, err error) error {
 func (w *words) say(ctx context.Context) error {
 	w.mu.Lock()
 	last, now := w.last, time.Now()
+	last.First, last.Lines = w.tail()
 	w.fresh = false
 	w.mu.Unlock()
 	err := w.beat(ctx, w.info.TaskToken, last)
@@ -147,6 +159,22 @@ func (w *words) output(stream, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.d.Output = append(w.d.Output, line{stream, text})
+	w.fresh = true
+}
+
+// tail is the last of what the effect has printed, as much as it may say, and the number
+// of its first line.
+func (w *words) tail() (first int, lines []line) {
+	all, left := w.d.Output, min(atMost, max(atLeast, share/w.busy))
+	first = len(all)
+	for first > 0 && left >= len(all[first-1].Text) {
+		first--
+		left -= len(all[first].Text) + 1
+	}
+	for _, l := range all[first:] {
+		lines = append(lines, line{l.Stream, w.redact(l.Text)})
+	}
+	return first, lines
 }
 
 func (w *words) progress(done, total int64, note string) {

@@ -88,6 +88,9 @@ func Serve(ctx context.Context, w Work) error {
 		return err
 	}
 	defer c.Close()
+	if err := data.(sealing).try(); err != nil {
+		return err
+	}
 	// What one worker has sealed another one opens.
 	if w.Runtime.Key, err = w.shared(w.Runtime.Key); err != nil {
 		return err

@@ -37,6 +37,7 @@ type execution struct {
 	in      input
 	run     string
 	events  []event.Event
+	first   int // number of the first of them
 	turn    int
 	refused *journal.Fault // why it did not go on as it was told
 	state   journal.State
@@ -64,7 +65,7 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		panic(err) // of the worker: the server tries again
 	}
 	defer os.RemoveAll(scratch)
-	x := &execution{ctx: ctx, in: in, run: in.Parcel.Bundle.Run.ID, state: journal.Running, unbound: func() {}}
+	x := &execution{ctx: ctx, in: in, run: in.Parcel.Bundle.Run.ID, state: journal.Running, unbound: func() {}, first: in.News.First, events: in.News.Events}
 	cfg := h.config
 	cfg.Workspace = workspace.Workspace{Root: h.config.Workspace.Root, State: scratch}
 	cfg.Events = x
@@ -83,6 +84,7 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		World: x.world, Lines: lines{}, Clock: newTimers(ctx, x.run),
 		Prepared: func(d *door.Door) {
 			x.world.door = func() *door.Door { return d }
+			x.world.turn = workflow.Now(ctx).UnixMilli() * turns // the clock of the server: later executions have higher ones
 			x.world.secrets = func() *value.Secrets { return d.Run.Secrets }
 			x.bound(d.Budget)
 		},
@@ -93,9 +95,24 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		return ending{}, sdk.NewNonRetryableApplicationError(err.Error(), "internal", err)
 	}
 	end, err := x.execute()
+	if workflow.IsContinueAsNewError(err) {
+		return end, err
+	}
 	x.last, _ = x.rt.Pack(x.run) // else those who ask are told that there is nothing
-	return end, err
+	if x.last != nil {
+		l := &last{x.last, recentOf(x.first, x.events), x.chain()}
+		if fits(h.data, l.Parcel.Size()+l.News.size(), l) == nil {
+			end.Last = l
+		}
+	}
+	if err != nil {
+		return end, failed(end, err)
+	}
+	return end, nil
 }
+
+// chain is the name of all histories of the run since it was begun or resumed.
+func (x *execution) chain() string { return workflow.GetInfo(x.ctx).FirstRunID }
 
 // begin takes over the run, and listens.
 func (x *execution) begin(outer workflow.Context) error {
@@ -164,14 +181,22 @@ const (
 
 // news returns the events from the one numbered from on.
 func (x *execution) news(from int) (news, error) {
-	n := news{Execution: workflow.GetInfo(x.ctx).WorkflowExecution.RunID, State: x.state, Total: len(x.events), Turn: x.turn, Refused: x.refused}
-	if from < len(x.events) {
-		n.Events = slices.Clone(x.events[from:min(len(x.events), from+maxNews)])
+	n := news{
+		Execution: workflow.GetInfo(x.ctx).WorkflowExecution.RunID, Chain: x.chain(),
+		State: x.state, First: x.first, Total: x.first + len(x.events), Turn: x.turn, Refused: x.refused,
+	}
+	from = max(0, from-x.first)
+	to := from
+	for size := 0; to < min(len(x.events), from+maxNews) && (to == from || size < surely); to++ {
+		size += sizeOf(&x.events[to])
+	}
+	if from < to {
+		n.Events = slices.Clone(x.events[from:to])
 	}
 	return n, nil
 }
 
-// maxNews bounds an answer.
+// maxNews bounds an answer, as the size of a payload does.
 const maxNews = 2000
 
 // execute does what is asked for until the run has ended.
@@ -179,7 +204,7 @@ func (x *execution) execute() (ending, error) {
 	for {
 		out, err := x.once()
 		if x.world.full {
-			return ending{}, x.goOn()
+			return x.goOn()
 		}
 		waits := out != nil && out.State == journal.Waiting
 		if x.refused = nil; out == nil && x.turn > 0 {
@@ -187,18 +212,18 @@ func (x *execution) execute() (ending, error) {
 		}
 		x.turn++
 		if out == nil && !waits {
-			return ending{}, failed(endingOf(nil, err), err)
+			return endingOf(nil, err), err
 		}
 		switch {
 		case waits:
 			x.state = journal.Waiting
 			if !x.wait() {
 				x.state = journal.Cancelled
-				return ending{State: x.state}, x.cancelled()
+				return x.cancelled()
 			}
 		case err != nil:
 			x.state = out.State
-			return ending{}, failed(endingOf(out, err), err)
+			return endingOf(out, err), err
 		default:
 			x.state = out.State
 			return endingOf(out, nil), nil
@@ -239,16 +264,23 @@ func (x *execution) bound(b *sandbox.Budget) {
 }
 
 // goOn begins the next history with all that is known.
-func (x *execution) goOn() error {
+func (x *execution) goOn() (ending, error) {
 	parcel, err := x.rt.Pack(x.run)
 	if err != nil {
-		return err
+		return endingOf(nil, err), err
 	}
-	next := input{Parcel: parcel, Rollback: x.in.Rollback, Home: x.world.home, Routes: x.in.Routes, Quiet: true, Limit: x.in.Limit, Silence: x.in.Silence, Late: x.in.Late}
-	if err := x.world.fits(parcel.Size(), next); err != nil {
+	x.last = parcel
+	next := input{Parcel: parcel, Rollback: x.in.Rollback, Home: x.world.home, Routes: x.in.Routes, Quiet: true, Limit: x.in.Limit, Silence: x.in.Silence, Late: x.in.Late,
+		News: recentOf(x.first, x.events)}
+	err = x.world.fits(parcel.Size()+next.News.size(), next)
+	if err != nil { // then those who follow the run may have to ask this history
+		next.News = recentOf(x.first+len(x.events), nil)
+		err = x.world.fits(parcel.Size(), next)
+	}
+	if err != nil {
 		return x.end(journal.Failed, err)
 	}
-	return workflow.NewContinueAsNewError(workflow.WithWorkflowTaskTimeout(x.ctx, next.taskTime()), workflowRun, next)
+	return ending{}, workflow.NewContinueAsNewError(workflow.WithWorkflowTaskTimeout(x.ctx, next.taskTime()), workflowRun, next)
 }
 
 // wait waits for what a person says about a run that waits. It reports false when
@@ -299,25 +331,25 @@ func (x *execution) answer(a answered) {
 }
 
 // cancelled records that a run which waits is cancelled.
-func (x *execution) cancelled() error {
+func (x *execution) cancelled() (ending, error) {
 	return x.end(journal.Cancelled, fault.New(fault.Cancelled, "the run was cancelled"))
 }
 
 // end records that the run has ended between two effects.
-func (x *execution) end(state journal.State, why error) error {
+func (x *execution) end(state journal.State, why error) (ending, error) {
 	x.state = state
 	j, err := x.rt.Journal()
 	if err != nil {
-		return err
+		return endingOf(nil, err), err
 	}
 	run, err := j.Find(x.run)
 	if err == nil {
 		err = run.SetState(state, why)
 	}
 	if err != nil {
-		return err
+		return endingOf(nil, err), err
 	}
-	return failed(ending{State: state, Fault: journal.FaultOf(why)}, why)
+	return ending{State: state, Fault: journal.FaultOf(why)}, why
 }
 
 // failed is the error of the workflow of a run that did not come to its end. What the

@@ -28,6 +28,9 @@ const (
 	bytesAtOnce = 2 << 20
 )
 
+// turns is how many attempts at an effect one execution tells apart.
+const turns = 1000
+
 // workers is the world of a run: its effects are activities.
 type workers struct {
 	root    workflow.Context
@@ -38,6 +41,8 @@ type workers struct {
 	cut     context.Context // ends when effects are to be cut off
 	limit   int
 	slots   workflow.Semaphore
+	busy    int   // effects that are under way
+	turn    int64 // of the execution
 	bytes   workflow.Semaphore
 	data    converter.DataConverter
 	routes  []route
@@ -153,6 +158,7 @@ func (w *workers) arrive(line workflow.Context) (string, error) {
 // do performs an activity for the branch of ctx. A read ends with its branch.
 func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done, error) {
 	line := coroutine(ctx)
+	o.Turn = w.turn + min(o.Turn, turns-1)
 	if o.Route == "" {
 		o.Route = routed(w.routes, o.Args)
 	}
@@ -160,6 +166,8 @@ func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done,
 		return done{}, err
 	}
 	defer w.slots.Release(1)
+	w.busy++
+	defer func() { w.busy-- }()
 	options := w.options(o)
 	home, err := w.arrive(line)
 	if err != nil {
@@ -223,7 +231,7 @@ func (w *workers) fits(size int, v any) error {
 }
 
 func (w *workers) job(orders ...*door.Order) job {
-	j := job{Run: w.run, Paths: w.paths, Key: w.key, Orders: orders}
+	j := job{Run: w.run, Paths: w.paths, Key: w.key, Orders: orders, Busy: w.busy}
 	w.secrets().Each(func(name, plain string) { j.Secrets = append(j.Secrets, secret{name, plain}) })
 	return j
 }
