@@ -161,8 +161,10 @@ func fieldsOf(v starlark.Value) (given, bool) {
 // get returns nil for a field that is not there.
 func (g given) get(name string) starlark.Value {
 	if g.dict != nil {
-		v, _, _ := g.dict.Get(starlark.String(name)) // a string can be looked up
-		return v
+		if v, found, _ := g.dict.Get(starlark.String(name)); found { // a string can be looked up
+			return v
+		}
+		return nil
 	}
 	v, err := g.fields.Attr(name)
 	if err != nil {
