@@ -88,13 +88,18 @@ func (c *check) kind() (kind, what string, err error) {
 	case given != 1:
 		return "", "", fault.New(fault.Invalid, "a check looks at one of http, tcp, command and file, not at %d", given)
 	case kind == "http" && !strings.HasPrefix(what, "http://") && !strings.HasPrefix(what, "https://"):
-		return "", "", fault.New(fault.Invalid, "the URL of a check begins with http:// or https://, not as %q", what)
+		return "", "", at("http", "the URL of a check begins with http:// or https://, not as %q", what)
 	case kind == "tcp" && (c.TCP < 1 || c.TCP > 65535):
-		return "", "", fault.New(fault.Invalid, "there is no port %d", c.TCP)
+		return "", "", at("tcp", "there is no port %d", c.TCP)
 	case kind == "file" && !strings.HasPrefix(what, "/"):
-		return "", "", fault.New(fault.Invalid, "the file of a check is an absolute path, not %q", what)
+		return "", "", at("file", "the file of a check is an absolute path, not %q", what)
 	case c.Contains != "" && kind != "http" && kind != "command":
-		return "", "", fault.New(fault.Invalid, "contains is for http and command")
+		return "", "", at("contains", "contains is for http and command")
 	}
 	return kind, what, nil
+}
+
+// at is an error about one argument.
+func at(argument, format string, args ...any) error {
+	return recipe.At(fault.New(fault.Invalid, format, args...), argument)
 }

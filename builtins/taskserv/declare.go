@@ -1,6 +1,7 @@
 package taskserv
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -140,22 +141,30 @@ func (d *declare) Compute(*effect.Env) (any, error) {
 
 func (d *declare) names() error {
 	if err := recipe.ValidName("the taskserv", d.Name); err != nil {
-		return err
+		return recipe.At(err, "name")
 	}
 	for _, l := range []struct {
-		what  string
-		names []string
+		what, argument string
+		names          []string
 	}{
-		{"an alias", d.Aliases}, {"what it provides", d.Provides}, {"what it suggests", d.Suggests},
-		{"an action", slices.Sorted(maps.Keys(d.Actions))}, {"a profile", slices.Sorted(maps.Keys(d.Profiles))},
+		{"an alias", "aliases", d.Aliases}, {"what it provides", "provides", d.Provides}, {"what it suggests", "suggests", d.Suggests},
+		{"an action", "actions", slices.Sorted(maps.Keys(d.Actions))}, {"a profile", "profiles", slices.Sorted(maps.Keys(d.Profiles))},
 	} {
-		for _, name := range l.names {
+		for i, name := range l.names {
 			if err := recipe.ValidName(l.what, name); err != nil {
-				return err
+				return recipe.At(err, l.argument+element(l.argument, i, name))
 			}
 		}
 	}
 	return nil
+}
+
+// element is the step of a path to one of a list, or of a dict by its key.
+func element(argument string, i int, key string) string {
+	if argument == "actions" || argument == "profiles" {
+		return "." + key
+	}
+	return fmt.Sprintf("[%d]", i)
 }
 
 func (d *declare) functions() error {
@@ -164,7 +173,7 @@ func (d *declare) functions() error {
 			WithHint("install = the function that brings the software onto a server")
 	}
 	if d.Install != nil && len(d.Phases) > 0 {
-		return fault.New(fault.Invalid, "%s has install and phases; phases are instead of it", d.Name)
+		return recipe.At(fault.New(fault.Invalid, "%s has install and phases; phases are instead of it", d.Name), "phases")
 	}
 	for _, f := range []struct {
 		name   string
@@ -203,7 +212,7 @@ func takes(name string, fn starlark.Callable, n int) error {
 		required--
 	}
 	if required > n || f.NumParams() < n && !f.HasVarargs() {
-		return fault.New(fault.Invalid, "%s is called with %d arguments, which %s does not take", name, n, f.Name())
+		return recipe.At(fault.New(fault.Invalid, "%s is called with %d arguments, which %s does not take", name, n, f.Name()), name)
 	}
 	return nil
 }
@@ -212,11 +221,11 @@ func takes(name string, fn starlark.Callable, n int) error {
 func structsOf(name string, v starlark.Value, constructor starlark.String, by string) error {
 	list, ok := v.(starlark.Iterable)
 	if !ok {
-		return fault.New(fault.Invalid, "%s must be a list, not a %s", name, v.Type())
+		return recipe.At(fault.New(fault.Invalid, "%s must be a list, not a %s", name, v.Type()), name)
 	}
 	for e := range starlark.Elements(list) {
 		if s, ok := e.(*starlarkstruct.Struct); !ok || s.Constructor() != starlark.Value(constructor) {
-			return fault.New(fault.Invalid, "%s must be a list of what %s returns, not of a %s", name, by, e.Type())
+			return recipe.At(fault.New(fault.Invalid, "%s must be a list of what %s returns, not of a %s", name, by, e.Type()), name)
 		}
 	}
 	return nil
@@ -224,15 +233,16 @@ func structsOf(name string, v starlark.Value, constructor starlark.String, by st
 
 func (d *declare) versions() error {
 	if _, err := semver.StrictNewVersion(d.Version); err != nil {
-		return fault.New(fault.Invalid, "the version of the recipe is %q: %s", d.Version, err).WithHint("a version is MAJOR.MINOR.PATCH")
+		return recipe.At(fault.New(fault.Invalid, "the version of the recipe is %q: %s", d.Version, err).WithHint("a version is MAJOR.MINOR.PATCH"), "version")
 	}
-	for _, constraint := range d.Versions {
+	for i, constraint := range d.Versions {
 		if _, err := semver.NewConstraint(constraint); err != nil {
-			return fault.New(fault.Invalid, "cannot parse the version constraint %q: %s", constraint, err)
+			return recipe.At(fault.New(fault.Invalid, "cannot parse the version constraint %q: %s", constraint, err).
+				WithHint(`a constraint is such as ">= 1.2", "^1.2.3", "~1.2" or ">= 1.2, < 2"`), fmt.Sprintf("versions[%d]", i))
 		}
 	}
 	if kind := d.Source["type"]; len(d.Source) > 0 && !slices.Contains(recipe.SourceTypes, kind) {
-		return fault.New(fault.Invalid, "the source of versions has the type %q; types are %s", kind, strings.Join(recipe.SourceTypes, ", "))
+		return recipe.At(fault.New(fault.Invalid, "the source of versions has the type %q; types are %s", kind, strings.Join(recipe.SourceTypes, ", ")), "source.type")
 	}
 	return nil
 }
@@ -242,33 +252,40 @@ func (d *declare) lists() error {
 		name  string
 		needs []starlark.Value
 	}{{"requires", d.Requires}, {"after", d.After}, {"conflicts", d.Conflicts}} {
-		for _, v := range l.needs {
+		for i, v := range l.needs {
 			n, err := recipe.NeedOf(v)
+			if err == nil && n.Name == d.Name {
+				err = fault.New(fault.Invalid, "circular dependency detected: %s -> %s", d.Name, d.Name).WithHint("it is in %s of itself", l.name)
+			} else if err != nil {
+				err = fault.Wrap(fault.Invalid, err, "%s", l.name).WithHint("%s", fault.As(err).Hint)
+			}
 			if err != nil {
-				return fault.Wrap(fault.Invalid, err, "%s", l.name)
-			}
-			if n.Name == d.Name {
-				return fault.New(fault.Invalid, "circular dependency detected: %s -> %s", d.Name, d.Name).WithHint("it is in %s of itself", l.name)
+				return recipe.At(err, fmt.Sprintf("%s[%d]", l.name, i))
 			}
 		}
 	}
-	for _, p := range slices.Concat(d.ConfigFiles, d.DataDirectories) {
-		if !strings.HasPrefix(p, "/") {
-			return fault.New(fault.Invalid, "config_files and data_directories are absolute paths, which %q is not", p)
+	for _, l := range []struct {
+		name  string
+		paths []string
+	}{{"config_files", d.ConfigFiles}, {"data_directories", d.DataDirectories}} {
+		for i, p := range l.paths {
+			if !strings.HasPrefix(p, "/") {
+				return recipe.At(fault.New(fault.Invalid, "%s are absolute paths, which %q is not", l.name, p), fmt.Sprintf("%s[%d]", l.name, i))
+			}
 		}
 	}
-	for _, p := range d.Ports {
+	for i, p := range d.Ports {
 		if p < 1 || p > 65535 {
-			return fault.New(fault.Invalid, "there is no port %d", p)
+			return recipe.At(fault.New(fault.Invalid, "there is no port %d", p), fmt.Sprintf("ports[%d]", i))
 		}
 	}
 	return structsOf("phases", starlark.NewList(d.Phases), recipe.PhaseConstructor, "taskserv.phase")
 }
 
 func (d *declare) sizes() error {
-	for _, text := range []string{d.Memory, d.Disk} {
+	for name, text := range map[string]string{"memory": d.Memory, "disk": d.Disk} {
 		if _, err := recipe.Bytes(text); err != nil {
-			return err
+			return recipe.At(err, name)
 		}
 	}
 	if d.CPUs < 0 || d.Timeout <= 0 {

@@ -13,14 +13,14 @@ import (
 // taskservType is what the manifest of an extension says that is a taskserv.
 const taskservType = "taskserv"
 
-// catalogue is the taskservs of the workspace, and those of the program. done ends its
-// use.
-func (a *app) catalogue() (c *recipe.Catalogue, done func(), err error) {
+// catalogue is the taskservs of the workspace, and those of the program; nearest come
+// before all of them. done ends its use.
+func (a *app) catalogue(nearest ...recipe.Place) (c *recipe.Catalogue, done func(), err error) {
 	_, extensions, err := a.extensions()
 	if err != nil {
 		return nil, nil, err
 	}
-	var places []recipe.Place
+	places := nearest
 	for _, infra := range []bool{true, false} { // those of an infrastructure are nearer
 		for _, e := range extensions {
 			if strings.HasPrefix(e.Dir, "infra/") == infra && e.Err == nil && e.Manifest.Extension.Type == taskservType {

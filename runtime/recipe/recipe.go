@@ -289,3 +289,26 @@ func (r *Recipe) Profile(name string) starlark.Value {
 	}
 	return v
 }
+
+// At notes which argument of a call an error is about, as a path: versions[1]. Who has
+// the text of the script finds the line by it, see [Argument].
+func At(err error, path string) error {
+	f := fault.As(err)
+	if f == nil {
+		return err
+	}
+	e := *f
+	e.Details = map[string]any{argument: path}
+	return &e
+}
+
+// Argument is the path that [At] has noted; "" without one.
+func Argument(err error) string {
+	if f := fault.As(err); f != nil {
+		path, _ := f.Details[argument].(string)
+		return path
+	}
+	return ""
+}
+
+const argument = "argument"
