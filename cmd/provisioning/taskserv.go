@@ -37,7 +37,7 @@ container://NAME and local are others.`,
 		a.taskservStatus(), a.taskservHealth(), a.taskservCheck(),
 		a.taskservPower("start", "Start services", "started"), a.taskservPower("stop", "Stop services", "stopped"),
 		a.taskservPower("restart", "Restart services", "restarted"),
-		a.taskservConfigure(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(),
+		a.taskservConfigure(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservTest(),
 	)
 	return cmd
 }
