@@ -47,8 +47,10 @@ func main() {
 			b.targets()
 		case "engines":
 			b.engines()
+		case "environments":
+			b.environments()
 		default:
-			check(fmt.Errorf("there is no part %q: targets, engines", os.Args[1]))
+			check(fmt.Errorf("there is no part %q: targets, engines, environments", os.Args[1]))
 		}
 		return
 	}
@@ -62,6 +64,7 @@ func main() {
 	b.isolated()
 	b.targets()
 	b.engines()
+	b.environments()
 }
 
 // leftovers end what must not stay when a measurement fails.

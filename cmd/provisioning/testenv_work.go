@@ -50,6 +50,9 @@ func (m *environments) run(function string, places []recipe.Place, arguments sta
 	m.a.console.Quiet = quiet || !m.a.console.Verbose
 	defer func() { m.a.console.Quiet = quiet }()
 	return m.a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		if function != "remove" {
+			in.Cut = in.Stop // what is under way is thrown away anyhow
+		}
 		return e.Start(in, runtime.Start{Script: "@std//" + generatedDir + s.name(), Infra: m.a.flags.infra, Limits: limits})
 	})
 }
