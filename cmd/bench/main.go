@@ -50,8 +50,10 @@ func main() {
 			b.engines()
 		case "long": // as in: bench long 20000 100
 			b.long(count(2, 5000), count(3, 100))
+		case "environments":
+			b.environments()
 		default:
-			check(fmt.Errorf("there is no part %q: targets, engines, long", os.Args[1]))
+			check(fmt.Errorf("there is no part %q: targets, engines, environments, long", os.Args[1]))
 		}
 		return
 	}
@@ -65,6 +67,7 @@ func main() {
 	b.isolated()
 	b.targets()
 	b.engines()
+	b.environments()
 }
 
 // count is an argument, or what it is without.

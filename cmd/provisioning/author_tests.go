@@ -59,7 +59,7 @@ func (f *testFlags) define(fs *pflag.FlagSet) {
 func (a *app) testCommand() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
-		Use:   "test [PATHS]",
+		Use: "test [PATHS]", Aliases: []string{"tst"}, Args: cobra.ArbitraryArgs,
 		Short: "Run the tests of scripts",
 		Long: `Run the tests of scripts. PATHS are files, and directories with all *_test.star
 below them; without PATHS, the workspace.
@@ -82,7 +82,10 @@ effect, and the run is resumed; the world has to be the one that it is without t
 crash. With --undo, the run is rolled back from each of its writes, and the world
 has to be the one that it began with.
 
-The exit code is 1 when a test fails, and 5 when there are none.`,
+The exit code is 1 when a test fails, and 5 when there are none.
+
+The words quick, env and topology are no paths, but commands that try taskservs on
+machines made of containers.`,
 		Example: `  provisioning test
   provisioning test lib deploy_test.star --run rollback
   provisioning test --crash --undo
@@ -91,6 +94,7 @@ The exit code is 1 when a test fails, and 5 when there are none.`,
 	f.define(cmd.Flags())
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.test(args, &f) }
 	cmd.ValidArgsFunction = completeScripts
+	cmd.AddCommand(a.testQuick(), a.testEnvCommand(), a.testTopology()) // these words are no paths
 	return cmd
 }
 

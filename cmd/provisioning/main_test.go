@@ -18,6 +18,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/provisioning-systems/provisioning/internal/container"
+	"github.com/provisioning-systems/provisioning/internal/testenv"
 	"github.com/provisioning-systems/provisioning/providers"
 	"github.com/provisioning-systems/provisioning/providers/local"
 )
@@ -71,7 +73,7 @@ func TestIsolated(t *testing.T) {
 		env.Setenv("TEST_ISOLATED", "1")
 		env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "testenv", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
 }
 
 // runScripts runs all scripts but those in except: folders, and scripts by folder and
@@ -92,6 +94,9 @@ func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...strin
 			setUp := setUp
 			if name == "server" {
 				setUp = withServers(setUp)
+			}
+			if name == "testenv" {
+				setUp = withEnvironments(setUp)
 			}
 			setUp = from(dir, setUp)
 			testscript.Run(t, testscript.Params{
@@ -129,6 +134,30 @@ func withServers(setUp func(*testscript.Env) error) func(*testscript.Env) error 
 		env.Defer(func() { removeServers(env.WorkDir) })
 		return setUp(env)
 	}
+}
+
+// withEnvironments removes what a script has left of test environments.
+func withEnvironments(setUp func(*testscript.Env) error) func(*testscript.Env) error {
+	return func(env *testscript.Env) error {
+		env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+		env.Defer(func() {
+			if err := sweepEnvironments(env.WorkDir); err != nil {
+				fmt.Fprintln(os.Stderr, "test environments of a test are left:", err)
+			}
+		})
+		return setUp(env)
+	}
+}
+
+func sweepEnvironments(workspace string) error {
+	ctx := context.Background()
+	e, err := openEngine(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // without an engine nothing was made
+	}
+	defer e.Close() //nolint:errcheck // nobody needs it any more
+	_, err = e.Sweep(ctx, container.Filter{Owner: container.Owner{Workspace: workspace}, Labels: map[string]string{testenv.Label: ""}}, false)
+	return err
 }
 
 // removeServers removes the servers and networks of a workspace.

@@ -38,6 +38,7 @@ container://NAME and local are others.`,
 		a.taskservPower("start", "Start services", "started"), a.taskservPower("stop", "Stop services", "stopped"),
 		a.taskservPower("restart", "Restart services", "restarted"),
 		a.taskservConfigure(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
+		a.taskservTest(),
 	)
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,17 +25,20 @@ import (
 //	        servers = ["web-1"],
 //	    )
 type taskservScript struct {
-	function  string // of @std//taskserv.star
+	module    string // of the library, without .star; "" for taskserv
+	function  string // of the module
 	recipes   []recipe.Place
 	arguments starlark.StringDict
 }
 
 // name is that of the module.
-func (s *taskservScript) name() string { return "taskserv_" + s.function + ".star" }
+func (s *taskservScript) name() string { return s.from() + "_" + s.function + ".star" }
+
+func (s *taskservScript) from() string { return cmp.Or(s.module, "taskserv") }
 
 func (s *taskservScript) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "load(\"@std//taskserv.star\", %q)\n", s.function)
+	fmt.Fprintf(&b, "load(\"@std//%s.star\", %q)\n", s.from(), s.function)
 	var names []string
 	for _, p := range s.recipes {
 		name := strings.ReplaceAll(p.Name, "-", "_") + "_recipe"

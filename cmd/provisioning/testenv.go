@@ -1,0 +1,693 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/container"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/testenv"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+)
+
+// testenvFlags are those of commands that make environments or test them.
+type testenvFlags struct {
+	tests   []string
+	timeout time.Duration
+	config  string
+
+	version, profile  string
+	autoStart         bool
+	autoCleanup, keep bool
+	image             string
+	cpu, memory       int
+	privileged        bool
+}
+
+func (f *testenvFlags) defineRun(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&f.tests, "tests", nil, "only these tests, separated by commas")
+	fs.DurationVar(&f.timeout, "timeout", testenv.RunTimeout, "how long the tests may take")
+	fs.StringVar(&f.config, "config", "", "file with the configuration of the taskserv: TOML, YAML or JSON")
+}
+
+func (f *testenvFlags) defineMake(fs *pflag.FlagSet) {
+	f.defineRun(fs)
+	fs.StringVar(&f.image, "base-image", testenv.BaseImage, "what the machines are made of; it has to have systemd")
+	fs.IntVar(&f.cpu, "cpu", testenv.CPU, "processors of a machine, in thousandths")
+	fs.IntVar(&f.memory, "memory", testenv.MemoryMB, "memory of a machine, in MB")
+	fs.BoolVar(&f.privileged, "privileged", false, "give the machines all rights on this one, as Kubernetes needs them")
+	fs.StringVar(&f.version, "version", "", "version to install, and to update from")
+	fs.StringVar(&f.profile, "profile", "", "name of a set of configuration that the recipe has")
+	fs.BoolVar(&f.keep, "keep-on-failure", false, "keep the environment when a test fails")
+}
+
+func (f *testenvFlags) defineStart(fs *pflag.FlagSet) {
+	f.defineMake(fs)
+	fs.BoolVar(&f.autoStart, "auto-start", false, "test it at once")
+	fs.BoolVar(&f.autoCleanup, "auto-cleanup", false, "remove it after its tests, however they end")
+}
+
+// trial is what the flags ask for.
+func (f *testenvFlags) trial(e *testenv.Environment) trial {
+	return trial{
+		function: "test", timeout: f.timeout, config: f.config,
+		arguments: starlark.StringDict{
+			"tests": stringsValue(taskservNames(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
+		},
+	}
+}
+
+// configure puts the flags into what an environment is asked for with.
+func (f *testenvFlags) configure(c testenv.Config) testenv.Config {
+	c.BaseImage, c.Profile, c.Version, c.Privileged = f.image, f.profile, f.version, f.privileged
+	c.Resources = testenv.Resources{CPU: f.cpu, MemoryMB: f.memory}
+	return c
+}
+
+// adviceText is what the help says of sizes.
+const adviceText = `Sizes: for development 1-2 processors and 2 GB, for integration 2-4 and 4-8, as in
+production 4 and 8 or more.`
+
+func (a *app) testEnvCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "env", Aliases: []string{"environment"}, Short: "Make machines of containers, and try taskservs on them",
+		Long: `Make machines of containers, and try taskservs on them.
+
+An environment is one or more machines on a network of their own. Tests install the
+taskservs on them, install them a second time, ask, restart, update and remove them;
+of several machines they look whether they reach each other, and find each other's
+names. What is made carries the label provisioning.test.env and is removed by cleanup;
+what a killed command has left, the next one removes.
+
+` + adviceText,
+		Example: `  provisioning test env single redis --auto-start --auto-cleanup
+  provisioning test env cluster databases postgres_redis
+  provisioning test env run 4f1c9a02 --tests install,health`,
+	}
+	cmd.AddCommand(
+		a.testEnvSingle(), a.testEnvServer(), a.testEnvCluster(), a.testEnvCreate(),
+		a.testEnvList(), a.testEnvGet(), a.testEnvStatus(), a.testEnvRun(), a.testEnvLogs(), a.testEnvCleanup(), a.testEnvShell(),
+	)
+	return cmd
+}
+
+func (a *app) testQuick() *cobra.Command {
+	var f testenvFlags
+	cmd := &cobra.Command{
+		Use: "quick TASKSERV", Short: "Try a taskserv on a new machine, which is removed again", Args: exactly(1, "the name of a taskserv"),
+		Long: `Try a taskserv on a new machine, which is removed again, however it ends.
+
+There is a line for each test; the exit code is 0 only if none has failed, and at
+least one has passed.`,
+		Example: "  provisioning test quick redis\n  provisioning test quick redis --keep-on-failure --tests install,health",
+		RunE: func(_ *cobra.Command, args []string) error {
+			f.autoStart, f.autoCleanup = true, true
+			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Single, Taskserv: args[0]}))
+		},
+	}
+	f.defineMake(cmd.Flags())
+	return cmd
+}
+
+func (a *app) testEnvSingle() *cobra.Command {
+	var f testenvFlags
+	cmd := &cobra.Command{
+		Use: "single TASKSERV", Short: "Make a machine for one taskserv", Args: exactly(1, "the name of a taskserv"),
+		Long:    "Make a machine for one taskserv, with what that requires.\n\n" + adviceText,
+		Example: "  provisioning test env single redis --cpu 2000 --memory 4096\n  provisioning test env single redis --auto-start --auto-cleanup",
+		RunE: func(_ *cobra.Command, args []string) error {
+			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Single, Taskserv: args[0]}))
+		},
+	}
+	f.defineStart(cmd.Flags())
+	return cmd
+}
+
+func (a *app) testEnvServer() *cobra.Command {
+	var f testenvFlags
+	cmd := &cobra.Command{
+		Use: "server NAME TASKSERV…", Short: "Make a machine for several taskservs", Args: cobra.ArbitraryArgs,
+		Example: "  provisioning test env server web-01 redis,os\n  provisioning test env server web-01 '[redis os]' --auto-start",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return fault.New(fault.Usage, "%s takes a name, and taskservs", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
+			}
+			var names []string
+			for _, arg := range args[1:] {
+				names = append(names, taskservNames(strings.Fields(strings.Trim(arg, "[]")))...)
+			}
+			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Server, ServerName: args[0], Taskservs: names}))
+		},
+	}
+	f.defineStart(cmd.Flags())
+	return cmd
+}
+
+func (a *app) testEnvCluster() *cobra.Command {
+	var f testenvFlags
+	cmd := &cobra.Command{
+		Use: "cluster TYPE [TOPOLOGY]", Short: "Make the machines of a cluster", Args: cobra.RangeArgs(1, 2),
+		Long: `Make the machines of a cluster. TOPOLOGY is the name of one, or a file with one; without
+it the standard input is read, or the topology is called as the type is.`,
+		Example: `  provisioning test env cluster etcd etcd_cluster --auto-start
+  provisioning test topology load etcd_cluster | provisioning test env cluster etcd`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			name, t, err := a.topologyFor(args)
+			if err != nil {
+				return err
+			}
+			if t.ClusterType == "" {
+				t.ClusterType = args[0]
+			}
+			c := f.configure(testenv.Config{Type: testenv.Cluster, ClusterType: args[0], Topology: &t})
+			c.ServerName = name
+			return a.makeEnvironment(&f, c)
+		},
+	}
+	f.defineStart(cmd.Flags())
+	return cmd
+}
+
+func (a *app) testEnvCreate() *cobra.Command {
+	var f testenvFlags
+	cmd := &cobra.Command{
+		Use: "create FILE", Short: "Make the machines that a file describes", Args: exactly(1, "a file"),
+		Long: `Make the machines that a file describes, TOML or JSON:
+
+  type = "single_taskserv"        # or server_simulation, cluster_topology
+  taskserv = "redis"
+  base_image = "provisioning/debian:12"
+  environment = { LANG = "C.UTF-8" }
+  resources = { cpu_millicores = 1000, memory_mb = 2048 }`,
+		Example: "  provisioning test env create redis-env.toml --auto-start",
+		RunE: func(_ *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if err != nil {
+				return fault.Wrap(fault.NotFound, err, "cannot read the environment")
+			}
+			c, err := testenv.ParseConfig(args[0], data)
+			if err != nil {
+				return err
+			}
+			flags := f.configure(testenv.Config{})
+			c.BaseImage = cmp.Or(c.BaseImage, flags.BaseImage)
+			c.Resources.CPU, c.Resources.MemoryMB = cmp.Or(c.Resources.CPU, flags.Resources.CPU), cmp.Or(c.Resources.MemoryMB, flags.Resources.MemoryMB)
+			return a.makeEnvironment(&f, c)
+		},
+	}
+	f.defineStart(cmd.Flags())
+	return cmd
+}
+
+// environmentOf is the record of an environment that is not made yet.
+func (a *app) environmentOf(c testenv.Config) (*testenv.Environment, error) {
+	e := &testenv.Environment{Type: c.Type, Config: c, Infra: a.flags.infra}
+	node := testenv.Node{Name: "node-01", Resources: c.Resources}
+	switch c.Type {
+	case testenv.Single:
+		if c.Taskserv == "" {
+			return nil, fault.New(fault.Invalid, "an environment of the type %s needs a taskserv", c.Type)
+		}
+		e.Name, node.Taskservs = c.Taskserv, []string{c.Taskserv}
+		e.Nodes = []testenv.Node{node}
+	case testenv.Server:
+		if len(c.Taskservs) == 0 {
+			return nil, fault.New(fault.Invalid, "an environment of the type %s needs taskservs", c.Type)
+		}
+		node.Name = cmp.Or(c.ServerName, node.Name)
+		e.Name, node.Taskservs = node.Name, c.Taskservs
+		e.Nodes = []testenv.Node{node}
+	case testenv.Cluster:
+		if c.Topology == nil {
+			return nil, fault.New(fault.Invalid, "an environment of the type %s needs a topology", c.Type)
+		}
+		if problems := c.Topology.Check(); len(problems) > 0 {
+			return nil, fault.New(fault.Invalid, "the topology: %s", strings.Join(problems, "; "))
+		}
+		e.Name, e.Network.Subnet = cmp.Or(c.ServerName, c.ClusterType, c.Topology.ClusterType, "cluster"), c.Topology.Network.Subnet
+		for _, n := range c.Topology.Nodes {
+			n.Resources.CPU, n.Resources.MemoryMB = cmp.Or(n.Resources.CPU, testenv.CPU), cmp.Or(n.Resources.MemoryMB, testenv.MemoryMB)
+			e.Nodes = append(e.Nodes, testenv.Node{Name: n.Name, Role: n.Role, Taskservs: n.Taskservs, Resources: n.Resources})
+		}
+	default:
+		types := []string{testenv.Single, testenv.Server, testenv.Cluster}
+		return nil, suggest(fault.New(fault.Invalid, "%q is no type of an environment", c.Type), c.Type, types).WithHint("types are %s", strings.Join(types, ", "))
+	}
+	if problems := (&testenv.Topology{Nodes: topologyNodes(e.Nodes)}).Check(); len(problems) > 0 {
+		return nil, fault.New(fault.Invalid, "%s", strings.Join(problems, "; "))
+	}
+	for i := range e.Nodes {
+		e.Nodes[i].Resources.Privileged = e.Nodes[i].Resources.Privileged || c.Privileged
+	}
+	return e, a.resolve(e.Nodes)
+}
+
+func topologyNodes(nodes []testenv.Node) []testenv.TopologyNode {
+	all := make([]testenv.TopologyNode, len(nodes))
+	for i, n := range nodes {
+		all[i] = testenv.TopologyNode{Name: n.Name, Role: n.Role, Taskservs: n.Taskservs, Resources: n.Resources}
+	}
+	return all
+}
+
+// resolve finds what the taskservs of each node require. All that there are not are
+// named in one error.
+func (a *app) resolve(nodes []testenv.Node) error {
+	c, done, err := a.catalogue()
+	if err != nil {
+		return err
+	}
+	defer done()
+	var unknown []string
+	for i := range nodes {
+		for j, name := range nodes[i].Taskservs {
+			p, err := c.Place(name)
+			if err != nil {
+				if !slices.Contains(unknown, name) {
+					unknown = append(unknown, name)
+				}
+				continue
+			}
+			nodes[i].Taskservs[j] = p.Name // it may have been an alias
+		}
+	}
+	if len(unknown) > 0 {
+		_, err := c.Place(unknown[0])
+		if len(unknown) == 1 {
+			return err
+		}
+		return fault.New(fault.NotFound, "there are no taskservs %s", strings.Join(unknown, ", ")).WithHint("those that there are: provisioning taskserv list")
+	}
+	for i := range nodes {
+		all, err := recipe.Complete(c, nodes[i].Taskservs, nil)
+		if err != nil {
+			return fault.Wrap(fault.Invalid, err, "the node %s", nodes[i].Name)
+		}
+		if _, err := recipe.Order(all); err != nil {
+			return err
+		}
+		for _, r := range all {
+			nodes[i].Recipes = append(nodes[i].Recipes, r.Name)
+		}
+	}
+	return nil
+}
+
+// makeEnvironment makes an environment, and tests and removes it as the flags say.
+func (a *app) makeEnvironment(f *testenvFlags, c testenv.Config) error {
+	if err := checkTests(taskservNames(f.tests)); err != nil {
+		return err
+	}
+	m, err := a.environments()
+	if err != nil {
+		return err
+	}
+	e, err := a.environmentOf(c)
+	if err != nil {
+		return err
+	}
+	e.AutoCleanup = f.autoCleanup
+	lease, err := m.make(e)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	if !f.autoStart {
+		return a.showMadeEnvironment(e)
+	}
+	return m.tested(e, f.trial(e), f.keep)
+}
+
+// tested makes a trial, and removes an environment that is to be removed after it.
+func (m *environments) tested(e *testenv.Environment, t trial, keep bool) error {
+	r, err := m.test(e, t)
+	if e.AutoCleanup {
+		if keep && (r == nil || !r.OK()) {
+			e.AutoCleanup = false
+			m.a.console.Note("kept: provisioning test env shell %s; remove it with: provisioning test env cleanup %s", e.ID, e.ID)
+			if serr := m.store.Save(e); serr != nil {
+				return serr
+			}
+		} else if rerr := m.remove(e); rerr != nil && err == nil {
+			err = rerr
+		}
+	}
+	return m.a.reportTrial(e, r, err)
+}
+
+func (a *app) showMadeEnvironment(e *testenv.Environment) error {
+	if a.console.Structured() {
+		return a.console.Result(e)
+	}
+	a.console.Print("%s", e.ID)
+	a.console.Note("test it with: provisioning test env run %s; remove it with: provisioning test env cleanup %s", e.ID, e.ID)
+	return nil
+}
+
+func (a *app) testEnvRun() *cobra.Command {
+	var f testenvFlags
+	cmd := &cobra.Command{
+		Use: "run ID", Short: "Test an environment", Args: exactly(1, "the id of an environment"),
+		Long: `Test an environment. Its taskservs are installed first, unless they are there.
+
+The tests are ` + strings.Join(testNames, ", ") + `.`,
+		Example: "  provisioning test env run 4f1c9a02 --tests install,health --timeout 10m",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := checkTests(taskservNames(f.tests)); err != nil {
+				return err
+			}
+			m, err := a.environments()
+			if err != nil {
+				return err
+			}
+			e, lease, err := m.take(args[0])
+			if err != nil {
+				return err
+			}
+			defer lease.Release()
+			return m.tested(e, f.trial(e), f.keep)
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().BoolVar(&f.keep, "keep-on-failure", false, "keep the environment when a test fails")
+	return cmd
+}
+
+// take finds an environment with machines, and takes its lease.
+func (m *environments) take(id string) (*testenv.Environment, *testenv.Lease, error) {
+	e, err := m.store.Get(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	lease, err := m.store.Lease(e.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if lease == nil {
+		return nil, nil, fault.New(fault.Unavailable, "the test environment %s is %s: another process works on it", e.ID, e.Status).
+			WithHint("wait for it, or stop that process")
+	}
+	if e, err = m.store.Get(e.ID); err == nil && e.Status == testenv.Removed {
+		err = fault.New(fault.NotFound, "the test environment %s has been removed", e.ID).WithHint("what is left of it is shown by: provisioning test env get %s", e.ID)
+	}
+	if err != nil {
+		lease.Release()
+		return nil, nil, err
+	}
+	return e, lease, nil
+}
+
+func (a *app) testEnvCleanup() *cobra.Command {
+	var all bool
+	var older time.Duration
+	cmd := &cobra.Command{
+		Use: "cleanup [ID…]", Aliases: []string{"rm"}, Short: "Remove environments; their results and logs stay for 7 days", Args: cobra.ArbitraryArgs,
+		Example: "  provisioning test env cleanup 4f1c9a02\n  provisioning test env cleanup --all --older-than 2h",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all = all || older > 0; all == (len(args) > 0) {
+				return fault.New(fault.Usage, "%s takes ids, or --all", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
+			}
+			m, err := a.environments()
+			if err != nil {
+				return err
+			}
+			if all {
+				records, err := m.store.List()
+				if err != nil {
+					return err
+				}
+				for _, e := range records {
+					if e.Status != testenv.Removed && time.Since(e.CreatedAt) >= older {
+						args = append(args, e.ID)
+					}
+				}
+			}
+			for _, id := range args {
+				if err := m.cleanUp(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all of this workspace")
+	cmd.Flags().DurationVar(&older, "older-than", 0, "all that were made longer ago than this")
+	return cmd
+}
+
+// cleanUp removes an environment. One that is removed already is as it shall be.
+func (m *environments) cleanUp(id string) error {
+	if e, err := m.store.Get(id); err != nil {
+		return err
+	} else if e.Status == testenv.Removed {
+		m.a.console.Note("%s is removed already", e.ID)
+		return nil
+	}
+	e, lease, err := m.take(id)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	if err := m.remove(e); err != nil {
+		return err
+	}
+	m.a.console.Print("%s removed", e.ID)
+	return nil
+}
+
+func (a *app) testEnvShell() *cobra.Command {
+	node := ""
+	cmd := &cobra.Command{
+		Use: "shell ID", Short: "Open a shell on a machine of an environment", Args: exactly(1, "the id of an environment"),
+		Example: "  provisioning test env shell 4f1c9a02 --node etcd-01",
+		RunE: func(_ *cobra.Command, args []string) error {
+			m, err := a.environments()
+			if err != nil {
+				return err
+			}
+			n, err := m.node(args[0], node)
+			if err != nil {
+				return err
+			}
+			o := &runtimeOptions{timeout: container.Patience, tty: true}
+			r, err := a.detected(o)
+			if err != nil {
+				return err
+			}
+			argv := []string{"exec", "-it", n.Container, "sh", "-c", "command -v bash >/dev/null && exec bash -l || exec sh -l"}
+			return a.runRuntime(o, r, "execute", argv, map[string]starlark.Value{"argv": stringsValue(argv)})
+		},
+	}
+	cmd.Flags().StringVar(&node, "node", "", "the machine (default: the first)")
+	return cmd
+}
+
+// node is a machine of an environment that has not been removed.
+func (m *environments) node(id, name string) (testenv.Node, error) {
+	e, err := m.store.Get(id)
+	if err != nil {
+		return testenv.Node{}, err
+	}
+	if e.Status == testenv.Removed {
+		return testenv.Node{}, fault.New(fault.NotFound, "the test environment %s has been removed", e.ID)
+	}
+	n, ok := e.Node(name)
+	if !ok {
+		names := make([]string, len(e.Nodes))
+		for i, n := range e.Nodes {
+			names[i] = n.Name
+		}
+		return n, suggest(fault.New(fault.NotFound, "the test environment %s has no node %q", e.ID, name), name, names).
+			WithHint("it has %s", strings.Join(names, ", "))
+	}
+	return n, nil
+}
+
+func (a *app) testEnvLogs() *cobra.Command {
+	var node, output string
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "logs ID", Short: "Show what the machines of an environment have logged", Args: exactly(1, "the id of an environment"),
+		Long: `Show what the machines of an environment have logged: what process 1 has printed, and
+the journal of the services. Of one that is removed, what its last tests have kept.`,
+		Example: "  provisioning test env logs 4f1c9a02 --node etcd-01\n  provisioning test env logs 4f1c9a02 --output artefacts",
+		RunE: func(_ *cobra.Command, args []string) error {
+			m, err := a.environments()
+			if err != nil {
+				return err
+			}
+			if follow {
+				n, err := m.node(args[0], node)
+				if err != nil {
+					return err
+				}
+				a.commands = true
+				one := &testenv.Environment{Nodes: []testenv.Node{n}}
+				_, err = m.run("follow", nil, starlark.StringDict{"node": nodesValue(one).(*starlark.List).Index(0)}, nil)
+				return err
+			}
+			return m.showLogs(args[0], node, output)
+		},
+	}
+	cmd.Flags().StringVar(&node, "node", "", "only those of this machine")
+	cmd.Flags().StringVar(&output, "output", "", "directory to write them to, with the record, for CI")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show what a machine logs, until Ctrl-C")
+	return cmd
+}
+
+// showLogs shows the logs of an environment, or writes them to a directory.
+func (m *environments) showLogs(id, node, output string) error {
+	e, err := m.store.Get(id)
+	if err != nil {
+		return err
+	}
+	if e.Status != testenv.Removed {
+		out, err := m.run("logs", nil, starlark.StringDict{"nodes": nodesValue(e)}, nil)
+		if err != nil {
+			return err
+		}
+		logs := map[string]string{}
+		if err := returned(out, &logs); err != nil {
+			return err
+		}
+		if err := m.store.SaveLogs(e.ID, logs); err != nil {
+			return err
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(m.store.LogsDir(e.ID), cmp.Or(node, "*")+".*.log"))
+	if err != nil {
+		return err
+	}
+	if output != "" {
+		return m.exportLogs(e, files, output)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		m.a.console.Print("==> %s <==", strings.TrimSuffix(filepath.Base(file), ".log"))
+		m.a.console.Print("%s", strings.TrimSuffix(string(text), "\n"))
+	}
+	if len(files) == 0 {
+		m.a.console.Note("there are no logs")
+	}
+	for _, r := range e.Results {
+		m.a.console.Note("what the tests did: provisioning runs show %s", r.RunID)
+	}
+	return nil
+}
+
+func (m *environments) exportLogs(e *testenv.Environment, files []string, output string) error {
+	files = append(files, filepath.Join(m.store.Dir, e.ID, "environment.json"))
+	if err := os.MkdirAll(output, 0o755); err != nil {
+		return fault.Wrap(fault.Failed, err, "cannot write the logs")
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(output, filepath.Base(file)), text, 0o644)
+		}
+		if err != nil {
+			return fault.Wrap(fault.Failed, err, "cannot write the logs")
+		}
+	}
+	m.a.console.Print("%s in %s", count(len(files), "file"), output)
+	return nil
+}
+
+func (a *app) testEnvList() *cobra.Command {
+	var removed bool
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the environments of the workspace", Args: exactly(0, "no arguments"),
+		Example: "  provisioning test env list --out json",
+		RunE: func(*cobra.Command, []string) error {
+			m, err := a.environments()
+			if err != nil {
+				return err
+			}
+			all, err := m.store.List()
+			if err != nil {
+				return err
+			}
+			shown := []*testenv.Environment{}
+			var rows [][]string
+			for _, e := range all {
+				if e.Status != testenv.Removed || removed {
+					shown = append(shown, e)
+					rows = append(rows, []string{e.ID, e.Name, e.Type, e.Status, fmt.Sprint(len(e.Nodes)), orDash(e.Network.Subnet), e.CreatedAt.Format(time.DateTime)})
+				}
+			}
+			if a.console.Structured() {
+				return a.console.Result(shown)
+			}
+			if len(rows) == 0 {
+				a.console.Note("there are no test environments")
+				return nil
+			}
+			a.console.Table([]string{"ID", "NAME", "TYPE", "STATUS", "NODES", "NETWORK", "MADE"}, rows)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&removed, "removed", false, "also those that were removed in the last 7 days")
+	return cmd
+}
+
+func (a *app) testEnvGet() *cobra.Command {
+	return a.showEnvironment("get", "Show the record of an environment", func(e *testenv.Environment) {
+		a.console.Table(nil, [][]string{
+			{"id", e.ID}, {"name", e.Name}, {"type", e.Type}, {"status", e.Status}, {"image", e.Config.BaseImage},
+			{"network", e.Network.Name + ", " + orDash(e.Network.Subnet)}, {"made", e.CreatedAt.Format(time.DateTime)}, {"until", e.ExpiresAt.Format(time.DateTime)},
+		})
+		a.showNodes(e)
+		for _, r := range e.Results {
+			a.console.Print("tested %s: %d passed, %d failed, %d skipped", r.CompletedAt.Format(time.DateTime), r.Passed, r.Failed, r.Skipped)
+		}
+	})
+}
+
+func (a *app) testEnvStatus() *cobra.Command {
+	return a.showEnvironment("status", "Say how an environment is", func(e *testenv.Environment) {
+		a.console.Print("%s %s", e.ID, e.Status)
+		a.showNodes(e)
+	})
+}
+
+func (a *app) showNodes(e *testenv.Environment) {
+	var rows [][]string
+	for _, n := range e.Nodes {
+		rows = append(rows, []string{n.Name, orDash(n.Role), n.Status, orDash(n.IP), strings.Join(n.Taskservs, ","), n.Container})
+	}
+	a.console.Table([]string{"NODE", "ROLE", "STATUS", "ADDRESS", "TASKSERVS", "CONTAINER"}, rows)
+}
+
+func (a *app) showEnvironment(verb, short string, show func(*testenv.Environment)) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " ID", Short: short, Args: exactly(1, "the id of an environment"),
+		Example: "  provisioning test env " + verb + " 4f1c9a02 --out json",
+		RunE: func(_ *cobra.Command, args []string) error {
+			m, err := a.environments()
+			if err != nil {
+				return err
+			}
+			e, err := m.store.Get(args[0])
+			if err != nil {
+				return err
+			}
+			if a.console.Structured() {
+				return a.console.Result(e)
+			}
+			show(e)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/testenv"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+)
+
+// testNames are the tests of an environment, in their order.
+var testNames = []string{
+	"install", "idempotent", "status", "health", "config", "restart", "update", "nodes_joined", "network", "dns", "uninstall",
+}
+
+// trial is what is tested of an environment.
+type trial struct {
+	function  string // of the library: test, or sandbox
+	arguments starlark.StringDict
+	timeout   time.Duration // 0: testenv.RunTimeout
+	config    string        // file with the configuration of the only taskserv; ""
+}
+
+// checkTests refuses names of tests that there are not.
+func checkTests(names []string) error {
+	for _, name := range names {
+		if !slices.Contains(testNames, name) {
+			return suggest(fault.New(fault.Usage, "there is no test %q", name), name, testNames).WithHint("tests are %v", testNames)
+		}
+	}
+	return nil
+}
+
+// recipesOn are the recipes of all nodes, where they are.
+func (m *environments) recipesOn(nodes []testenv.Node) ([]recipe.Place, []*recipe.Recipe, error) {
+	var names []string
+	for _, n := range nodes {
+		for _, name := range n.Recipes {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return m.a.placesOf(names, false)
+}
+
+// test makes a trial of an environment, and records its result. The error is that of
+// the run, which did not come to its end; failed tests are in the result.
+func (m *environments) test(e *testenv.Environment, t trial) (*testenv.Result, error) {
+	arguments, places, err := m.trialArguments(e, t)
+	if err != nil {
+		return nil, err
+	}
+	e.Status, e.Message = testenv.Testing, ""
+	if err := m.store.Save(e); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	timeout := cmp.Or(t.timeout, testenv.RunTimeout)
+	out, rerr := m.run(t.function, places, arguments, map[string]string{"wall": timeout.String()})
+	result := &testenv.Result{EnvID: e.ID, Tests: []testenv.Test{}}
+	if out != nil && out.Run != nil {
+		result.RunID = out.Run.ID
+	}
+	if rerr == nil {
+		var done struct {
+			Tests []testenv.Test    `json:"tests"`
+			Logs  map[string]string `json:"logs"`
+		}
+		if rerr = returned(out, &done); rerr == nil {
+			result.Tests = done.Tests
+			rerr = m.store.SaveLogs(e.ID, done.Logs)
+		}
+	}
+	if rerr != nil {
+		result.Error = firstLine(rerr.Error())
+	}
+	result.Count()
+	result.Duration, result.CompletedAt = time.Since(began).Seconds(), time.Now().UTC().Truncate(time.Second)
+	e.Results, e.Status = append(e.Results, *result), testenv.Ready
+	if !result.OK() {
+		e.Status = testenv.Failed
+	}
+	if err := m.store.Save(e); err != nil {
+		return result, err
+	}
+	return result, rerr
+}
+
+func (m *environments) trialArguments(e *testenv.Environment, t trial) (starlark.StringDict, []recipe.Place, error) {
+	places, recipes, err := m.recipesOn(e.Nodes)
+	if err != nil {
+		return nil, nil, err
+	}
+	arguments := maps.Clone(t.arguments)
+	arguments["nodes"] = nodesValue(e)
+	subject := ""
+	if len(e.Nodes) == 1 && len(e.Nodes[0].Taskservs) == 1 {
+		subject = e.Nodes[0].Taskservs[0]
+	}
+	if t.config != "" && subject == "" {
+		return nil, nil, fault.New(fault.Usage, "--config is for one taskserv")
+	}
+	arguments["config"], err = m.a.taskservConfig(recipes, subject, e.Config.Profile, t.config)
+	return arguments, places, err
+}
+
+// report shows what came of a trial, and is the error that the command ends with.
+func (a *app) reportTrial(e *testenv.Environment, r *testenv.Result, err error) error {
+	if r == nil {
+		return err
+	}
+	if err != nil {
+		a.inRun = true
+		if fault.KindOf(err) == fault.Limit {
+			err = fault.Wrap(fault.Timeout, err, "the tests of the environment %s were stopped", e.ID).WithHint("--timeout gives them more time")
+		}
+		return err
+	}
+	if a.console.Structured() {
+		if err := a.console.Result(r); err != nil {
+			return err
+		}
+	} else {
+		a.console.Print("%s: %d passed, %d failed, %d skipped (%.1fs)", count(r.Total, "test"), r.Passed, r.Failed, r.Skipped, r.Duration)
+	}
+	if r.OK() {
+		return nil
+	}
+	if r.Failed == 0 {
+		a.console.Note("nothing was tested: no test passed")
+	}
+	a.console.Note("logs: provisioning test env logs %s", e.ID)
+	return exitCode(1)
+}

@@ -1,0 +1,316 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/container"
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/testenv"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+	"github.com/provisioning-systems/provisioning/runtime/value"
+)
+
+// environments works on the test environments of a workspace. What changes something
+// is a run of a function of @std//testenv.star.
+type environments struct {
+	a     *app
+	ws    workspace.Workspace
+	store testenv.Store
+}
+
+// environments opens those of the workspace, and first removes what dead processes have
+// left of some.
+func (a *app) environments() (*environments, error) {
+	ws, err := a.workspace("")
+	if err != nil {
+		return nil, err
+	}
+	m := &environments{a, ws, testenv.Store{Dir: filepath.Join(ws.State, "environments")}}
+	return m, m.removeOrphans()
+}
+
+// run executes a function of the library. Only what it prints is shown, unless more
+// detail is asked for.
+func (m *environments) run(function string, places []recipe.Place, arguments starlark.StringDict, limits map[string]string) (*runtime.Outcome, error) {
+	s := &taskservScript{module: "testenv", function: function, recipes: places, arguments: arguments}
+	m.a.library = s.library()
+	quiet := m.a.console.Quiet
+	m.a.console.Quiet = quiet || !m.a.console.Verbose
+	defer func() { m.a.console.Quiet = quiet }()
+	return m.a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		if function != "remove" {
+			in.Cut = in.Stop // what is under way is thrown away anyhow
+		}
+		return e.Start(in, runtime.Start{Script: "@std//" + generatedDir + s.name(), Infra: m.a.flags.infra, Limits: limits})
+	})
+}
+
+// returned reads what a function has returned.
+func returned(out *runtime.Outcome, into any) error {
+	plain, err := value.Go(out.Value)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(plain)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+// nodesValue are the nodes as the library wants them.
+func nodesValue(e *testenv.Environment) starlark.Value {
+	nodes := make([]map[string]any, len(e.Nodes))
+	for i, n := range e.Nodes {
+		nodes[i] = map[string]any{
+			"name": n.Name, "role": n.Role, "taskservs": n.Taskservs, "recipes": n.Recipes,
+			"container": n.Container, "ip": n.IP, "cpus": float64(n.Resources.CPU) / 1000, "memory_mb": n.Resources.MemoryMB,
+			"privileged": n.Resources.Privileged,
+		}
+	}
+	return value.Of(nodes)
+}
+
+// open connects to the container engine.
+func openEngine(ctx context.Context) (*container.Engine, error) {
+	at, err := container.Find("")
+	if err != nil {
+		return nil, err
+	}
+	return container.Open(ctx, at)
+}
+
+// prepare looks whether the engine can make the environment, and fits it to the engine:
+// a machine cannot have more processors than there are.
+func (m *environments) prepare(e *testenv.Environment) error {
+	ctx := context.Background()
+	engine, err := openEngine(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close() //nolint:errcheck // it was only asked
+	info, err := engine.Info(ctx)
+	if err != nil {
+		return err
+	}
+	e.Runtime = info.Engine
+	for i := range e.Nodes {
+		e.Nodes[i].Resources.CPU = min(e.Nodes[i].Resources.CPU, 1000*info.CPUs)
+	}
+	free := int(info.Memory >> 20)
+	if strings.HasPrefix(info.Host, "unix:") { // the engine is on this machine
+		if here := testenv.FreeMB(); here > 0 {
+			free = min(free, here)
+		}
+	}
+	if need := e.MemoryMB(); need > free {
+		return m.tooLarge(need, free)
+	}
+	if _, found, err := engine.LookImage(ctx, e.Config.BaseImage); err != nil || !found {
+		if err == nil {
+			err = fault.New(fault.NotFound, "there is no image %q", e.Config.BaseImage).
+				WithHint("make images makes %s, in the source of the program; --base-image names another one, with systemd", testenv.BaseImage)
+		}
+		return err
+	}
+	return nil
+}
+
+// tooLarge says which environments could be removed.
+func (m *environments) tooLarge(need, free int) error {
+	all, err := m.store.List()
+	if err != nil {
+		return err
+	}
+	e := fault.New(fault.Limit, "Cannot allocate memory: need %d MB, %d MB free", need, free)
+	var others []string
+	for _, o := range all {
+		if o.Status != testenv.Removed {
+			others = append(others, fmt.Sprintf("%s (%s, %d MB)", o.ID, o.Name, o.MemoryMB()))
+		}
+	}
+	if len(others) == 0 {
+		return e.WithHint("ask for less: --memory, or resources in the topology")
+	}
+	return e.WithHint("ask for less, or remove some with provisioning test env cleanup ID: %s", strings.Join(others, ", "))
+}
+
+// make records an environment and makes its machines. When that fails, what was made is
+// removed again. The lease is the caller's.
+func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
+	if err := m.prepare(e); err != nil {
+		return nil, err
+	}
+	lease, err := m.store.New(e)
+	if err != nil {
+		return nil, err
+	}
+	e.Status, e.CreatedAt = testenv.Creating, time.Now().UTC().Truncate(time.Second)
+	e.ExpiresAt = e.CreatedAt.Add(testenv.Lifetime)
+	e.Network.Name, e.Network.DNS = "prov-test-"+e.ID, testenv.Zone
+	for i := range e.Nodes {
+		n := &e.Nodes[i]
+		n.Status = testenv.Creating
+		if n.Container == "" {
+			n.Container = "prov-test-" + e.ID + "-" + n.Name
+		}
+	}
+	if err = m.store.Save(e); err == nil {
+		err = m.start(e)
+	}
+	if err != nil {
+		if rerr := m.remove(e); rerr != nil {
+			m.a.console.Note("what was made of the environment %s could not be removed: %v", e.ID, rerr)
+		}
+		lease.Release()
+		return nil, err
+	}
+	return lease, nil
+}
+
+// start makes the machines.
+func (m *environments) start(e *testenv.Environment) error {
+	out, err := m.run("create", nil, starlark.StringDict{
+		"id": starlark.String(e.ID), "nodes": nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
+		"subnet": starlark.String(e.Network.Subnet), "subnets": stringsValue(subnets(e.ID)), "environment": value.Of(e.Config.Environment), "volumes": stringsValue(e.Config.Volumes),
+	}, nil)
+	if err != nil {
+		return err
+	}
+	var made struct {
+		Subnet string `json:"subnet"`
+		Nodes  []struct {
+			Name        string `json:"name"`
+			ContainerID string `json:"container_id"`
+			IP          string `json:"ip"`
+		} `json:"nodes"`
+	}
+	if err := returned(out, &made); err != nil {
+		return err
+	}
+	e.Network.Subnet = made.Subnet
+	for i, n := range made.Nodes { // in their order
+		e.Nodes[i].ContainerID, e.Nodes[i].IP, e.Nodes[i].Status = n.ContainerID, n.IP, testenv.Ready
+	}
+	e.Status = testenv.Ready
+	return m.store.Save(e)
+}
+
+// subnets are all of the pool, beginning with one that the id leads to: environments
+// that are made at the same time seldom try the same one.
+func subnets(id string) []string {
+	pool := netip.MustParsePrefix(testenv.Pool)
+	sum, _ := hex.DecodeString(id) // the store has made it
+	first := int(binary.BigEndian.Uint32(append(sum, 0, 0, 0, 0)[:4]) % 256)
+	base := pool.Addr().As4()
+	all := make([]string, 256)
+	for i := range all {
+		base[2] = byte(first + i)
+		all[i] = netip.PrefixFrom(netip.AddrFrom4(base), 24).String()
+	}
+	return all
+}
+
+// remove removes the machines of an environment. It may be done again.
+func (m *environments) remove(e *testenv.Environment) error {
+	e.Status = testenv.Removing
+	if err := m.store.Save(e); err != nil {
+		return err
+	}
+	if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(e.ID)}, nil); err != nil {
+		return err
+	}
+	e.Status, e.RemovedAt = testenv.Removed, time.Now().UTC().Truncate(time.Second)
+	for i := range e.Nodes {
+		e.Nodes[i].Status = testenv.Removed
+	}
+	return m.store.Save(e)
+}
+
+// removeOrphans removes environments that nobody has any use for: their process has
+// died, or they have expired. It finds containers of this workspace that no record
+// knows, too. Nothing without the label is touched.
+func (m *environments) removeOrphans() error {
+	made, err := m.labelled() // before the records: what is made later has one
+	if err != nil {
+		return err
+	}
+	all, err := m.store.List()
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		delete(made, e.ID)
+		if e.Status == testenv.Removed {
+			continue
+		}
+		if err := m.removeOrphan(e.ID); err != nil {
+			return err
+		}
+	}
+	for id := range made {
+		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id)}, nil); err != nil {
+			return err
+		}
+		m.a.console.Note("removed what was left of the test environment %s", id)
+	}
+	return m.store.Forget(time.Now())
+}
+
+// labelled are the environments that containers of this workspace are of; none when no
+// engine answers, which whoever needs one will say.
+func (m *environments) labelled() (map[string]bool, error) {
+	ids := map[string]bool{}
+	if all, err := m.store.List(); err != nil || len(all) == 0 {
+		return ids, err // there has never been one here: nothing is asked
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), container.Patience)
+	defer cancel()
+	engine, err := openEngine(ctx)
+	if err != nil {
+		return ids, nil
+	}
+	defer engine.Close() //nolint:errcheck // it was only asked
+	mine := container.Filter{Owner: container.Owner{Workspace: m.ws.Root}, Labels: map[string]string{testenv.Label: ""}}
+	containers, err := engine.List(ctx, mine)
+	if err != nil {
+		return ids, nil
+	}
+	for _, c := range containers {
+		ids[c.Labels[testenv.Label]] = true
+	}
+	return ids, nil
+}
+
+func (m *environments) removeOrphan(id string) error {
+	lease, err := m.store.Lease(id)
+	if err != nil || lease == nil {
+		return err
+	}
+	defer lease.Release()
+	e, err := m.store.Get(id) // its process may just have ended
+	if err != nil {
+		return err
+	}
+	if e.Orphan(time.Now()) {
+		m.a.console.Note("removing the test environment %s (%s), which was left behind", e.ID, e.Name)
+		return m.remove(e)
+	}
+	if e.Status == testenv.Testing {
+		e.Status, e.Message = testenv.Failed, "the process that tested it has died"
+		return m.store.Save(e)
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package testenv
+
+import (
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+)
+
+// TestStore: a record is found by its id, the beginning of it, and its name.
+func TestStore(t *testing.T) {
+	s := Store{Dir: filepath.Join(t.TempDir(), "environments")}
+	if all, err := s.List(); err != nil || len(all) != 0 {
+		t.Fatalf("at first there are %v, %v", all, err)
+	}
+	e := &Environment{Name: "redis", Status: Ready, CreatedAt: time.Now()}
+	lease, err := s.New(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.List(); err != nil || len(all) != 0 {
+		t.Fatalf("before it is saved there are %v, %v", all, err)
+	}
+	if err := s.Save(e); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{e.ID, e.ID[:4], "redis"} {
+		if got, err := s.Get(id); err != nil || got.ID != e.ID {
+			t.Errorf("%q: %v, %v", id, got, err)
+		}
+	}
+	if _, err := s.Get("nope"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v", err)
+	}
+	if other, err := s.Lease(e.ID); err != nil || other != nil {
+		t.Errorf("the lease was given twice: %v", err)
+	}
+	lease.Release()
+	if other, err := s.Lease(e.ID); err != nil || other == nil {
+		t.Errorf("the lease was not given after its release: %v", err)
+	}
+	e.Status, e.RemovedAt = Removed, time.Now()
+	if err := s.Save(e); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after time.Duration
+		left  int
+	}{{Keep - time.Hour, 1}, {Keep + time.Hour, 0}} {
+		if err := s.Forget(time.Now().Add(c.after)); err != nil {
+			t.Fatal(err)
+		}
+		if all, err := s.List(); err != nil || len(all) != c.left {
+			t.Errorf("after %s there are %v, %v", c.after, all, err)
+		}
+	}
+}
+
+// TestParallel: environments that are made at the same time get different ids.
+func TestParallel(t *testing.T) {
+	s := Store{Dir: filepath.Join(t.TempDir(), "environments")}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			e := &Environment{Name: "x"}
+			lease, err := s.New(e)
+			if err == nil {
+				err = s.Save(e)
+			}
+			if err != nil || lease == nil {
+				t.Errorf("%v, %v", lease, err)
+			}
+		})
+	}
+	wg.Wait()
+	if all, err := s.List(); err != nil || len(all) != 20 {
+		t.Errorf("there are %d, %v", len(all), err)
+	}
+}
+
+func TestOrphan(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		status string
+		auto   bool
+		until  time.Duration
+		want   bool
+	}{
+		{Creating, false, time.Hour, true},
+		{Removing, false, time.Hour, true},
+		{Ready, false, time.Hour, false},
+		{Ready, false, -time.Hour, true},
+		{Testing, false, time.Hour, false},
+		{Testing, true, time.Hour, true},
+		{Failed, false, time.Hour, false},
+		{Removed, true, -time.Hour, false},
+	} {
+		e := &Environment{Status: c.status, AutoCleanup: c.auto, ExpiresAt: now.Add(c.until)}
+		if got := e.Orphan(now); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+func TestResult(t *testing.T) {
+	for _, c := range []struct {
+		statuses []string
+		want     bool
+	}{{nil, false}, {[]string{"skipped"}, false}, {[]string{"passed", "skipped"}, true}, {[]string{"passed", "failed"}, false}} {
+		var r Result
+		for _, s := range c.statuses {
+			r.Tests = append(r.Tests, Test{Status: s})
+		}
+		if r.Count(); r.OK() != c.want || r.Total != len(c.statuses) {
+			t.Errorf("%v: %+v", c.statuses, r)
+		}
+	}
+}
