@@ -73,7 +73,7 @@ func TestIsolated(t *testing.T) {
 		env.Setenv("TEST_ISOLATED", "1")
 		env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "testenv", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "taskserv", "containers", "testenv", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
 }
 
 // runScripts runs all scripts but those in except: folders, and scripts by folder and
@@ -92,7 +92,7 @@ func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...strin
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
 			t.Parallel()
 			setUp := setUp
-			if name == "server" {
+			if name == "server" || name == "taskserv" {
 				setUp = withServers(setUp)
 			}
 			if name == "testenv" {
@@ -131,6 +131,7 @@ func scriptsIn(t *testing.T, dir, folder string, except []string) []string {
 func withServers(setUp func(*testscript.Env) error) func(*testscript.Env) error {
 	return func(env *testscript.Env) error {
 		env.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
+		env.Setenv("TOOLS", toolsDir())
 		env.Defer(func() { removeServers(env.WorkDir) })
 		return setUp(env)
 	}
@@ -243,10 +244,22 @@ func condition(cond string) (bool, error) {
 		return false, fmt.Errorf("unknown condition %q", cond)
 	}
 	_, err := exec.LookPath(tool)
+	if err != nil {
+		_, err = os.Stat(filepath.Join(toolsDir(), tool))
+	}
 	if err != nil && slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), tool) {
 		return false, fmt.Errorf("there is no %s, and REQUIRE demands it", tool)
 	}
 	return err == nil, nil
+}
+
+// toolsDir is where make tools puts programs that no package has.
+func toolsDir() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "provisioning", "tools")
 }
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
