@@ -7,6 +7,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/builtins/assert"
 	"github.com/provisioning-systems/provisioning/builtins/base64"
+	"github.com/provisioning-systems/provisioning/builtins/cluster"
 	"github.com/provisioning-systems/provisioning/builtins/container"
 	"github.com/provisioning-systems/provisioning/builtins/control"
 	"github.com/provisioning-systems/provisioning/builtins/csv"
@@ -44,7 +45,7 @@ import (
 
 // All are the modules, sorted by name; the one without a name comes first.
 var All = []*module.Module{
-	control.Module, assert.Module, base64.Module, container.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
+	control.Module, assert.Module, base64.Module, cluster.Module, container.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
 	http.Module, ipnet.Module, json.Module, log.Module, op.Module, path.Module, random.Module, regexp.Module, run.Module, runtime.Module,
 	schema.Module, secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, taskserv.Module,
 	template.Module, time.Module, toml.Module, url.Module, uuid.Module,

@@ -73,7 +73,7 @@ func TestIsolated(t *testing.T) {
 		env.Setenv("TEST_ISOLATED", "1")
 		env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "taskserv", "containers", "testenv", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "taskserv", "cluster", "containers", "testenv", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
 }
 
 // runScripts runs all scripts but those in except: folders, and scripts by folder and
@@ -92,7 +92,7 @@ func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...strin
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
 			t.Parallel()
 			setUp := setUp
-			if name == "server" || name == "taskserv" {
+			if slices.Contains([]string{"server", "taskserv", "cluster"}, name) {
 				setUp = withServers(setUp)
 			}
 			if name == "testenv" {

@@ -131,7 +131,7 @@ func recipesOf(c *recipe.Catalogue, names []string) ([]*recipe.Recipe, error) {
 
 // runTaskserv executes the script of a command. show prints what it returns; structured
 // output has it anyway.
-func (a *app) runTaskserv(f *taskservFlags, s *taskservScript, show func(starlark.Value)) error {
+func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlark.Value)) error {
 	if f.script {
 		a.console.Print("%s", strings.TrimSuffix(s.text(), "\n"))
 		return nil

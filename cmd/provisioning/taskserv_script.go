@@ -12,6 +12,15 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
+// generatedScript is a script that a command writes, and runs.
+type generatedScript interface {
+	name() string // of the module
+	text() string
+	library() library // that of the program, with the script
+}
+
+var _ generatedScript = (*taskservScript)(nil)
+
 // taskservScript is the script that a command on taskservs runs. It is written for the
 // command, and could as well have been written by the user: the run keeps it, with all
 // that it loads.

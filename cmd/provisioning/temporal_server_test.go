@@ -19,8 +19,8 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/temporal/temporaltest"
 )
 
-// clusters are the Temporal servers of scripts, by their directories.
-var clusters sync.Map
+// temporalClusters are the Temporal servers of scripts, by their directories.
+var temporalClusters sync.Map
 
 // temporalServer start starts a Temporal server for the script, whose address is then in
 // $TEMPORAL and in the environment of the program; or starts it again, with all that it
@@ -30,7 +30,7 @@ func temporalServer(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: temporal start|stop")
 	}
 	dir := ts.MkAbs(".home/temporal")
-	known, there := clusters.Load(dir)
+	known, there := temporalClusters.Load(dir)
 	switch {
 	case args[0] == "stop" && there:
 		known.(*temporaltest.Server).Stop()
@@ -42,10 +42,10 @@ func temporalServer(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.MkdirAll(dir, 0o700))
 		s, err := temporaltest.Launch(temporaltest.Program(), dir)
 		ts.Check(err)
-		clusters.Store(dir, s)
+		temporalClusters.Store(dir, s)
 		ts.Defer(func() {
 			s.Stop()
-			clusters.Delete(dir)
+			temporalClusters.Delete(dir)
 		})
 		ts.Setenv("TEMPORAL", s.Address)
 		ts.Setenv("PROVISIONING_ENGINE_TEMPORAL_ADDRESS", s.Address)
