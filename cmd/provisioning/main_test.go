@@ -71,7 +71,7 @@ func TestIsolated(t *testing.T) {
 		env.Setenv("TEST_ISOLATED", "1")
 		env.Setenv("PATH", dir+string(filepath.ListSeparator)+env.Getenv("PATH"))
 		return setUpScript(env)
-	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "containers", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
+	}, "isolate", "travel", "test", "repl", "author", "about", "export", "server", "taskserv", "containers", "ssh", "target", "schedule", "schedule/local", "schedule/temporal", "temporal") // they choose themselves, or need no other process
 }
 
 // runScripts runs all scripts but those in except: folders, and scripts by folder and
@@ -90,7 +90,7 @@ func runScripts(t *testing.T, setUp func(*testscript.Env) error, except ...strin
 		t.Run(filepath.ToSlash(name), func(t *testing.T) {
 			t.Parallel()
 			setUp := setUp
-			if name == "server" {
+			if name == "server" || name == "taskserv" {
 				setUp = withServers(setUp)
 			}
 			setUp = from(dir, setUp)
