@@ -52,7 +52,7 @@ func (i *inspection) lookAtManifest() {
 // manifest makes a problem about a key of the manifest.
 func (i *inspection) manifest(key, message, hint string) Problem {
 	at, col := 1, 0
-	if doc, err := document.Read(capability.ManifestFile, string(i.texts[capability.ManifestFile])); err == nil {
+	if doc, err := document.Read(capability.ManifestFile, string(i.texts[capability.ManifestFile]), nil); err == nil {
 		for ; key != ""; key = parent(key) { // one that is missing is a mistake of its table
 			if pos, ok := doc.At[key]; ok {
 				at, col = pos.Line, pos.Col
