@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"strings"
+	"time"
 
+	startime "go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -11,7 +13,7 @@ import (
 )
 
 var _ = Module.Pure(`
-def application(name, image, command = [], replicas = 1, max_replicas = 0, env = {}, ports = [], mounts = [], memory = "", cpus = 0, health = None, beside = "", requires = [], after = []):
+def application(name, image, command = [], replicas = 1, max_replicas = 0, env = {}, ports = [], mounts = [], memory = "", cpus = 0, health = None, ready = "1m", beside = "", requires = [], after = []):
     """Describes containers as a component of a cluster.
 
     The containers of a cluster are on a network of its own, where NAME stands for all
@@ -30,6 +32,7 @@ def application(name, image, command = [], replicas = 1, max_replicas = 0, env =
       cpus: how many processors each may use; 0 for no limit.
       health: dict of command, interval, timeout, start and retries, as container.create
         takes it. Without it a container is healthy when it runs.
+      ready: how long a container may take to become healthy.
       beside: name of a server of the local provider whose network the containers are on
         as well; "" for none.
       requires: list of names of components that have to be there before.
@@ -54,6 +57,7 @@ type application struct {
 	Memory      string                    `star:"memory"`
 	CPUs        starlark.Value            `star:"cpus"`
 	Health      starlark.Value            `star:"health"`
+	Ready       time.Duration             `star:"ready"`
 	Beside      string                    `star:"beside"`
 	Requires    []string                  `star:"requires"`
 	After       []string                  `star:"after"`
@@ -70,7 +74,7 @@ func (a *application) Compute(*effect.Env) (any, error) {
 	return component(composition.Application, a.Name, a.Requires, a.After, starlark.StringDict{
 		"image": starlark.String(a.Image), "command": texts(a.Command), "replicas": starlark.MakeInt(a.Replicas),
 		"max_replicas": starlark.MakeInt(a.MaxReplicas), "env": byName(a.Env), "ports": texts(a.Ports), "mounts": texts(a.Mounts),
-		"memory": starlark.String(a.Memory), "cpus": a.CPUs, "health": a.Health, "beside": starlark.String(a.Beside),
+		"memory": starlark.String(a.Memory), "cpus": a.CPUs, "health": a.Health, "ready": startime.Duration(a.Ready), "beside": starlark.String(a.Beside),
 	})
 }
 
