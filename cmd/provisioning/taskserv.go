@@ -53,6 +53,7 @@ type taskservFlags struct {
 	atOnce   int
 	yes      bool
 	script   bool
+	judge    func(starlark.Value) error // whether what the run returns is a failure; may be nil
 }
 
 // define defines the flags of commands that only ask.
@@ -144,8 +145,8 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 	}
 	out, err := a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) { return e.Start(in, f.start) })
 	verdict := error(nil)
-	if out != nil && out.Value != nil && s.judge != nil {
-		verdict = s.judge(out.Value)
+	if out != nil && out.Value != nil && f.judge != nil {
+		verdict = f.judge(out.Value)
 	}
 	if out != nil && out.Value != nil && !a.console.Structured() {
 		show(out.Value)

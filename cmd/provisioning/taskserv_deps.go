@@ -29,7 +29,8 @@ Exit codes: 0 it can be installed; 1 it cannot; 5 there is no such taskserv.`,
 			if err != nil {
 				return err
 			}
-			s := &taskservScript{function: "check_deps", recipes: places, arguments: f.arguments(), judge: satisfiable}
+			f.judge = satisfiable
+			s := &taskservScript{function: "check_deps", recipes: places, arguments: f.arguments()}
 			return a.runTaskserv(&f, s, a.showDeps)
 		},
 	}

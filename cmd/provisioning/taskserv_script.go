@@ -38,7 +38,6 @@ type taskservScript struct {
 	function  string // of the module
 	recipes   []recipe.Place
 	arguments starlark.StringDict
-	judge     func(starlark.Value) error // whether what it returns is a failure; may be nil
 }
 
 // name is that of the module.
