@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,7 +139,7 @@ func (a *app) announcing(names []string) ([]*recipe.Recipe, error) {
 	defer done()
 	var all []*recipe.Recipe
 	for _, name := range c.Names() {
-		if r, err := c.Recipe(name); err == nil && len(sourceOf(r)) > 0 { // list shows those that are broken
+		if r, err := c.Recipe(name); err == nil && slices.Contains([]string{"github", "url", "static"}, sourceOf(r)["type"]) { // servers know of packages; list shows what is broken
 			all = append(all, r)
 		}
 	}
