@@ -64,7 +64,9 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
         manager has.
       versions: list of constraints on the versions that it can install; none for any.
       source: where new versions are announced: {"type": "github", "owner": …, "repo": …},
-        {"type": "url", "url": …, "pattern": …} or {"type": "package", "name": …}.
+        {"type": "url", "url": …, "pattern": …}, {"type": "static", "versions": "1.2, 1.3"}
+        or {"type": "package", "name": …}. Of github, also tag_prefix ("v"), prerelease
+        ("true" counts them) and api, the URL of another one.
       supported_os: list such as ["debian-12", "ubuntu-22.04", "debian"]; none for any.
       arch: list such as ["x86_64", "aarch64"]; none for any.
       memory: what it needs of it, such as "512MiB"; "" for nothing worth naming.

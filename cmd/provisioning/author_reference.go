@@ -23,8 +23,9 @@ const generatedMark = "<!-- Written by \"provisioning docs --markdown\": change 
 // declarations only, so that they change with them and at no other time.
 func referencePages(root *cobra.Command, libs []reference.Library) map[string]string {
 	pages := map[string]string{
-		"options.md":  reference.Options(),
-		"commands.md": commandsPage(root),
+		"options.md":   reference.Options(),
+		"commands.md":  commandsPage(root),
+		"taskservs.md": taskservsPage(),
 	}
 	index := reference.Index(builtins.All) +
 		"\n# Standard library\n\nWhat scripts load.\n\n| Module | |\n| --- | --- |\n"
@@ -32,7 +33,7 @@ func referencePages(root *cobra.Command, libs []reference.Library) map[string]st
 		pages[l.File()] = l.Markdown()
 		index += fmt.Sprintf("| [%s](%s) | %s |\n", l.Path, l.File(), l.Doc.Summary)
 	}
-	pages["index.md"] = index + "\n# Command line\n\nSee [commands](commands.md).\n"
+	pages["index.md"] = index + "\n# Taskservs\n\nSee [the catalogue](taskservs.md).\n\n# Command line\n\nSee [commands](commands.md).\n"
 	for _, m := range builtins.All {
 		pages[reference.File(m)] = reference.Markdown(m)
 	}

@@ -39,6 +39,7 @@ container://NAME and local are others.`,
 		a.taskservPower("restart", "Restart services", "restarted"),
 		a.taskservConfigure(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
 		a.taskservTest(),
+		a.taskservCheckDeps(), a.taskservRollback(), a.taskservVersions(), a.taskservCheckUpdates(),
 	)
 	return cmd
 }
@@ -52,6 +53,7 @@ type taskservFlags struct {
 	atOnce   int
 	yes      bool
 	script   bool
+	judge    func(starlark.Value) error // whether what the run returns is a failure; may be nil
 }
 
 // define defines the flags of commands that only ask.
@@ -142,11 +144,18 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 		return a.checkTaskserv(f)
 	}
 	out, err := a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) { return e.Start(in, f.start) })
+	verdict := error(nil)
+	if out != nil && out.Value != nil && f.judge != nil {
+		verdict = f.judge(out.Value)
+	}
 	if out != nil && out.Value != nil && !a.console.Structured() {
 		show(out.Value)
 		out.Value = nil
 	}
-	return a.outcome(out, err)
+	if err := a.outcome(out, err); err != nil {
+		return err
+	}
+	return verdict
 }
 
 func (a *app) checkTaskserv(f *taskservFlags) error {

@@ -295,15 +295,40 @@ func (a *app) taskservCheck() *cobra.Command {
 	})
 }
 
+// logLevels are what journalctl calls how important a line is.
+var logLevels = []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
+
 func (a *app) taskservLogs() *cobra.Command {
-	lines := 0
-	cmd := a.ask("logs", "Show what services have logged last", "logs", func(v starlark.Value) {
-		for _, s := range structs(v) {
-			for line := range strings.Lines(attr(s, "text")) {
-				a.console.Print("%s | %s", attr(s, "server"), strings.TrimSuffix(line, "\n"))
+	var f taskservFlags
+	lines, level := 0, ""
+	cmd := &cobra.Command{
+		Use: "logs NAME…", Short: "Show what services have logged last", Args: atLeastOne("the names of taskservs"),
+		Example: "  provisioning taskserv logs redis --servers web-1,web-2 --tail 20 --level warning",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if level != "" && !slices.Contains(logLevels, level) {
+				return fault.New(fault.Usage, "there is no level %q", level).WithHint("levels are %s", strings.Join(logLevels, ", "))
 			}
-		}
-	})
-	_ = lines
+			if lines < 1 {
+				return fault.New(fault.Usage, "--tail is a number of lines, 1 or more")
+			}
+			places, _, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "logs", recipes: places, arguments: f.arguments()}
+			delete(s.arguments, "at_once") // what is printed is in order
+			s.arguments["lines"], s.arguments["level"] = starlark.MakeInt(lines), starlark.String(level)
+			return a.runTaskserv(&f, s, func(v starlark.Value) {
+				for _, s := range structs(v) {
+					for line := range strings.Lines(attr(s, "text")) {
+						a.console.Print("%s | %s", attr(s, "server"), strings.TrimSuffix(line, "\n"))
+					}
+				}
+			})
+		},
+	}
+	f.define(cmd.Flags())
+	cmd.Flags().IntVar(&lines, "tail", 50, "how many lines of each")
+	cmd.Flags().StringVar(&level, "level", "", "the least important ones: "+strings.Join(logLevels, ", "))
 	return cmd
 }

@@ -150,3 +150,23 @@ func (a *app) taskservRun() *cobra.Command {
 	cmd.Flags().StringArrayVar(&arguments, "argument", nil, "argument of the action, NAME=VALUE")
 	return cmd
 }
+
+func (a *app) taskservRollback() *cobra.Command {
+	var f taskservFlags
+	cmd := &cobra.Command{
+		Use: "rollback NAME…", Short: "Bring services back to what they were before the last change", Args: atLeastOne("the names of taskservs"),
+		Long: `Bring services back to the version and the configuration that they had before the last
+change, as their servers have recorded it. Data stay as they are: see restore. To take
+back all that a run has done, use "provisioning rollback RUN".`,
+		Example: "  provisioning taskserv rollback redis --servers web-1,web-2 --check",
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, _, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			return a.runTaskserv(&f, &taskservScript{function: "rollback", recipes: places, arguments: f.arguments()}, a.showCreated)
+		},
+	}
+	f.defineRun(cmd.Flags())
+	return cmd
+}

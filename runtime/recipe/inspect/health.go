@@ -48,7 +48,7 @@ func (i *inspection) askHealth(p profile) {
 	}
 	globals, err := i.tools.Ask(i.healthScript(p))
 	if e := fault.As(err); e != nil {
-		if e.Kind == fault.Script && strings.Contains(e.Msg, "effect") || e.Effect != "" {
+		if strings.Contains(e.Msg, "cannot be used at the top level") { // it asks its server
 			return
 		}
 		x := i.failed(e)

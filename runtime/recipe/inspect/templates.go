@@ -138,9 +138,9 @@ func (i *inspection) lookAtUse(u use, names []render.Name) {
 }
 
 // configPath is what of the configuration an expression is: config, port for
-// ctx.config.port.
+// ctx.config.port, or for config.port in a function that takes the configuration.
 func configPath(e syntax.Expr) ([]string, bool) {
-	_, rest, ok := strings.Cut(dotted(e)+".", ".config.")
+	_, rest, ok := strings.Cut("."+dotted(e)+".", ".config.")
 	if !ok {
 		return nil, false
 	}
