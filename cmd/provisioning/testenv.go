@@ -359,7 +359,8 @@ func (a *app) testEnvRun() *cobra.Command {
 		Use: "run ID", Short: "Test an environment", Args: exactly(1, "the id of an environment"),
 		Long: `Test an environment. Its taskservs are installed first, unless they are there.
 
-The tests are ` + strings.Join(testNames, ", ") + `.`,
+The tests are ` + strings.Join(testNames[:6], ", ") + `,
+` + strings.Join(testNames[6:], ", ") + `.`,
 		Example: "  provisioning test env run 4f1c9a02 --tests install,health --timeout 10m",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := checkTests(taskservNames(f.tests)); err != nil {
