@@ -251,6 +251,9 @@ func (rb *rollback) undoOf(e *journal.Effect) (func() error, error) {
 	if e.Kind == effect.KindOnRollback {
 		return func() error { return rb.registered.Undo(e, rb.x) }, nil
 	}
+	if effect.OfTheRun(e.Kind) {
+		return nil, nil // a wait or a mark: the world is as it was
+	}
 	f := rb.x.rt.function(e.Kind)
 	if f == nil {
 		return nil, fault.New(fault.Internal, "this program has no builtin %s any more", e.Kind)
