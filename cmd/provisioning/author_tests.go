@@ -20,7 +20,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/tester"
-	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 // testFlags are the flags of test.
@@ -167,7 +166,7 @@ func (a *app) suite(paths []string, f *testFlags) (*tester.Suite, error) {
 	return &tester.Suite{
 		Cover: cover, Crash: crash, Undo: undo, Clocks: builtins.Clocks, Dice: builtins.Dice,
 		Workspace: ws, Jobs: f.jobs, Timeout: timeout, FailFast: f.failFast, Keep: f.keep, RealTime: f.realTime, Limits: limits,
-		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: stdlib.FS, CacheDir: workspace.CacheDir(), Guard: newGuard},
+		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: library{}, CacheDir: workspace.CacheDir(), Guard: newGuard},
 	}, nil
 }
 

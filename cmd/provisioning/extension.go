@@ -16,7 +16,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/capability"
 	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
-	"github.com/provisioning-systems/provisioning/stdlib"
 )
 
 // newGuard makes what keeps the extensions of a run to what they are granted.
@@ -334,7 +333,7 @@ func (a *app) audit(dir string) (*capability.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := capability.Audit(abs, catalog(), lintOptions(true), stdlib.FS)
+	report, err := capability.Audit(abs, catalog(), lintOptions(true), library{})
 	if err == nil {
 		report.Dir = filepath.ToSlash(dir)
 	}
