@@ -54,9 +54,12 @@ func public(names map[string]bool) []string {
 	return all
 }
 
-// defined are the names that others can load from a script; ok is false when it is
-// not Starlark.
+// defined are the names that others can load from a module; ok is false for a script
+// that is not Starlark.
 func defined(name string, src []byte) (names map[string]bool, ok bool) {
+	if !script.IsScript(name) {
+		return map[string]bool{script.TextName: true}, true
+	}
 	tree, err := script.Options(true).Parse(name, src, 0)
 	if err != nil {
 		return nil, false

@@ -308,13 +308,16 @@ func (l *Loader) evaluate(name string, chain []string) (starlark.StringDict, err
 // IsScript reports whether a module is a script, and not a text.
 func IsScript(name string) bool { return path.Ext(filepath.ToSlash(name)) == ".star" }
 
+// TextName is what a module that is no script exports.
+const TextName = "text"
+
 // textModule is the module of a file that is no script.
 func textModule(name string, src []byte) (starlark.StringDict, error) {
 	if !utf8.Valid(src) {
 		return nil, fault.New(fault.Invalid, "cannot load %q: the file is not UTF-8 text", name).
 			WithHint("what is loaded is a script (.star) or a text; send other files with target.put")
 	}
-	return starlark.StringDict{"text": starlark.String(src)}, nil
+	return starlark.StringDict{TextName: starlark.String(src)}, nil
 }
 
 // Main reads and compiles the main module of a run.
