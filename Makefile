@@ -74,6 +74,11 @@ fuzz: ## every fuzz target for FUZZTIME (default 1m)
 torture: ## kill the process at every point of a workflow, cut the power, and resume
 	TORTURE=full $(GO) test -v -timeout 90m ./internal/torture ./internal/scenes
 
+.PHONY: shelf
+shelf: images ## install, change, break, update and remove every taskserv of the program
+	SHELF=full .ci/tools
+	SHELF=full $(GO) test -v -timeout 90m ./cmd/provisioning -run 'TestScripts/(taskserv|cluster|testenv)$$'
+
 bench: ## measure, with the ratio to the physical limit or a peer beside each figure
 	$(GO) run ./cmd/bench
 

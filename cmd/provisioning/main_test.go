@@ -232,6 +232,9 @@ func condition(cond string) (bool, error) {
 	if cond == "temporal" {
 		return temporalThere()
 	}
+	if cond == "shelf" { // what installs half a distribution
+		return os.Getenv("SHELF") == "full", nil
+	}
 	if image, ok := strings.CutPrefix(cond, "image:"); ok {
 		err := exec.Command("docker", "image", "inspect", image).Run()
 		if err != nil && slices.Contains(strings.Split(os.Getenv("REQUIRE"), ","), "docker") {

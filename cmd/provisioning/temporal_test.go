@@ -44,6 +44,8 @@ var localOnly = map[string]string{
 	"author":   "starts no run",
 	"server":   "its commands are runs on this machine",
 	"taskserv": "its commands are runs on this machine",
+	"cluster":  "its commands are runs on this machine",
+	"testenv":  "its commands are runs on this machine",
 	"isolate":  "scripts in processes of their own",
 	"repl":     "the interactive shell is the run's process",
 	"test":     "tests of scripts are executed by the program that was started for them",
