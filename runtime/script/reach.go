@@ -30,7 +30,9 @@ func (l *Loader) Reaches(name string, wanted func(name string) bool) bool {
 	return reaches(name)
 }
 
-func (l *Loader) mayLoad(name, from string) bool { return l.MayLoad == nil || l.MayLoad(name, from) == nil }
+func (l *Loader) mayLoad(name, from string) bool {
+	return l.MayLoad == nil || l.MayLoad(name, from) == nil
+}
 
 // loads returns the names of the modules that a module loads.
 func (l *Loader) loads(name string) []string {
