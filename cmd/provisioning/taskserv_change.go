@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.starlark.net/starlark"
@@ -127,9 +129,12 @@ func (a *app) taskservRun() *cobra.Command {
 		Use: "run NAME ACTION", Short: "Call a function of a taskserv's own, such as promote", Args: exactly(2, "the names of a taskserv and of one of its actions"),
 		Example: "  provisioning taskserv run postgres promote --servers db-2",
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, _, err := a.placesOf(args[:1], false)
+			places, recipes, err := a.placesOf(args[:1], false)
 			if err != nil {
 				return err
+			}
+			if actions := recipes[0].Texts("actions"); !slices.Contains(actions, args[1]) {
+				return fault.New(fault.Usage, "taskserv %s has no action %q; actions are %s", args[0], args[1], orDash(strings.Join(actions, ", ")))
 			}
 			given, err := readTags(arguments)
 			if err != nil {
