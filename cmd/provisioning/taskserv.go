@@ -204,6 +204,7 @@ than the one that is there is refused without --force.`,
 			if s.arguments["config"], err = a.taskservConfig(recipes, wanted[0].Name, profile, config); err != nil {
 				return err
 			}
+			s.arguments["kept"] = kept(recipes[len(wanted):], s.arguments["config"].(*starlark.Dict))
 			return a.runTaskserv(&f, s, a.showCreated)
 		},
 	}
@@ -214,6 +215,18 @@ than the one that is there is refused without --force.`,
 	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
 	fs.BoolVar(&force, "force", false, "install whatever the requirements say, and older versions")
 	return cmd
+}
+
+// kept are the names of recipes that others require and nobody has said anything of: where
+// they are installed already, they stay as they are.
+func kept(required []*recipe.Recipe, config *starlark.Dict) starlark.Value {
+	var names []string
+	for _, r := range required {
+		if _, said, _ := config.Get(starlark.String(r.Name)); !said { // a string can be looked up
+			names = append(names, r.Name)
+		}
+	}
+	return stringsValue(names)
 }
 
 func oneEntry(name string, v starlark.Value) *starlark.Dict {
