@@ -53,6 +53,7 @@ func scenes() []scene { return slices.Concat(fileScenes, systemScenes, otherScen
 // elsewhere says which functions of the module have no scene, and why.
 var elsewhere = map[string]string{
 	"handler": "it touches no machine; testdata/op/handlers.txtar plays it",
+	"changed": "it touches no machine; testdata/taskserv/workspace.txtar asks it",
 }
 
 // TestEveryOperationHasAScene: one that nobody has tried on a machine does not work.

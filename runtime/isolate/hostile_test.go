@@ -239,7 +239,7 @@ func TestHostile(t *testing.T) {
 			}
 			began := time.Now()
 			_, err := s.execute()
-			if took := time.Since(began); took > 20*time.Second {
+			if took := time.Since(began); took > time.Minute { // for ever, on a machine with other things to do
 				t.Errorf("it took %s", took)
 			}
 			s.Close()
