@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -292,4 +293,13 @@ func exactly(n int, what string) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// agreed asks the person at the terminal a question, and reports whether the answer is
+// yes. No answer is no.
+func (a *app) agreed(question string, args ...any) bool {
+	fmt.Fprintf(a.console.Err, question+"? [y/N] ", args...)
+	var answer string
+	_, _ = fmt.Fscanln(a.console.In, &answer) // no answer is no
+	return answer == "y" || answer == "yes"
 }

@@ -97,10 +97,7 @@ func (a *app) confirmed(f *clusterFlags, what string) error {
 	if !console.Interactive() {
 		return fault.New(fault.Usage, "to %s needs a yes", what).WithHint("look at it with --check, and repeat it with --yes")
 	}
-	fmt.Fprintf(a.console.Err, "%s? [y/N] ", what)
-	var answer string
-	_, _ = fmt.Fscanln(a.console.In, &answer) // no answer is no
-	if answer != "y" && answer != "yes" {
+	if !a.agreed("%s", what) {
 		return fault.New(fault.Usage, "nothing was done")
 	}
 	return nil

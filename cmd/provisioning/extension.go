@@ -224,10 +224,7 @@ func (a *app) confirmGrant(ws workspace.Workspace, e capability.Extension, asks 
 	if !console.Interactive() {
 		return fault.New(fault.Usage, "granting needs a yes").WithHint("look at what it asks for, and repeat it with --yes")
 	}
-	fmt.Fprint(a.console.Err, "grant it? [y/N] ")
-	var answer string
-	_, _ = fmt.Fscanln(a.console.In, &answer) // no answer is no
-	if answer != "y" && answer != "yes" {
+	if !a.agreed("grant it") {
 		return fault.New(fault.Usage, "nothing was granted")
 	}
 	return nil

@@ -338,10 +338,7 @@ func (a *app) confirmDelete(servers []providers.Server, yes bool) error {
 	for _, s := range servers {
 		a.console.Note("  %s  %s  %s  %s", s.Name, s.Status, s.Plan, s.Addresses.Reach())
 	}
-	fmt.Fprintf(a.console.Err, "remove %d? [y/N] ", len(servers))
-	var answer string
-	_, _ = fmt.Fscanln(a.console.In, &answer) // no answer is no
-	if answer != "y" && answer != "yes" {
+	if !a.agreed("remove %d", len(servers)) {
 		return fault.New(fault.Usage, "nothing was removed")
 	}
 	return nil

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -322,10 +321,7 @@ func (a *app) confirmUninstall(recipes []*recipe.Recipe, servers []string, data,
 	if !console.Interactive() {
 		return fault.New(fault.Usage, "removing %s needs a yes", what).WithHint("look at it with --check, and repeat it with --yes")
 	}
-	fmt.Fprintf(a.console.Err, "remove %s? [y/N] ", what)
-	var answer string
-	_, _ = fmt.Fscanln(a.console.In, &answer) // no answer is no
-	if answer != "y" && answer != "yes" {
+	if !a.agreed("remove %s", what) {
 		return fault.New(fault.Usage, "nothing was removed")
 	}
 	return nil

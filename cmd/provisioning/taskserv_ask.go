@@ -86,7 +86,7 @@ comes first; with --installed there is nothing else.`,
 			return fault.New(fault.Usage, "--installed asks servers: name them with --servers")
 		}
 		if len(f.servers) > 0 {
-			return a.runTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()}, func(v starlark.Value) { a.showInstalled(v, category, search) })
+			return a.runTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()}, func(v starlark.Value) { a.showInstalled(v, search) })
 		}
 		records, err := a.taskservRecords(category, search)
 		if err != nil || a.console.Structured() {
@@ -97,7 +97,7 @@ comes first; with --installed there is nothing else.`,
 	}
 	fs := cmd.Flags()
 	f.define(fs)
-	fs.StringVar(&category, "category", "", "only those of a category")
+	fs.StringVar(&category, "category", "", "only those of a category, of the taskservs that there are")
 	fs.StringVar(&search, "search", "", "only those with a text in what is said of them")
 	fs.BoolVar(&installed, "installed", false, "only what the servers have")
 	fs.BoolVar(&versions, "versions", false, "also the versions of the software")
@@ -149,7 +149,7 @@ func (a *app) showCatalogue(records []taskservRecord, versions bool) {
 	a.console.Table(head, rows)
 }
 
-func (a *app) showInstalled(v starlark.Value, category, search string) {
+func (a *app) showInstalled(v starlark.Value, search string) {
 	var rows [][]string
 	for _, s := range structs(v) {
 		if search == "" || strings.Contains(attr(s, "taskserv"), search) {
@@ -157,7 +157,6 @@ func (a *app) showInstalled(v starlark.Value, category, search string) {
 		}
 	}
 	a.console.Table([]string{"NAME", "VERSION", "SERVER", "STATUS"}, rows)
-	_ = category // a record does not know it
 }
 
 func (a *app) taskservShow() *cobra.Command {

@@ -45,12 +45,6 @@ func TestPositions(t *testing.T) {
 				t.Errorf("%s: has a position of %s", c.name, path)
 			}
 		}
-		if ext := c.name; ext == "a.star" {
-			at, err := document.StarPositions(c.name, c.text)
-			if err != nil || len(at) != len(doc.At) {
-				t.Errorf("StarPositions: %v, %v", at, err)
-			}
-		}
 	}
 }
 

@@ -48,19 +48,6 @@ func (r *reader) star(source value.Document) error {
 
 var dialect = &syntax.FileOptions{Set: true, TopLevelControl: true, GlobalReassign: true}
 
-// StarPositions tells where the parts of the global config are written, as far as
-// it is written down literally, for those who have evaluated the file themselves.
-func StarPositions(name, text string) (map[string]Position, error) {
-	file, err := dialect.Parse(name, text, 0)
-	if err != nil {
-		return nil, err
-	}
-	r := reader{lines: newLines(text), doc: &Document{Name: name, At: map[string]Position{}}}
-	r.noteStar(file)
-	r.order()
-	return r.doc.At, nil
-}
-
 // noteStar goes through what the file sets config to, the last time.
 func (r *reader) noteStar(file *syntax.File) {
 	literals := map[string]syntax.Expr{}

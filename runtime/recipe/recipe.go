@@ -243,11 +243,10 @@ func unknownName(wanted string, known []string) error {
 	return e.WithHint("there are %s", strings.Join(known, ", "))
 }
 
-// The structs of taskserv.check, taskserv.phase and taskserv.service.
+// The structs of taskserv.check and taskserv.phase.
 const (
-	CheckConstructor   = starlark.String("check")
-	PhaseConstructor   = starlark.String("phase")
-	ServiceConstructor = starlark.String("service")
+	CheckConstructor = starlark.String("check")
+	PhaseConstructor = starlark.String("phase")
 )
 
 // SourceTypes are where versions of software can be asked for.
