@@ -93,13 +93,14 @@ func startHosts(dir string, n int) (*hosts, string) {
 // maxListen is how many addresses sshd can listen at.
 const maxListen = 16
 
-// listen starts a server at some of the addresses.
+// listen starts a server at some of the addresses. Its users have an empty home: what
+// a ~/.bashrc does at each command is not what is measured.
 func (h *hosts) listen(sshd string, addresses []string) {
 	var config strings.Builder
 	for _, a := range addresses {
 		fmt.Fprintf(&config, "ListenAddress %s\n", h.at(a))
 	}
-	fmt.Fprintf(&config, "HostKey %s/host\nAuthorizedKeysFile %[1]s/authorized\nPidFile none\nStrictModes no\nUsePAM no\nMaxStartups 1000\nPermitRootLogin yes\nMaxSessions 30\nSubsystem sftp internal-sftp\n", h.dir)
+	fmt.Fprintf(&config, "HostKey %s/host\nAuthorizedKeysFile %[1]s/authorized\nPidFile none\nStrictModes no\nUsePAM no\nMaxStartups 1000\nPermitRootLogin yes\nMaxSessions 30\nSubsystem sftp internal-sftp\nSetEnv HOME=%[1]s\n", h.dir)
 	file := filepath.Join(h.dir, "config-"+addresses[0])
 	check(os.WriteFile(file, []byte(config.String()), 0o600))
 	server := exec.Command(sshd, "-D", "-f", file, "-E", filepath.Join(h.dir, "log"))

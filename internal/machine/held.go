@@ -98,15 +98,25 @@ func (w *untilMark) flush() {
 // its number comes by a descriptor of its own. head reads no further than it has to,
 // or, as that of busybox, only where nothing follows.
 func held(text string, stdin int) string {
-	const watch = "(trap '' TERM HUP INT; %s; kill -s TERM 0; sleep 5; kill -s KILL 0)"
-	// The watcher goes before its input ends. The shell must not say so, as bash would.
-	const done = "\n_rc=$?; exec 6>&2 2>/dev/null; kill -s KILL $_w; printf '\\036ended\\n' >&6; exit $_rc"
 	if stdin == 0 {
-		return "exec 3<&0 </dev/null\n" + fmt.Sprintf(watch, "read -r _x") + " <&3 >/dev/null 2>&1 &\n_w=$!; exec 3<&-\n(\n" + text + "\n)" + done
+		return heldBefore + text + heldAfter
 	}
 	return fmt.Sprintf("exec 3<&0 5>&1\n_w=$({ { head -c %d <&3 2>/dev/null; %s <&3 >/dev/null 2>&1 4>&- 5>&- & echo $! >&4; } | (\n%s\n) >&5 3<&- 4>&- 5>&-; } 4>&1)%s",
-		stdin, fmt.Sprintf(watch, "cat >/dev/null"), text, done)
+		stdin, fmt.Sprintf(watch, "cat >/dev/null"), text, watched)
 }
+
+// watch is the watcher, and watched what follows the command.
+const (
+	watch = "(trap '' TERM HUP INT; %s; kill -s TERM 0; sleep 5; kill -s KILL 0)"
+	// The watcher goes before its input ends. The shell must not say so, as bash would.
+	watched = "\n_rc=$?; exec 6>&2 2>/dev/null; kill -s KILL $_w; printf '\\036ended\\n' >&6; exit $_rc"
+)
+
+// What surrounds a command that has no input.
+var (
+	heldBefore = "exec 3<&0 </dev/null\n" + fmt.Sprintf(watch, "read -r _x") + " <&3 >/dev/null 2>&1 &\n_w=$!; exec 3<&-\n(\n"
+	heldAfter  = "\n)" + watched
+)
 
 // feed is a reader that has a text, and after it blocks until it is closed.
 type feed struct {

@@ -21,23 +21,30 @@ const (
 	unknownShell = iota
 	plainShell   // a quoted text may have newlines in it
 	cShell       // it may not
+	posixShell   // it reads what is portable as sh does
 )
 
 // beganMark is printed to standard output where that of the line begins. What
 // precedes it is of the start-up files of the shell.
 const beganMark = "\036begun"
 
+// began has a shell say which process it is, and which shell the login has.
+const began = `printf '\036%s %s\n' $$ "$SHELL" >&2; printf '\036begun\n'`
+
 // wrap has sh read the line, whatever the shell of the login is, and has it say
-// first which process it is: before it reads the line, which may be no sh. With
-// oneLine there is no newline in what the shell of the login reads, which costs a
-// process more.
-func wrap(line string, oneLine bool) (wrapped string, ok bool) {
-	text := "printf '\\036%s %s\\n' $$ \"$SHELL\" >&2; printf '\\036begun\\n'\n" + line
-	if oneLine {
+// first which process it is: before it reads the line, which may be no sh. Where there
+// may be no newline in what the shell of the login reads, that costs a process more; a
+// login with a shell that is as good as sh for the line saves one.
+func wrap(line string, shell int32) (wrapped string, ok bool) {
+	text := began + "\n" + line
+	switch {
+	case shell == posixShell && machine.Portable(line):
+		wrapped = text
+	case shell == posixShell || shell == plainShell:
+		wrapped = "exec /bin/sh -c " + quote(text)
+	default:
 		coded := strings.NewReplacer("\\", `\\`, "\n", `\0012`).Replace(text)
 		wrapped = `exec /bin/sh -c '_l=$1; shift; eval "$(printf %b "$_l")"' sh ` + quote(coded)
-	} else {
-		wrapped = "exec /bin/sh -c " + quote(text)
 	}
 	if len(wrapped) > maxLine { // quoting has made it too long
 		return line, false
@@ -74,12 +81,19 @@ func (r *run) begins(text string) bool {
 	}
 	r.pid = int(pid)
 	close(r.known)
-	kind := int32(plainShell)
-	if strings.HasSuffix(path.Base(shell), "csh") {
-		kind = cShell
-	}
-	r.link.login.Store(kind)
+	r.link.login.Store(kindOf(path.Base(shell)))
 	return true
+}
+
+func kindOf(shell string) int32 {
+	switch shell {
+	case "sh", "ash", "bash", "dash", "ksh", "mksh":
+		return posixShell
+	}
+	if strings.HasSuffix(shell, "csh") {
+		return cShell
+	}
+	return plainShell
 }
 
 // notBegun is the error of a line that the server, or the shell of the login, did not

@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"os/exec"
-	"strings"
 	"testing"
 )
 
@@ -13,6 +12,8 @@ func TestLoginShells(t *testing.T) {
 		"printf '%s\\n' 'a!b' \"c\\\\d\" '\\' 'it'\\''s' '$HOME' '\\\\'\\'",
 		"for i in 1 2; do\n  echo \"$i!\" \\\n    more\ndone\ncat <<'E'\n\\0012 $x `y`\nE\n",
 		"echo 'ends with a backslash\\'",
+		"env printf '%s\\n' 'a!b' '$HOME' '*' ~x",
+		"env printf '%s %s\\n' a:b@c 'it has  spaces' 'back\\slash'",
 	}
 	for _, shell := range []string{"sh", "bash", "dash", "busybox", "zsh", "ksh", "fish", "tcsh", "csh"} {
 		program, err := exec.LookPath(shell)
@@ -28,14 +29,11 @@ func TestLoginShells(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, oneLine := range []bool{true, false} {
-				if !oneLine && strings.HasSuffix(shell, "csh") {
-					continue
-				}
-				wrapped, ok := wrap(line, oneLine)
+			for _, kind := range []int32{unknownShell, kindOf(shell)} {
+				wrapped, ok := wrap(line, kind)
 				got, err := exec.Command(argv[0], append(argv[1:], wrapped)...).Output()
 				if !ok || err != nil || string(got) != beganMark+"\n"+string(want) {
-					t.Errorf("%s, one line %t, %q: %v, got %q, want %q", shell, oneLine, line, err, got, want)
+					t.Errorf("%s, as kind %d, %q: %v, got %q, want %q", shell, kind, line, err, got, want)
 				}
 			}
 		}

@@ -93,7 +93,7 @@ func (r *run) start(line string) error {
 	if len(line) > maxLine {
 		return unsent(fault.TooLarge, "the command is %d bytes long, and %s takes %d at most", len(line), r.link.host, maxLine)
 	}
-	wrapped, ok := wrap(line, r.link.login.Load() != plainShell)
+	wrapped, ok := wrap(line, r.link.login.Load())
 	r.begun.seen, r.said.seen = !ok, !ok
 	go func() {
 		taken, err := r.ch.SendRequest("exec", true, ssh.Marshal(struct{ Line string }{wrapped}))
@@ -138,8 +138,13 @@ func (r *run) read() {
 	both.Wait()
 }
 
+// copies are buffers for what lines print.
+var copies = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 func (r *run) pass(to io.Writer, from io.Reader) {
-	if _, err := io.Copy(to, from); err != nil {
+	buf := copies.Get().(*[32 << 10]byte)
+	defer copies.Put(buf)
+	if _, err := io.CopyBuffer(to, from, buf[:]); err != nil {
 		select {
 		case r.full <- err:
 		default:

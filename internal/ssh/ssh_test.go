@@ -78,12 +78,15 @@ func TestExec(t *testing.T) {
 		{line: "pwd; [ -t 0 ] || [ -t 1 ] || echo no terminal", stdout: home(t) + "\nno terminal\n"},
 		{line: "echo \"$SSH_AUTH_SOCK\"", stdout: "\n"},
 		{line: "printf %s 'it'\\''s $HOME \\ \"quoted\"'", stdout: `it's $HOME \ "quoted"`},
-		{line: "no-such-command", exit: machine.Exit{Code: 127}, stderr: "/bin/sh: 2: no-such-command: not found\n"},
+		{line: "no-such-command; exit", exit: machine.Exit{Code: 127}, stderr: "/bin/sh: 2: no-such-command: not found\n"},
 	} {
 		exit, out, errs := sh(t, c, test.line, test.stdin)
 		if exit != test.exit || out != test.stdout || errs != test.stderr {
 			t.Errorf("%s: got %v, %q, %q; want %v, %q, %q", test.line, exit, out, errs, test.exit, test.stdout, test.stderr)
 		}
+	}
+	if exit, _, errs := sh(t, c, "no-such-command", ""); exit.Code != 127 || !strings.Contains(errs, "not found") {
+		t.Errorf("no such command: %v, %q", exit, errs)
 	}
 	if exit, _, errs := sh(t, c, "if", ""); exit.Code != 2 || !strings.Contains(errs, "Syntax error") {
 		t.Errorf("a syntax error: %v, %q", exit, errs)
