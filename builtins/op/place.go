@@ -105,7 +105,7 @@ func placing(file string, s fact.FileState, verify bool, validate string) string
 	gets += fmt.Sprintf("chmod %o \"$_o\"\n", s.Mode)
 	b.WriteString(gets + "exec 3>&-\n")
 	if validate != "" {
-		fmt.Fprintf(&b, "%s </dev/null || { echo %s >&2; exit 1; }\n", strings.ReplaceAll(validate, "%s", `"$_t"`),
+		fmt.Fprintf(&b, "%s </dev/null >&2 || { echo %s >&2; exit 1; }\n", strings.ReplaceAll(validate, "%s", `"$_t"`),
 			q("the new content of "+file+" was refused by: "+validate))
 	}
 	b.WriteString(strings.Replace(inPlace, "GETS\n", strings.ReplaceAll(gets, "$_o", "$_f"), 1))
