@@ -45,6 +45,7 @@ type app struct {
 	isolate  bool // evaluate scripts in a process of their own
 
 	elsewhere atomic.Bool                        // the run is told to stop by way of a server
+	following bool                               // the run shows something until it is interrupted; nobody goes on with it
 	besides   atomic.Pointer[context.CancelFunc] // what Ctrl-C stops in place of the run, if anything
 }
 
@@ -203,7 +204,7 @@ func (i *interrupter) signal(s os.Signal) {
 		i.cut()
 		return
 	}
-	if !i.a.elsewhere.Load() {
+	if !i.a.elsewhere.Load() && !i.a.following {
 		i.a.console.Note("%s", i.note)
 	}
 	i.stop()

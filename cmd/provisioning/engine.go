@@ -165,6 +165,9 @@ func (a *app) executed(file, id string, do func(engine, runtime.Interrupt) (*run
 		}
 		in, done := a.interrupt()
 		defer done()
+		if a.following {
+			in.Cut = in.Stop
+		}
 		if name != temporal.Name {
 			return do(rt, in)
 		}
@@ -179,6 +182,16 @@ func (a *app) executed(file, id string, do func(engine, runtime.Interrupt) (*run
 		a.elsewhere.Store(true)
 		return do(client, in)
 	})
+}
+
+// showing shows what a run shows, until it is interrupted.
+func (a *app) showing(run func() (*runtime.Outcome, error)) error {
+	a.commands, a.following = true, true
+	out, err := run()
+	if out != nil && out.State == journal.Cancelled {
+		return nil
+	}
+	return a.outcome(out, err)
 }
 
 // engineFor is the engine of a run; without one, that for a new run.

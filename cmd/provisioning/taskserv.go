@@ -137,12 +137,10 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 		a.console.Print("%s", strings.TrimSuffix(s.text(), "\n"))
 		return nil
 	}
-	a.library = s.library()
-	f.start.Script, f.start.Infra = "@std//"+generatedDir+s.name(), a.flags.infra
 	if f.check {
-		return a.checkTaskserv(f)
+		return a.checkTaskserv(f, s)
 	}
-	out, err := a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) { return e.Start(in, f.start) })
+	out, err := a.startTaskserv(f, s)
 	verdict := error(nil)
 	if out != nil && out.Value != nil && f.judge != nil {
 		verdict = f.judge(out.Value)
@@ -157,7 +155,19 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 	return verdict
 }
 
-func (a *app) checkTaskserv(f *taskservFlags) error {
+// use makes the script the one that is executed.
+func (a *app) use(f *taskservFlags, s generatedScript) {
+	a.library = s.library()
+	f.start.Script, f.start.Infra = "@std//"+generatedDir+s.name(), a.flags.infra
+}
+
+func (a *app) startTaskserv(f *taskservFlags, s generatedScript) (*runtime.Outcome, error) {
+	a.use(f, s)
+	return a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) { return e.Start(in, f.start) })
+}
+
+func (a *app) checkTaskserv(f *taskservFlags, s generatedScript) error {
+	a.use(f, s)
 	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
 		return rt.Check(in, f.start)
 	})

@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlarkstruct"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
@@ -77,8 +78,8 @@ func (a *app) taskservList() *cobra.Command {
 	var installed, versions bool
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the taskservs that there are, or what servers have", Args: exactly(0, "no arguments"),
-		Long: `List the taskservs that there are. With --servers these are asked, and what they have
-comes first; with --installed there is nothing else.`,
+		Long: `List the taskservs that there are. With --servers these are asked: what they have comes
+first, then the others, which are available; with --installed there are no others.`,
 		Example: "  provisioning taskserv list --category databases\n  provisioning taskserv list --installed --servers web-1,web-2",
 	}
 	cmd.RunE = func(*cobra.Command, []string) error {
@@ -86,7 +87,11 @@ comes first; with --installed there is nothing else.`,
 			return fault.New(fault.Usage, "--installed asks servers: name them with --servers")
 		}
 		if len(f.servers) > 0 {
-			return a.runTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()}, func(v starlark.Value) { a.showInstalled(v, search) })
+			known, err := a.taskservRecords("", "")
+			if err != nil {
+				return err
+			}
+			return a.runTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()}, func(v starlark.Value) { a.showInstalled(v, known, category, search, installed) })
 		}
 		records, err := a.taskservRecords(category, search)
 		if err != nil || a.console.Structured() {
@@ -97,7 +102,7 @@ comes first; with --installed there is nothing else.`,
 	}
 	fs := cmd.Flags()
 	f.define(fs)
-	fs.StringVar(&category, "category", "", "only those of a category, of the taskservs that there are")
+	fs.StringVar(&category, "category", "", "only those of a category")
 	fs.StringVar(&search, "search", "", "only those with a text in what is said of them")
 	fs.BoolVar(&installed, "installed", false, "only what the servers have")
 	fs.BoolVar(&versions, "versions", false, "also the versions of the software")
@@ -149,11 +154,24 @@ func (a *app) showCatalogue(records []taskservRecord, versions bool) {
 	a.console.Table(head, rows)
 }
 
-func (a *app) showInstalled(v starlark.Value, search string) {
+// showInstalled shows what servers have, and, without only, those of the known ones that
+// none of them has.
+func (a *app) showInstalled(v starlark.Value, known []taskservRecord, category, search string, only bool) {
+	wanted := func(t taskservRecord) bool { return (category == "" || t.Category == category) && t.matches(search) }
+	there := map[string]bool{}
 	var rows [][]string
 	for _, s := range structs(v) {
-		if search == "" || strings.Contains(attr(s, "taskserv"), search) {
-			rows = append(rows, []string{attr(s, "taskserv"), orDash(attr(s, "version")), attr(s, "server"), attr(s, "status")})
+		t := taskservRecord{Name: attr(s, "taskserv")} // of a recipe that is gone, perhaps
+		if i := slices.IndexFunc(known, func(k taskservRecord) bool { return k.Name == t.Name }); i >= 0 {
+			t = known[i]
+		}
+		if there[t.Name] = true; wanted(t) {
+			rows = append(rows, []string{t.Name, orDash(attr(s, "version")), attr(s, "server"), attr(s, "status")})
+		}
+	}
+	for _, t := range known {
+		if !only && !there[t.Name] && wanted(t) {
+			rows = append(rows, []string{t.Name, orDash(t.DefaultVersion), "-", "available"})
 		}
 	}
 	a.console.Table([]string{"NAME", "VERSION", "SERVER", "STATUS"}, rows)
@@ -299,10 +317,10 @@ var logLevels = []string{"emerg", "alert", "crit", "err", "warning", "notice", "
 
 func (a *app) taskservLogs() *cobra.Command {
 	var f taskservFlags
-	lines, level := 0, ""
+	lines, level, follow := 0, "", false
 	cmd := &cobra.Command{
 		Use: "logs NAME…", Short: "Show what services have logged last", Args: atLeastOne("the names of taskservs"),
-		Example: "  provisioning taskserv logs redis --servers web-1,web-2 --tail 20 --level warning",
+		Example: "  provisioning taskserv logs redis --servers web-1,web-2 --tail 20 --level warning\n  provisioning taskserv logs redis --servers web-1 --follow",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if level != "" && !slices.Contains(logLevels, level) {
 				return fault.New(fault.Usage, "there is no level %q", level).WithHint("levels are %s", strings.Join(logLevels, ", "))
@@ -317,6 +335,10 @@ func (a *app) taskservLogs() *cobra.Command {
 			s := &taskservScript{function: "logs", recipes: places, arguments: f.arguments()}
 			delete(s.arguments, "at_once") // what is printed is in order
 			s.arguments["lines"], s.arguments["level"] = starlark.MakeInt(lines), starlark.String(level)
+			if follow {
+				s.arguments["follow"] = starlark.True
+				return a.showing(func() (*runtime.Outcome, error) { return a.startTaskserv(&f, s) })
+			}
 			return a.runTaskserv(&f, s, func(v starlark.Value) {
 				for _, s := range structs(v) {
 					for line := range strings.Lines(attr(s, "text")) {
@@ -328,6 +350,7 @@ func (a *app) taskservLogs() *cobra.Command {
 	}
 	f.define(cmd.Flags())
 	cmd.Flags().IntVar(&lines, "tail", 50, "how many lines of each")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on to show what they log, until Ctrl-C")
 	cmd.Flags().StringVar(&level, "level", "", "the least important ones: "+strings.Join(logLevels, ", "))
 	return cmd
 }

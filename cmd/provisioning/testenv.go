@@ -16,6 +16,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/container"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/testenv"
+	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
@@ -531,10 +532,8 @@ the journal of the services. Of one that is removed, what its last tests have ke
 				if err != nil {
 					return err
 				}
-				a.commands = true
-				one := &testenv.Environment{Nodes: []testenv.Node{n}}
-				_, err = m.run("follow", nil, starlark.StringDict{"node": nodesValue(one).(*starlark.List).Index(0)}, nil)
-				return err
+				one := nodesValue(&testenv.Environment{Nodes: []testenv.Node{n}}).(*starlark.List).Index(0)
+				return a.showing(func() (*runtime.Outcome, error) { return m.run("follow", nil, starlark.StringDict{"node": one}, nil) })
 			}
 			return m.showLogs(args[0], node, output)
 		},

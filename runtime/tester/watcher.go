@@ -86,13 +86,14 @@ type passing struct {
 type history struct {
 	mortal   map[string]bool // kinds of effects whose outcome dies with its process
 	mu       sync.Mutex
+	intended map[string]bool // places, in any execution
 	happened map[string]bool // places of writes that were performed, and did not fail
 	redone   map[string]bool // places that were to be done again
 	twice    []journal.Effect
 }
 
 func newHistory(modules []*module.Module) *history {
-	h := &history{mortal: map[string]bool{}, happened: map[string]bool{}, redone: map[string]bool{}}
+	h := &history{mortal: map[string]bool{}, intended: map[string]bool{}, happened: map[string]bool{}, redone: map[string]bool{}}
 	for _, m := range modules {
 		for _, f := range m.Funcs() {
 			if f.Prototype().Implements(reviver) {
@@ -153,6 +154,7 @@ func (w *watcher) begin(e *journal.Effect, record func(*journal.Effect) error) e
 	w.mu.Lock()
 	w.intended[e.Place] = true
 	w.mu.Unlock()
+	w.history.begun(e)
 	return w.pass(e, AfterIntent)
 }
 
@@ -170,6 +172,13 @@ func (w *watcher) end(e *journal.Effect, record func(*journal.Effect) error) err
 	return w.pass(e, AfterResult)
 }
 
+// begun notes an intent.
+func (h *history) begun(e *journal.Effect) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.intended[e.Place] = true
+}
+
 // ended notes an outcome.
 func (h *history) ended(e *journal.Effect, again bool) {
 	if !e.Write || e.Status != journal.Done || e.Attempts == 0 {
@@ -177,6 +186,9 @@ func (h *history) ended(e *journal.Effect, again bool) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.intended[e.Place] {
+		return // it had nothing to do: it may look as often as it likes
+	}
 	if h.happened[e.Place] && !again && !h.redone[e.Place] && !h.mortal[e.Kind] {
 		h.twice = append(h.twice, copyOf(e))
 	}
