@@ -2,13 +2,19 @@ package machine
 
 import "strings"
 
-// Portable reports whether every POSIX shell reads a line alike: a program and its
-// arguments as [Quote] writes them, and what [RunHeld] puts around it. There is no
-// builtin in it, which is another one in every shell, and nothing to expand.
-func Portable(line string) bool {
-	if text, ok := strings.CutPrefix(line, heldBefore); ok {
-		line = strings.TrimSuffix(text, heldAfter)
+// Portable returns a line that every POSIX shell reads as sh reads the given one, if
+// there is one: for a program and its arguments as [Quote] writes them, also with what
+// [RunHeld] puts around them. There is no builtin in it, which is another one in every
+// shell, nothing to expand, and no function of a start-up file that would come first.
+func Portable(line string) (portable string, ok bool) {
+	if program, held := strings.CutPrefix(line, heldBefore); held {
+		program = strings.TrimSuffix(program, heldAfter)
+		return heldBefore + "exec " + program + heldAfter, isProgram(program)
 	}
+	return "exec " + line, isProgram(line)
+}
+
+func isProgram(line string) bool {
 	name, _, _ := strings.Cut(line, " ")
 	if name == "" || strings.ContainsAny(name, "'=") || ofShells[name] {
 		return false

@@ -37,9 +37,10 @@ const began = `printf '\036%s %s\n' $$ "$SHELL" >&2; printf '\036begun\n'`
 // login with a shell that is as good as sh for the line saves one.
 func wrap(line string, shell int32) (wrapped string, ok bool) {
 	text := began + "\n" + line
+	portable, ok := machine.Portable(line)
 	switch {
-	case shell == posixShell && machine.Portable(line):
-		wrapped = text
+	case shell == posixShell && ok:
+		wrapped = began + "\n" + portable
 	case shell == posixShell || shell == plainShell:
 		wrapped = "exec /bin/sh -c " + quote(text)
 	default:

@@ -1,8 +1,12 @@
 package ssh
 
 import (
+	"bytes"
 	"os/exec"
 	"testing"
+
+	"github.com/provisioning-systems/provisioning/internal/machine"
+	"github.com/provisioning-systems/provisioning/internal/ssh/sshtest"
 )
 
 // TestLoginShells has a line read by every shell there is that may be that of a
@@ -35,6 +39,21 @@ func TestLoginShells(t *testing.T) {
 				if !ok || err != nil || string(got) != beganMark+"\n"+string(want) {
 					t.Errorf("%s, as kind %d, %q: %v, got %q, want %q", shell, kind, line, err, got, want)
 				}
+			}
+		}
+	}
+}
+
+// TestProgramsOfLogin runs programs again and again: from the second time on the shell of
+// the login may start them itself.
+func TestProgramsOfLogin(t *testing.T) {
+	c := dial(t, hostOf(sshtest.Start(t, sshtest.Options{})))
+	for range 3 {
+		for code, argv := range map[int][]string{0: {"env", "printf", "%s", "a $b"}, 3: {"env", "sh", "-c", "printf 'a $b'; exit 3"}, 127: {"no-such-program"}} {
+			var out bytes.Buffer
+			exit, stopped, err := machine.RunHeld(t.Context(), c, machine.Command{Argv: argv}, "", machine.Streams{Stdout: &out})
+			if err != nil || stopped || exit.Code != code || code == 0 && out.String() != "a $b" {
+				t.Errorf("%q: %+v, stopped %t, error %v, output %q", argv, exit, stopped, err, &out)
 			}
 		}
 	}
