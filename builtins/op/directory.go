@@ -338,8 +338,8 @@ if [ -d "$_c/tree" ]; then
   rm -rf "$_d"
   mv "$_t" "$_d"
   rm -rf "$_c"
-else
+%selse
   [ -d "$_d" ] || { echo "the copy of $_d that was kept for undo is gone" >&2; exit 1; }
 fi
-`, machine.Quote(dir), id, machine.Quote(beside(dir)), id[:strings.IndexByte(id, '-')], operation.Moved)
+`, machine.Quote(dir), id, machine.Quote(beside(dir)), id[:strings.IndexByte(id, '-')], operation.Moved, leaveKeepDir)
 }

@@ -25,6 +25,11 @@ const makeKeepDir = keepDir + `(umask 077; mkdir -p "$_k")
 find "$_k" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null || :
 `
 
+// leaveKeepDir removes the directory when nothing is in it any more: it may be all that is
+// left of what a run has made.
+const leaveKeepDir = `rmdir "$_k" 2>/dev/null || :
+`
+
 // keepLarge copies a file whose content the facts do not have, for undo. The copy
 // has a time of its own, by which it gets old.
 func keepLarge(now fact.FileState, file string) string {
@@ -47,9 +52,9 @@ func restoredLarge(file string, now fact.FileState) string {
 	return keepDir + fmt.Sprintf(`_c="$_k"/%s
 if [ -e "$_c" ]; then
 %srm -f "$_c"
-else
-  [ "$(sha256sum <%s)" = '%[1]s  -' ] || { echo %[4]s >&2; exit 1; }
+%[6]selse
+  [ "$(sha256sum <%[3]s)" = '%[1]s  -' ] || { echo %[4]s >&2; exit 1; }
 %[5]sfi
 `, now.Sum, copied, machine.Quote(file), machine.Quote("the copy of "+file+" that was kept for undo is gone"),
-		attributes(file, fact.FileState{}, now))
+		attributes(file, fact.FileState{}, now), leaveKeepDir)
 }

@@ -116,7 +116,7 @@ if [ -d "$_c" ] && [ -d "$_d" ]; then
   sort -r "$_c/made" | while IFS= read -r _p; do [ ! -d "$_p" ] || rmdir "$_p"; done
   cd /
 fi
-` + restoredNote(u.archive.note(), u.note) + remove + "rm -rf \"$_c\"\n"
+` + restoredNote(u.archive.note(), u.note) + remove + "rm -rf \"$_c\"\n" + leaveKeepDir
 }
 
 // restoredNote brings back a file that knows what was unpacked or packed.
