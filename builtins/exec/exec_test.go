@@ -262,7 +262,7 @@ func TestOnce(t *testing.T) {
 		t.Errorf("before: %v", a)
 	}
 	// While it runs, the marker says so; a program killed now leaves it.
-	r := shell(`grep -q started ` + env.Run.State + `/once/* && printf 'hunter22\377'`)
+	r := shell(`grep -q started ` + env.Run.State + `/once/*/marker.* && printf 'hunter22\377'`)
 	want, err := r.Perform(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)
@@ -294,6 +294,33 @@ func TestOnce(t *testing.T) {
 	}
 	if a := ask(missing); a.Happened != effect.No {
 		t.Errorf("never started: %v", a)
+	}
+}
+
+// TestOnceOfLateWorker: whoever stood still while another one took over runs nothing.
+func TestOnceOfLateWorker(t *testing.T) {
+	f := builtintest.New(t, Module)
+	turn := func(n int64) *effect.Env {
+		env := envOf(f, effect.Options{Once: true})
+		env.Turn = n
+		return env
+	}
+	r := shell("echo x >>" + f.Run.State + "/ran")
+	if a, err := r.Happened(t.Context(), turn(2), nil); err != nil || a.Happened != effect.No {
+		t.Fatalf("before: %v, %v", a, err)
+	}
+	_, err := r.Perform(t.Context(), turn(1))
+	if e := wantFault(t, err, fault.Unavailable, "was not begun in time"); !e.Unsent || e.InDoubt {
+		t.Errorf("the late one: %+v", e)
+	}
+	if _, err := r.Perform(t.Context(), turn(3)); err != nil {
+		t.Fatal(err)
+	}
+	if a, err := r.Happened(t.Context(), turn(4), nil); err != nil || a.Happened != effect.Yes {
+		t.Errorf("afterwards: %v, %v", a, err)
+	}
+	if ran, _ := os.ReadFile(filepath.Join(f.Run.State, "ran")); string(ran) != "x\n" {
+		t.Errorf("it ran: %q", ran)
 	}
 }
 

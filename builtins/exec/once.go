@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -17,6 +20,11 @@ import (
 
 // A marker tells a later process how far a command with _once came. No file:
 // it was not started. The word below: it was. JSON: it ended, with this result.
+//
+// On a cluster a worker that stood still may begin what another one has taken over
+// since. So each turn has a marker of its own, and whoever asks leaves a file for the
+// turn first: who has made a marker looks for such a file of a later turn before
+// anything runs, so that one of the two always sees the other.
 const started = "started\n"
 
 type markerState int
@@ -37,22 +45,61 @@ type marker struct {
 	OK       bool          `json:"ok"`
 }
 
-func markerPath(env *effect.Env) string {
+// markerDir is the directory of all markers of an effect.
+func markerDir(env *effect.Env) string {
 	sum := sha256.Sum256([]byte(env.IdempotencyKey()))
 	return filepath.Join(env.Run.State, "once", hex.EncodeToString(sum[:]))
+}
+
+// The names of the files of a turn: its marker, and that it has asked. They sort by the
+// turns.
+func markerName(env *effect.Env) string { return fmt.Sprintf("marker.%020d", env.Turn) }
+func askedName(env *effect.Env) string  { return fmt.Sprintf("asked.%020d", env.Turn) }
+
+func markerPath(env *effect.Env) string { return filepath.Join(markerDir(env), markerName(env)) }
+
+// last is the file of the highest turn among those with a prefix; "" when there is none.
+func last(env *effect.Env, prefix string) (string, error) {
+	files, err := os.ReadDir(markerDir(env)) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	for _, f := range slices.Backward(files) {
+		// What writeDurably has not finished has a longer name.
+		if name := f.Name(); strings.HasPrefix(name, prefix) && len(name) == len(prefix)+20 {
+			return name, nil
+		}
+	}
+	return "", nil
 }
 
 func writeStarted(env *effect.Env) error {
 	if !env.Options.Once {
 		return nil
 	}
+	late := false
 	err := writeDurably(markerPath(env), []byte(started))
-	if err != nil {
-		f := fault.Wrap(fault.Failed, err, "cannot write the marker of _once")
-		f.Unsent = true
-		return f
+	if err == nil {
+		late, err = overtaken(env)
 	}
-	return nil
+	var f *fault.Error
+	switch {
+	case err != nil:
+		f = fault.Wrap(fault.Failed, err, "cannot write the marker of _once")
+	case late:
+		f = fault.New(fault.Unavailable, "the command was not begun in time: its run has gone on without it")
+	default:
+		return nil
+	}
+	removeMarker(env)
+	f.Unsent = true
+	return f
+}
+
+// overtaken reports whether a later turn has asked.
+func overtaken(env *effect.Env) (bool, error) {
+	asked, err := last(env, "asked.")
+	return asked > askedName(env), err
 }
 
 func writeResult(env *effect.Env, r Result) error {
@@ -78,10 +125,23 @@ func removeMarker(env *effect.Env) {
 	}
 }
 
+// readMarker reads the marker of the last turn that has left one.
 func readMarker(env *effect.Env) (markerState, Result, error) {
-	data, err := os.ReadFile(markerPath(env))
+	if env.Turn > 0 {
+		if err := writeDurably(filepath.Join(markerDir(env), askedName(env)), nil); err != nil {
+			return markerNone, Result{}, fault.Wrap(fault.Failed, err, "cannot note that the marker of _once is asked for")
+		}
+	}
+	name, err := last(env, "marker.")
+	if err == nil && name == "" {
+		return markerNone, Result{}, nil
+	}
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(filepath.Join(markerDir(env), name))
+	}
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist): // it was withdrawn just now
 		return markerNone, Result{}, nil
 	case err != nil:
 		return markerNone, Result{}, fault.Wrap(fault.Failed, err, "cannot read the marker of _once")
@@ -109,7 +169,7 @@ func writeDurably(path string, data []byte) error {
 	if err := os.Rename(tmp, path); err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	for _, d := range []string{dir, filepath.Dir(dir)} { // the directory may be new as well
+	for _, d := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} { // the directories may be new as well
 		f, err := os.Open(d)
 		if err != nil {
 			return err
