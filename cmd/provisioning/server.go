@@ -191,6 +191,11 @@ func attr(s *starlarkstruct.Struct, name string) string {
 	if err != nil || v == starlark.None {
 		return ""
 	}
+	return plain(v)
+}
+
+// plain is a value as people read it: a string without quotes.
+func plain(v starlark.Value) string {
 	if text, ok := starlark.AsString(v); ok {
 		return text
 	}

@@ -50,6 +50,8 @@ type taskservFlags struct {
 	provider string
 	sudo     bool
 	atOnce   int
+	rolling  bool
+	timeout  string
 	yes      bool
 	script   bool
 	judge    func(starlark.Value) error // whether what the run returns is a failure; may be nil
@@ -74,8 +76,18 @@ func (f *taskservFlags) defineRun(fs *pflag.FlagSet) {
 	_ = fs.MarkHidden("dry-run") // the flag exists
 }
 
+// defineChange defines the flags of commands that bring services onto servers.
+func (f *taskservFlags) defineChange(fs *pflag.FlagSet) {
+	f.defineRun(fs)
+	fs.BoolVar(&f.rolling, "rolling", false, "one server after the other, until one fails: the same as --parallel 1")
+	fs.StringVar(&f.timeout, "timeout", "", "time that all of it may take, as in 10m; it can be resumed then")
+}
+
 // arguments are those that every function of the library has.
 func (f *taskservFlags) arguments() starlark.StringDict {
+	if f.rolling {
+		f.atOnce = 1
+	}
 	return starlark.StringDict{
 		"servers": stringsValue(f.servers), "provider": starlark.String(f.provider), "sudo": starlark.Bool(f.sudo), "at_once": starlark.MakeInt(f.atOnce),
 	}
@@ -159,6 +171,9 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 func (a *app) use(f *taskservFlags, s generatedScript) {
 	a.library = s.library()
 	f.start.Script, f.start.Infra = "@std//"+generatedDir+s.name(), a.flags.infra
+	if f.timeout != "" {
+		f.start.Limits = map[string]string{"wall": f.timeout}
+	}
 }
 
 func (a *app) startTaskserv(f *taskservFlags, s generatedScript) (*runtime.Outcome, error) {
@@ -218,7 +233,7 @@ than the one that is there is refused without --force.`,
 		},
 	}
 	fs := cmd.Flags()
-	f.defineRun(fs)
+	f.defineChange(fs)
 	fs.StringVar(&version, "version", "", "version of the software")
 	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
@@ -260,7 +275,8 @@ func (a *app) taskservUpdate() *cobra.Command {
 		Long: `Bring services to another version, with the configuration that they have.
 
 Without --version that is the newest one that the server's package manager has, as far
-as the recipe can tell.`,
+as the recipe can tell. One server is updated after the other, until one fails; with
+--parallel more of them at a time.`,
 		Example: "  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check",
 		RunE: func(_ *cobra.Command, args []string) error {
 			places, _, err := a.placesOf(taskservNames(args), false)
@@ -277,8 +293,10 @@ as the recipe can tell.`,
 			return a.runTaskserv(&f, s, a.showCreated)
 		},
 	}
-	f.defineRun(cmd.Flags())
-	cmd.Flags().StringVar(&version, "version", "", "version of the software")
+	fs := cmd.Flags()
+	f.defineChange(fs)
+	f.atOnce, fs.Lookup("parallel").DefValue = 1, "1"
+	fs.StringVar(&version, "version", "", "version of the software")
 	return cmd
 }
 

@@ -243,17 +243,42 @@ func (a *app) ask(use, short, function string, show func(starlark.Value)) *cobra
 }
 
 func (a *app) taskservStatus() *cobra.Command {
-	return a.ask("status", "Ask servers how their services are", "status", func(v starlark.Value) {
+	detailed := false
+	cmd := a.ask("status", "Ask servers how their services are", "status", func(v starlark.Value) {
+		head := []string{"NAME", "VERSION", "SERVER", "STATUS", "HEALTH"}
+		if detailed {
+			head = append(head, "SERVICES", "DETAILS")
+		}
 		var rows [][]string
 		for _, s := range structs(v) {
 			version := attr(s, "version")
 			if recorded := attr(s, "recorded"); recorded != "" && recorded != version {
 				version += " (was " + recorded + ")"
 			}
-			rows = append(rows, []string{attr(s, "taskserv"), orDash(version), attr(s, "server"), attr(s, "status"), healthWord(s)})
+			row := []string{attr(s, "taskserv"), orDash(version), attr(s, "server"), attr(s, "status"), healthWord(s)}
+			if detailed {
+				row = append(row, pairs(s, "services"), pairs(s, "details"))
+			}
+			rows = append(rows, row)
 		}
-		a.console.Table([]string{"NAME", "VERSION", "SERVER", "STATUS", "HEALTH"}, rows)
+		a.console.Table(head, rows)
 	})
+	cmd.Flags().BoolVar(&detailed, "detailed", false, "also what each service is doing, and what its recipe says of it")
+	return cmd
+}
+
+// pairs shows a field that is a dict.
+func pairs(s *starlarkstruct.Struct, name string) string {
+	v, _ := s.Attr(name)
+	d, ok := v.(*starlark.Dict)
+	if !ok || d.Len() == 0 {
+		return "-"
+	}
+	var texts []string
+	for _, item := range d.Items() {
+		texts = append(texts, plain(item[0])+": "+plain(item[1]))
+	}
+	return strings.Join(texts, ", ")
 }
 
 func healthWord(s *starlarkstruct.Struct) string {
