@@ -180,6 +180,23 @@ var _ slog.Handler = troubles{}
 func (t troubles) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && t.to.Enabled(ctx, level)
 }
-func (t troubles) Handle(ctx context.Context, r slog.Record) error { return t.to.Handle(ctx, r) }
-func (t troubles) WithAttrs(attrs []slog.Attr) slog.Handler        { return troubles{t.to.WithAttrs(attrs)} }
-func (t troubles) WithGroup(name string) slog.Handler              { return troubles{t.to.WithGroup(name)} }
+
+func (t troubles) Handle(ctx context.Context, r slog.Record) error {
+	if ofStopping(r) {
+		return nil
+	}
+	return t.to.Handle(ctx, r)
+}
+
+// ofStopping reports whether the SDK tells that it asks for no more work because it was
+// told to stop, which is no trouble.
+func ofStopping(r slog.Record) (is bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		is = a.Key == "Error" && a.Value.String() == "worker stopping"
+		return !is
+	})
+	return is
+}
+
+func (t troubles) WithAttrs(attrs []slog.Attr) slog.Handler { return troubles{t.to.WithAttrs(attrs)} }
+func (t troubles) WithGroup(name string) slog.Handler       { return troubles{t.to.WithGroup(name)} }
