@@ -142,7 +142,7 @@ func (a account) removed() string {
 // made as well.
 func (a account) unmade() string {
 	return fmt.Sprintf("_h=$(grep %s /etc/passwd | cut -d : -f 6)\n[ ! -e %s ] || [ -z \"$_h\" ] || rm -rf \"$_h\"\n",
-		machine.Quote("^"+strings.ReplaceAll(a.name, ".", `\.`)+":"), a.mark) + a.removed() + "rm -f " + a.mark + "\n"
+		machine.Quote("^"+strings.ReplaceAll(a.name, ".", `\.`)+":"), a.mark) + a.removed() + "rm -f " + a.mark + "\n" + leaveUndoDir
 }
 
 // archive is where the home directory is kept.
@@ -164,7 +164,7 @@ fi
 }
 
 func (a account) unpacked() string {
-	return fmt.Sprintf("[ ! -e %s ] || { tar -C / -xpf %[1]s; rm -f %[1]s; }\n", a.archive())
+	return fmt.Sprintf("[ ! -e %s ] || { tar -C / -xpf %[1]s; rm -f %[1]s; }\n"+leaveUndoDir, a.archive())
 }
 
 // grouped brings the primary group back that went with the account.

@@ -25,10 +25,13 @@ const makeKeepDir = keepDir + `(umask 077; mkdir -p "$_k")
 find "$_k" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} + 2>/dev/null || :
 `
 
-// leaveKeepDir removes the directory when nothing is in it any more: it may be all that is
-// left of what a run has made.
-const leaveKeepDir = `rmdir "$_k" 2>/dev/null || :
+// leaveKeepDir and leaveUndoDir remove the directory when nothing is in it any more: it may
+// be all that is left of what a run has made.
+const (
+	leaveKeepDir = `rmdir "$_k" 2>/dev/null || :
 `
+	leaveUndoDir = "rmdir " + undoDir + " 2>/dev/null || :\n"
+)
 
 // keepLarge copies a file whose content the facts do not have, for undo. The copy
 // has a time of its own, by which it gets old.

@@ -164,7 +164,7 @@ if [ -n "$_gone" ]; then
 fi
 [ -z "$_back" ] || %s $_back
 %s%srm -f "$_notes" "$_notes.auto" "$_notes.known"
-`, machine.Quote(p.notes()), packageRepair[manager], join, remove, restore, packageMarks[manager], p.purges(manager))
+`+leaveUndoDir, machine.Quote(p.notes()), packageRepair[manager], join, remove, restore, packageMarks[manager], p.purges(manager))
 }
 
 // packageMarks marks what came back as it was marked: what a package manager is asked to
