@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -57,12 +58,12 @@ type taskservFlags struct {
 	judge    func(starlark.Value) error // whether what the run returns is a failure; may be nil
 }
 
-// define defines the flags of commands that only ask.
+// define defines the flags of commands that only ask. What is in f already is the default.
 func (f *taskservFlags) define(fs *pflag.FlagSet) {
 	fs.StringSliceVarP(&f.servers, "servers", "s", nil, "servers, separated by commas")
 	fs.StringVar(&f.provider, "provider", "local", "who has made the servers")
 	fs.BoolVar(&f.sudo, "sudo", false, "act as root, by sudo, on servers that are reached over SSH")
-	fs.IntVar(&f.atOnce, "parallel", 10, "how many servers at a time")
+	fs.IntVar(&f.atOnce, "parallel", cmp.Or(f.atOnce, 10), "how many servers at a time")
 }
 
 // defineRun defines the flags of commands that are runs.
@@ -268,7 +269,7 @@ func (a *app) showCreated(v starlark.Value) {
 }
 
 func (a *app) taskservUpdate() *cobra.Command {
-	var f taskservFlags
+	f := taskservFlags{atOnce: 1}
 	var version string
 	cmd := &cobra.Command{
 		Use: "update NAME…", Aliases: []string{"upgrade"}, Short: "Bring services to another version", Args: atLeastOne("the names of taskservs"),
@@ -295,7 +296,6 @@ as the recipe can tell. One server is updated after the other, until one fails; 
 	}
 	fs := cmd.Flags()
 	f.defineChange(fs)
-	f.atOnce, fs.Lookup("parallel").DefValue = 1, "1"
 	fs.StringVar(&version, "version", "", "version of the software")
 	return cmd
 }

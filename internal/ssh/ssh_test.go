@@ -85,7 +85,7 @@ func TestExec(t *testing.T) {
 			t.Errorf("%s: got %v, %q, %q; want %v, %q, %q", test.line, exit, out, errs, test.exit, test.stdout, test.stderr)
 		}
 	}
-	if exit, _, errs := sh(t, c, "no-such-command", ""); exit.Code != 127 || !strings.Contains(errs, "not found") {
+	if exit, _, errs := sh(t, c, "no-such-command", ""); exit.Code != 127 || !strings.Contains(errs, "no-such-command: not found") {
 		t.Errorf("no such command: %v, %q", exit, errs)
 	}
 	if exit, _, errs := sh(t, c, "if", ""); exit.Code != 2 || !strings.Contains(errs, "Syntax error") {
