@@ -11,6 +11,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime/console"
+	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/schema"
 )
 
@@ -64,12 +65,27 @@ func (a *app) described(name string) (*clusterScript, *starlarkstruct.Struct, er
 	return &clusterScript{place: p, arguments: starlark.StringDict{}}, s, err
 }
 
-// configure gives a script the configuration of a file, after it has been checked.
-func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkstruct.Struct) error {
-	if f.config == "" {
+// configure gives a script the configuration, after it has been checked: the file over
+// what [app.settings] finds. Without a file a cluster keeps what it has, if it may.
+func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkstruct.Struct, keeps bool) error {
+	if f.config == "" && keeps {
 		return nil
 	}
-	doc, err := readDocument(f.config)
+	docs, err := a.clusterSettings(s.place.name)
+	if err != nil {
+		return err
+	}
+	if f.config != "" {
+		doc, err := readDocument(f.config)
+		if err != nil {
+			return err
+		}
+		docs = append(docs, doc)
+	}
+	if len(docs) == 0 {
+		return nil
+	}
+	doc, err := schema.MergeDocuments(docs...)
 	if err != nil {
 		return err
 	}
@@ -87,6 +103,23 @@ func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkst
 	}
 	s.arguments["config"] = doc.Value
 	return report.Fault(fault.Config, "the configuration of "+s.place.name)
+}
+
+// clusterSettings are what the tables [clusters.NAME] say, see [app.settings].
+func (a *app) clusterSettings(name string) ([]*document.Document, error) {
+	places, err := a.clusterPlaces()
+	if err != nil {
+		return nil, err
+	}
+	ws, err := a.workspace("")
+	if err != nil {
+		return nil, err
+	}
+	known := make([]string, len(places))
+	for i, p := range places {
+		known[i] = p.name
+	}
+	return a.settings(ws, "clusters", name, known)
 }
 
 // confirmed asks a person, unless nothing will be done, or yes was said.
@@ -117,7 +150,7 @@ that was there before.`,
 				return err
 			}
 			s.function, f.start.RollbackOnFailure = "create", true
-			if err := f.configure(a, s, described); err != nil {
+			if err := f.configure(a, s, described, false); err != nil {
 				return err
 			}
 			if err := a.confirmed(&f, "make cluster "+args[0]); err != nil {
@@ -145,7 +178,7 @@ back, and the update fails there.`,
 				return err
 			}
 			s.function = "update"
-			if err := f.configure(a, s, described); err != nil {
+			if err := f.configure(a, s, described, true); err != nil {
 				return err
 			}
 			if err := a.confirmed(&f, "update cluster "+args[0]); err != nil {

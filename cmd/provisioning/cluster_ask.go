@@ -155,7 +155,7 @@ func (a *app) clusterPlan(use, short string, show func(name string, v starlark.V
 				return err
 			}
 			s.function = "components"
-			if err := f.configure(a, s, described); err != nil {
+			if err := f.configure(a, s, described, false); err != nil {
 				return err
 			}
 			return a.runTaskserv(&f.taskservFlags, s, func(v starlark.Value) { show(args[0], v) })

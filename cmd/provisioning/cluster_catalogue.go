@@ -25,13 +25,18 @@ const clusterType = "cluster"
 type clusterPlace struct {
 	name   string
 	module string // the script, as load names it
-	source string // "workspace" or "built in"
+	source string // "infrastructure", "workspace" or "built in"
 }
 
-// clusterPlaces are where the clusters are that there are, sorted by name: those of
-// infrastructures and of the workspace hide those of the program.
+// clusterPlaces are where the clusters are that there are, sorted by name: those of the
+// infrastructure that was chosen, infra/NAME/clusters/CLUSTER.star and extensions, hide
+// those of the workspace, and both those of the program.
 func (a *app) clusterPlaces() ([]clusterPlace, error) {
-	_, extensions, err := a.extensions()
+	ws, extensions, err := a.nearby()
+	if err != nil {
+		return nil, err
+	}
+	infra, err := a.infraDir(ws)
 	if err != nil {
 		return nil, err
 	}
@@ -41,11 +46,15 @@ func (a *app) clusterPlaces() ([]clusterPlace, error) {
 			places = append(places, p)
 		}
 	}
-	for _, infra := range []bool{true, false} {
-		for _, e := range extensions {
-			if strings.HasPrefix(e.Dir, "infra/") == infra && e.Err == nil && e.Manifest.Extension.Type == clusterType {
-				add(clusterPlace{e.Name, "//" + path.Join(e.Dir, composition.Script), "workspace"})
-			}
+	if infra != "" {
+		scripts, _ := fs.Glob(os.DirFS(ws.Root), path.Join(filepath.ToSlash(infra), "clusters", "*.star")) // the pattern is well formed
+		for _, script := range scripts {
+			add(clusterPlace{strings.TrimSuffix(path.Base(script), ".star"), "//" + script, originOf(script)})
+		}
+	}
+	for _, e := range extensions {
+		if e.Err == nil && e.Manifest.Extension.Type == clusterType {
+			add(clusterPlace{e.Name, "//" + path.Join(e.Dir, composition.Script), originOf(e.Dir)})
 		}
 	}
 	files, _ := fs.Glob(clusters.FS, "*/*/"+composition.Script) // the pattern is well formed
@@ -91,7 +100,7 @@ func (a *app) composition(p clusterPlace) (*starlarkstruct.Struct, error) {
 		return nil, fault.Wrap(fault.Invalid, err, "%s", strings.TrimPrefix(p.module, "//"))
 	}
 	if name := attr(s, "name"); name != p.name {
-		return nil, fault.New(fault.Invalid, "%s: the cluster is called %q, its directory %q", strings.TrimPrefix(p.module, "//"), name, p.name).
+		return nil, fault.New(fault.Invalid, "%s: the cluster is called %q, its place %q", strings.TrimPrefix(p.module, "//"), name, p.name).
 			WithHint("give them the same name")
 	}
 	return s, nil

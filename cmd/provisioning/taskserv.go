@@ -12,6 +12,7 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/console"
+	"github.com/provisioning-systems/provisioning/runtime/duration"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
@@ -52,10 +53,28 @@ type taskservFlags struct {
 	sudo     bool
 	atOnce   int
 	rolling  bool
-	timeout  string
+	timeout  wallTime
 	yes      bool
 	script   bool
-	judge    func(starlark.Value) error // whether what the run returns is a failure; may be nil
+	judge    func(starlark.Value) error          // whether what the run returns is a failure; may be nil
+	view     func(starlark.Value) starlark.Value // makes what is shown of what the run returns; may be nil
+}
+
+// wallTime is the value of --timeout: the text that the limit of a run takes.
+type wallTime string
+
+var _ pflag.Value = (*wallTime)(nil)
+
+func (w *wallTime) String() string { return string(*w) }
+func (w *wallTime) Type() string   { return "duration" }
+
+func (w *wallTime) Set(text string) error {
+	d, err := duration.Parse(text)
+	if err == nil && d <= 0 {
+		err = fault.New(fault.Usage, "it has to be longer than nothing")
+	}
+	*w = wallTime(text)
+	return err
 }
 
 // define defines the flags of commands that only ask. What is in f already is the default.
@@ -81,7 +100,7 @@ func (f *taskservFlags) defineRun(fs *pflag.FlagSet) {
 func (f *taskservFlags) defineChange(fs *pflag.FlagSet) {
 	f.defineRun(fs)
 	fs.BoolVar(&f.rolling, "rolling", false, "one server after the other, until one fails: the same as --parallel 1")
-	fs.StringVar(&f.timeout, "timeout", "", "time that all of it may take, as in 10m; it can be resumed then")
+	fs.Var(&f.timeout, "timeout", "time that all of it may take, as in 10m; it can be resumed then")
 }
 
 // arguments are those that every function of the library has.
@@ -158,6 +177,9 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 	if out != nil && out.Value != nil && f.judge != nil {
 		verdict = f.judge(out.Value)
 	}
+	if out != nil && out.Value != nil && f.view != nil {
+		out.Value = f.view(out.Value)
+	}
 	if out != nil && out.Value != nil && !a.console.Structured() {
 		show(out.Value)
 		out.Value = nil
@@ -173,7 +195,7 @@ func (a *app) use(f *taskservFlags, s generatedScript) {
 	a.library = s.library()
 	f.start.Script, f.start.Infra = "@std//"+generatedDir+s.name(), a.flags.infra
 	if f.timeout != "" {
-		f.start.Limits = map[string]string{"wall": f.timeout}
+		f.start.Limits = map[string]string{"wall": string(f.timeout)}
 	}
 }
 

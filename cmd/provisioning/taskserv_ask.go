@@ -91,7 +91,9 @@ first, then the others, which are available; with --installed there are no other
 			if err != nil {
 				return err
 			}
-			return a.runTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()}, func(v starlark.Value) { a.showInstalled(v, known, category, search, installed) })
+			wanted := func(t taskservRecord) bool { return t.wanted(category, search) }
+			f.view = func(v starlark.Value) starlark.Value { return withAvailable(v, known, wanted, installed) }
+			return a.runTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()}, a.showInstalled)
 		}
 		records, err := a.taskservRecords(category, search)
 		if err != nil || a.console.Structured() {
@@ -116,6 +118,11 @@ func (a *app) listed(records []taskservRecord, err error) error {
 	return a.console.Result(records)
 }
 
+// wanted reports whether a list with these filters has the taskserv.
+func (t *taskservRecord) wanted(category, search string) bool {
+	return (category == "" || t.Category == category) && t.matches(search)
+}
+
 // taskservRecords are the taskservs that there are.
 func (a *app) taskservRecords(category, search string) ([]taskservRecord, error) {
 	c, done, err := a.catalogue()
@@ -127,7 +134,7 @@ func (a *app) taskservRecords(category, search string) ([]taskservRecord, error)
 	for _, p := range c.Places() {
 		r, err := c.Recipe(p.Name)
 		t := taskservRecordOf(p, r, err)
-		if (category == "" || t.Category == category) && t.matches(search) {
+		if t.wanted(category, search) {
 			records = append(records, t)
 		}
 	}
@@ -154,25 +161,43 @@ func (a *app) showCatalogue(records []taskservRecord, versions bool) {
 	a.console.Table(head, rows)
 }
 
-// showInstalled shows what servers have, and, without only, those of the known ones that
-// none of them has.
-func (a *app) showInstalled(v starlark.Value, known []taskservRecord, category, search string, only bool) {
-	wanted := func(t taskservRecord) bool { return (category == "" || t.Category == category) && t.matches(search) }
+// withAvailable puts what the catalogue knows to what servers have, and, without only,
+// those behind it that none of them has. What wanted refuses is left out.
+func withAvailable(installed starlark.Value, known []taskservRecord, wanted func(taskservRecord) bool, only bool) starlark.Value {
 	there := map[string]bool{}
-	var rows [][]string
-	for _, s := range structs(v) {
+	var rows []starlark.Value
+	for _, s := range structs(installed) {
 		t := taskservRecord{Name: attr(s, "taskserv")} // of a recipe that is gone, perhaps
 		if i := slices.IndexFunc(known, func(k taskservRecord) bool { return k.Name == t.Name }); i >= 0 {
 			t = known[i]
 		}
 		if there[t.Name] = true; wanted(t) {
-			rows = append(rows, []string{t.Name, orDash(attr(s, "version")), attr(s, "server"), attr(s, "status")})
+			row := starlark.StringDict{}
+			s.ToStringDict(row)
+			rows = append(rows, t.row(row))
 		}
 	}
 	for _, t := range known {
 		if !only && !there[t.Name] && wanted(t) {
-			rows = append(rows, []string{t.Name, orDash(t.DefaultVersion), "-", "available"})
+			rows = append(rows, t.row(starlark.StringDict{
+				"taskserv": starlark.String(t.Name), "version": starlark.String(t.DefaultVersion), "recipe": starlark.String(t.Version),
+				"server": starlark.None, "status": starlark.String("available"),
+			}))
 		}
+	}
+	return starlark.NewList(rows)
+}
+
+// row adds what lists of taskservs have to the fields of one.
+func (t *taskservRecord) row(fields starlark.StringDict) starlark.Value {
+	fields["name"], fields["category"] = starlark.String(t.Name), starlark.String(t.Category)
+	return starlarkstruct.FromStringDict(starlarkstruct.Default, fields)
+}
+
+func (a *app) showInstalled(v starlark.Value) {
+	var rows [][]string
+	for _, s := range structs(v) {
+		rows = append(rows, []string{attr(s, "name"), orDash(attr(s, "version")), orDash(attr(s, "server")), attr(s, "status")})
 	}
 	a.console.Table([]string{"NAME", "VERSION", "SERVER", "STATUS"}, rows)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"path"
-	"strings"
 
 	"go.starlark.net/starlark"
 
@@ -13,19 +12,17 @@ import (
 // taskservType is what the manifest of an extension says that is a taskserv.
 const taskservType = "taskserv"
 
-// catalogue is the taskservs of the workspace, and those of the program; nearest come
-// before all of them. done ends its use.
+// catalogue is the taskservs of the infrastructure that was chosen, of the workspace, and
+// of the program; nearest come before all of them. done ends its use.
 func (a *app) catalogue(nearest ...recipe.Place) (c *recipe.Catalogue, done func(), err error) {
-	_, extensions, err := a.extensions()
+	_, extensions, err := a.nearby()
 	if err != nil {
 		return nil, nil, err
 	}
 	places := nearest
-	for _, infra := range []bool{true, false} { // those of an infrastructure are nearer
-		for _, e := range extensions {
-			if strings.HasPrefix(e.Dir, "infra/") == infra && e.Err == nil && e.Manifest.Extension.Type == taskservType {
-				places = append(places, recipe.Place{Name: e.Name, Module: "//" + path.Join(e.Dir, recipe.Script), Source: "workspace"})
-			}
+	for _, e := range extensions {
+		if e.Err == nil && e.Manifest.Extension.Type == taskservType {
+			places = append(places, recipe.Place{Name: e.Name, Module: "//" + path.Join(e.Dir, recipe.Script), Source: originOf(e.Dir)})
 		}
 	}
 	places = append(places, recipe.BuiltIn(taskservs.FS, "@std//"+taskservsDir)...)

@@ -10,22 +10,40 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 	"github.com/provisioning-systems/provisioning/runtime/schema"
 )
 
-// taskservConfig is the configuration of services, by their names: that of the
-// infrastructure, infra/NAME/taskservs/TASKSERV.toml or another of [document.Extensions],
-// and over it the file, which is for the only one of wanted. Mistakes are found here,
-// where the lines are known; the run completes what is given.
+// taskservConfig is the configuration of services, by their names. What comes later goes
+// over what is before it:
+//
+//	config.toml of the user, config/provisioning.toml, infra/INFRA/config.toml: [taskservs.NAME]
+//	infra/INFRA/taskservs/NAME.toml, or another of [document.Extensions]
+//	the file, which is for the only one of wanted
+//
+// Mistakes are found here, where the lines are known; the run completes what is given.
 func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file string) (*starlark.Dict, error) {
+	ws, err := a.workspace("")
+	if err != nil {
+		return nil, err
+	}
+	known, err := a.knownTaskservs()
+	if err != nil {
+		return nil, err
+	}
 	all := starlark.NewDict(len(recipes))
 	for _, r := range recipes {
-		docs, err := a.infraConfig(r.Name)
+		docs, err := a.settings(ws, "taskservs", r.Name, known)
 		if err != nil {
 			return nil, err
 		}
+		own, err := a.infraConfig(ws, r.Name)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, own...)
 		if file != "" && r.Name == wanted {
 			doc, err := readDocument(file)
 			if err != nil {
@@ -48,24 +66,37 @@ func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file str
 	return all, nil
 }
 
-// infraConfig is what the infrastructure that was chosen says of a service.
-func (a *app) infraConfig(name string) ([]*document.Document, error) {
-	if a.flags.infra == "" {
-		return nil, nil
-	}
-	ws, err := a.workspace("")
+// knownTaskservs are the names that configuration can be for.
+func (a *app) knownTaskservs() ([]string, error) {
+	c, done, err := a.catalogue()
 	if err != nil {
 		return nil, err
 	}
+	defer done()
+	return c.Names(), nil
+}
+
+// infraConfig is the file of a service that the infrastructure has which was chosen.
+func (a *app) infraConfig(ws workspace.Workspace, name string) ([]*document.Document, error) {
+	infra, err := a.infraDir(ws)
+	if err != nil || infra == "" {
+		return nil, err
+	}
+	var docs []*document.Document
 	for _, ext := range document.Extensions {
-		file := filepath.Join(ws.Root, "infra", a.flags.infra, "taskservs", name+ext)
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		doc, err := readDocument(filepath.Join(ws.Root, infra, "taskservs", name+ext))
+		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		doc, err := readDocument(file)
-		return []*document.Document{doc}, err
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, doc)
 	}
-	return nil, nil
+	if len(docs) > 1 {
+		return nil, fault.New(fault.Config, "there are two configurations of %s: %s and %s", name, docs[0].Name, docs[1].Name).WithHint("keep one of them")
+	}
+	return docs, nil
 }
 
 func readDocument(file string) (*document.Document, error) {

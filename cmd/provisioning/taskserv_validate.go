@@ -75,7 +75,7 @@ Exit codes: 0 it is valid, warnings or not; 1 it is not; 5 there is no such task
 
 // inspectTaskserv looks at a taskserv, by its name or its directory.
 func (a *app) inspectTaskserv(name, level string) (*inspect.Report, error) {
-	ws, extensions, err := a.extensions()
+	ws, extensions, err := a.nearby()
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func subjectIn(root, dir string) (inspect.Taskserv, error) {
 	}
 	rel = filepath.ToSlash(rel)
 	return inspect.Taskserv{
-		Place: recipe.Place{Name: path.Base(rel), Module: "//" + path.Join(rel, recipe.Script), Source: "workspace"},
+		Place: recipe.Place{Name: path.Base(rel), Module: "//" + path.Join(rel, recipe.Script), Source: originOf(rel)},
 		Files: os.DirFS(abs), Disk: abs,
 	}, nil
 }

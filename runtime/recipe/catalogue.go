@@ -18,7 +18,7 @@ const Script = "taskserv.star"
 type Place struct {
 	Name   string // of its directory, which is that of the recipe
 	Module string // the script, as load names it
-	Source string // "workspace" or "built in"
+	Source string // "infrastructure", "workspace" or "built in"
 }
 
 // Dir is the directory of the taskserv, as a module name without the script.
