@@ -52,6 +52,9 @@ var All = []*module.Module{
 	yaml.Module,
 }
 
+// Own are the modules whose writes stay in the workspace, or are meant to.
+var Own = []*module.Module{control.Module, exec.Module, fs.Module, secret.Module}
+
 // Clocks are the modules whose reads ask nothing but the time, Dice those whose
 // reads ask nothing but chance.
 var (

@@ -42,7 +42,7 @@ type testFlags struct {
 func (f *testFlags) define(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.run, "run", "r", "", "only tests whose \"FILE NAME\" this regular expression matches")
 	fs.BoolVar(&f.list, "list", false, "only say which tests there are")
-	fs.IntVarP(&f.jobs, "jobs", "j", 0, "tests, and points of a test, at a time (default: the number of processors); 1 where they share a machine")
+	fs.IntVarP(&f.jobs, "jobs", "j", 0, "tests, and points of a test, at a time (default: the number of processors; points that change the same machine come one after the other)")
 	fs.BoolVar(&f.failFast, "fail-fast", false, "after a failure, begin no more tests")
 	fs.StringVar(&f.timeout, "timeout", duration.Short(tester.StandardTimeout), "how long a test may take")
 	fs.BoolVar(&f.keep, "keep", false, "keep the directories of the tests, and say where they are")
@@ -164,7 +164,7 @@ func (a *app) suite(paths []string, f *testFlags) (*tester.Suite, error) {
 		return nil, err
 	}
 	return &tester.Suite{
-		Cover: cover, Crash: crash, Undo: undo, Clocks: builtins.Clocks, Dice: builtins.Dice,
+		Cover: cover, Crash: crash, Undo: undo, Own: builtins.Own, Clocks: builtins.Clocks, Dice: builtins.Dice,
 		Workspace: ws, Jobs: f.jobs, Timeout: timeout, FailFast: f.failFast, Keep: f.keep, RealTime: f.realTime, Limits: limits,
 		Runtime: runtime.Config{Modules: builtins.All, Globals: builtins.Globals, Stdlib: library{}, CacheDir: workspace.CacheDir(), Guard: newGuard},
 	}, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -92,6 +93,7 @@ func (a *app) printTorment(r tester.Result) {
 			a.console.Print("    %s has another content each time; it was not compared", console.Visible(name))
 		}
 	}
+	a.printShared(r)
 	if u := r.Undo; u != nil && r.Err == nil {
 		for _, s := range u.Stays {
 			a.console.Print("%s: %s %s stays: %s", s.Position, s.Kind, console.Visible(s.Description), console.Visible(s.Why))
@@ -104,6 +106,20 @@ func (a *app) printTorment(r tester.Result) {
 				a.console.Print("%s: %s %s has no undo, and left nothing in the workspace", s.Position, s.Kind, console.Visible(s.Description))
 			}
 		}
+	}
+}
+
+// printShared says why the points of a test came one after the other.
+func (a *app) printShared(r tester.Result) {
+	shared := ""
+	if r.Crash != nil {
+		shared = r.Crash.Shared
+	}
+	if r.Undo != nil {
+		shared = cmp.Or(shared, r.Undo.Shared)
+	}
+	if shared != "" && a.console.Verbose {
+		a.console.Print("    all points change the same thing: %s", console.Visible(shared))
 	}
 }
 

@@ -34,6 +34,7 @@ type CrashReport struct {
 	Waits      []Wait         `json:"waits,omitempty"`
 	Failures   []CrashFailure `json:"failures,omitempty"`
 	Volatile   []string       `json:"volatile,omitempty"` // things whose content is another one each time
+	Shared     string         `json:"shared,omitempty"`   // the write by which points would meet
 	Took       time.Duration  `json:"-"`
 }
 
@@ -66,6 +67,7 @@ type reference struct {
 	chance   chance
 	volatile map[string]bool
 	branches bool
+	shared   string // the write by which its executions would meet; ""
 }
 
 // undisturbed executes the test of r in peace. The result is nil when that fails,
@@ -89,7 +91,7 @@ func (s *Suite) undisturbed(ctx context.Context, r *Result) *reference {
 	if r.Err != nil {
 		return nil
 	}
-	ref := &reference{passed: e.watcher.passed, chance: chanceOf(e.watcher.passed, s.Clocks), volatile: map[string]bool{}}
+	ref := &reference{passed: e.watcher.passed, chance: chanceOf(e.watcher.passed, s.Clocks), volatile: map[string]bool{}, shared: e.shared}
 	for _, p := range ref.passed {
 		ref.branches = ref.branches || strings.Contains(p.Place, ".")
 	}
@@ -204,7 +206,9 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 		r.Err = err
 		return
 	}
-	results := s.eachPoint(ctx, r.Test, "killed at", chosen, func(p passing) pointResult { return s.killAt(ctx, r.Test, ref, p) })
+	report.Shared = ref.shared
+	jobs := s.jobsAt(ref)
+	results := s.eachPoint(ctx, r.Test, "killed at", chosen, jobs, func(p passing) pointResult { return s.killAt(ctx, r.Test, ref, p) })
 	if r.Err = s.doubt(ctx, r.Test, ref, results); r.Err != nil {
 		return
 	}
@@ -228,7 +232,7 @@ func (s *Suite) crash(ctx context.Context, r *Result, ref *reference) {
 		}
 	}
 	if ctx.Err() == nil && r.Err == nil {
-		r.Err = report.verdict(s.Crash.Strict)
+		r.Err = meeting(report.verdict(s.Crash.Strict), ref, jobs)
 	}
 }
 
@@ -278,12 +282,12 @@ type pointResult struct {
 }
 
 // eachPoint calls f for points of a test, several at a time, in any order.
-func (s *Suite) eachPoint(ctx context.Context, t Test, doing string, points []passing, f func(passing) pointResult) []pointResult {
+func (s *Suite) eachPoint(ctx context.Context, t Test, doing string, points []passing, jobs int, f func(passing) pointResult) []pointResult {
 	results := make([]pointResult, len(points))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	var done atomic.Int64
-	for range min(s.jobs(), len(points)) {
+	for range min(jobs, len(points)) {
 		workers.Go(func() {
 			for i := range next {
 				results[i] = f(points[i])

@@ -27,16 +27,19 @@ const StandardTimeout = 5 * time.Minute
 type Suite struct {
 	Workspace workspace.Workspace
 	Runtime   runtime.Config // modules and the like; the suite sets what belongs to one test
-	Jobs      int            // tests at a time; 0: as many as there are processors
-	Timeout   time.Duration  // of a test; 0: StandardTimeout
-	FailFast  bool           // after a failure, begin no more tests
-	Keep      bool           // the worlds of the tests
-	RealTime  bool           // waits take the time that they say
-	Cover     *Cover         // nil: nothing is counted
-	Limits    map[string]string
+	// Jobs are tests, or points of a test, at a time; 0: as many as there are processors,
+	// but points of a test that changes what they share one after the other.
+	Jobs     int
+	Timeout  time.Duration // of a test; 0: StandardTimeout
+	FailFast bool          // after a failure, begin no more tests
+	Keep     bool          // the worlds of the tests
+	RealTime bool          // waits take the time that they say
+	Cover    *Cover        // nil: nothing is counted
+	Limits   map[string]string
 
 	Crash       *Crash           // kill the tests; nil: they are left alone
 	Undo        *Undo            // roll the tests back; nil: they are not
+	Own         []*module.Module // whose writes stay in the world of a test
 	Clocks      []*module.Module // whose reads ask nothing but the time
 	Dice        []*module.Module // whose reads ask nothing but chance
 	Simulations []Simulation     // what there is of the world beside the files

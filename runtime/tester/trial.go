@@ -45,7 +45,8 @@ type executed struct {
 	err     error
 	died    bool
 	effects []*journal.Effect
-	secret  bool // it knows secrets
+	secret  bool   // it knows secrets
+	shared  string // see Suite.shared
 	waits   []runtime.Answer
 	sink    *recorder
 	stage   *stage
@@ -131,7 +132,10 @@ func (x *trial) look(rt *runtime.Runtime, e *executed) error {
 		return err
 	}
 	e.secret = !secrets.Empty()
-	if e.effects, err = e.out.Run.Effects(); err != nil || e.out.State != journal.Waiting {
+	if e.effects, err = e.out.Run.Effects(); err != nil {
+		return err
+	}
+	if e.shared, err = x.s.shared(e.out.Run, e.effects, x.world.Workspace.Root); err != nil || e.out.State != journal.Waiting {
 		return err
 	}
 	questions, err := e.out.Run.Questions()

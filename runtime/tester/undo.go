@@ -31,6 +31,7 @@ type UndoReport struct {
 	Stays    []Stay         `json:"stays,omitempty"`
 	Unseen   []Stay         `json:"unseen,omitempty"` // writes without an undo that left nothing where it would be seen
 	Failures []CrashFailure `json:"failures,omitempty"`
+	Shared   string         `json:"shared,omitempty"` // see CrashReport
 	Took     time.Duration  `json:"-"`
 }
 
@@ -91,7 +92,9 @@ func (s *Suite) undo(ctx context.Context, r *Result, ref *reference) error {
 	for i, p := range points {
 		numbers[p.Point] = i
 	}
-	s.eachPoint(ctx, r.Test, "rolled back from", points, func(p passing) pointResult {
+	report.Shared = ref.shared
+	jobs := s.jobsAt(ref)
+	s.eachPoint(ctx, r.Test, "rolled back from", points, jobs, func(p passing) pointResult {
 		all[numbers[p.Point]] = s.back(ctx, r.Test, ref, p)
 		return pointResult{}
 	})
@@ -105,7 +108,7 @@ func (s *Suite) undo(ctx context.Context, r *Result, ref *reference) error {
 		}
 	}
 	report.judge(all)
-	return report.verdict(s.Undo.Least)
+	return meeting(report.verdict(s.Undo.Least), ref, jobs)
 }
 
 func (s *Suite) undoFailure(t Test, b backFrom) CrashFailure {
