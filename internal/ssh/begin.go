@@ -24,24 +24,30 @@ const (
 	posixShell   // it reads what is portable as sh does
 )
 
-// beganMark is printed to standard output where that of the line begins. What
-// precedes it is of the start-up files of the shell.
-const beganMark = "\036begun"
+// beganMark is what a line of standard output starts with where that of the line
+// begins, followed by the process and the shell of the login. What precedes it is of the
+// start-up files of the shell.
+const beganMark = "\036begun "
 
-// began has a shell say which process it is, and which shell the login has.
-const began = `printf '\036%s %s\n' $$ "$SHELL" >&2; printf '\036begun\n'`
+// began has a shell say so.
+const began = `printf '\036begun %s %s\n' $$ "$SHELL"`
 
 // wrap has sh read the line, whatever the shell of the login is, and has it say
-// first which process it is: before it reads the line, which may be no sh. Where there
-// may be no newline in what the shell of the login reads, that costs a process more; a
-// login with a shell that is as good as sh for the line saves one.
-func wrap(line string, shell int32) (wrapped string, ok bool) {
-	text := began + "\n" + line
+// first that it has begun, once it has read what comes before that. Where there
+// may be no newline in what the shell of the login reads, one in the line costs a process
+// more; a login with a shell that is as good as sh for the line saves one.
+func wrap(before, line string, shell int32) (wrapped string, ok bool) {
 	portable, ok := machine.Portable(line)
+	mark := began + "\n" // sh reads what follows afterwards: it may be no sh
+	if ok {
+		mark = began + "; "
+	}
+	before += mark
+	text := before + line
 	switch {
 	case shell == posixShell && ok:
-		wrapped = began + "\n" + portable
-	case shell == posixShell || shell == plainShell:
+		wrapped = before + portable
+	case shell == posixShell || shell == plainShell || !strings.Contains(text, "\n"):
 		wrapped = "exec /bin/sh -c " + quote(text)
 	default:
 		coded := strings.NewReplacer("\\", `\\`, "\n", `\0012`).Replace(text)
@@ -72,8 +78,7 @@ func quote(text string) string {
 	return b.String()
 }
 
-// begins takes what [wrap] has the line say first: its process, and the shell of the
-// login.
+// begins takes what [wrap] has the line say first.
 func (r *run) begins(text string) bool {
 	number, shell, _ := strings.Cut(text, " ")
 	pid, err := strconv.ParseUint(number, 10, 31)
@@ -100,7 +105,7 @@ func kindOf(shell string) int32 {
 // notBegun is the error of a line that the server, or the shell of the login, did not
 // run: that something else ended well is no success.
 func (r *run) notBegun(exit machine.Exit) error {
-	said := printable(strings.TrimSpace(r.begun.before() + " " + r.said.before()))
+	said := printable(strings.TrimSpace(r.errs.first() + " " + r.said.before()))
 	if said == "" {
 		said = "it said nothing"
 	}
@@ -108,13 +113,10 @@ func (r *run) notBegun(exit machine.Exit) error {
 		WithHint("the login shell of %s may let nobody in (nologin), a start-up file of it may end (exit in .bashrc), or the server may run another command (ForceCommand, or command= in authorized_keys)", r.link.host.User)
 }
 
-// begun passes on what comes after the line that begins with a mark, and hands the
-// rest of that line on.
+// begun passes on what comes after the line that begins with [beganMark].
 type begun struct {
 	to   io.Writer
-	mark string
-	drop bool // what precedes the mark
-	took func(rest string) bool
+	took func(rest string) bool // takes the rest of that line, and says whether it is right
 
 	mu    sync.Mutex
 	held  []byte // as long as that line has not come
@@ -132,7 +134,7 @@ func (b *begun) Write(p []byte) (int, error) {
 		return b.to.Write(p)
 	}
 	b.held = append(b.held, p...)
-	before, rest, found := bytes.Cut(b.held, []byte(b.mark))
+	_, rest, found := bytes.Cut(b.held, []byte(beganMark))
 	text, after, whole := bytes.Cut(rest, []byte("\n"))
 	if !(found && whole) && len(b.held) < maxBefore {
 		b.mu.Unlock()
@@ -140,10 +142,7 @@ func (b *begun) Write(p []byte) (int, error) {
 	}
 	pass := b.held
 	if found && whole && b.took(string(text)) {
-		if b.drop {
-			before = nil
-		}
-		pass = append(bytes.Clone(before), after...)
+		pass = after
 	}
 	b.seen, b.held = true, nil
 	b.mu.Unlock()

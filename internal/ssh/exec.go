@@ -21,7 +21,7 @@ func (c *Conn) Exec(ctx context.Context, line string, s machine.Streams) (machin
 		if err != nil {
 			return machine.Exit{}, err
 		}
-		exit, err := l.exec(ctx, line, s)
+		exit, err := l.exec(ctx, line, s, nil)
 		if !errors.Is(err, errGone) {
 			return exit, err
 		}
@@ -35,7 +35,8 @@ func (c *Conn) Exec(ctx context.Context, line string, s machine.Streams) (machin
 // maxLinks is how many connections may be lost before a line was begun.
 const maxLinks = 3
 
-func (l *link) exec(ctx context.Context, line string, s machine.Streams) (machine.Exit, error) {
+// exec runs a line, which is held if h is not nil.
+func (l *link) exec(ctx context.Context, line string, s machine.Streams, h *held) (machine.Exit, error) {
 	release, ok := l.use()
 	if !ok {
 		return machine.Exit{}, errGone
@@ -46,8 +47,14 @@ func (l *link) exec(ctx context.Context, line string, s machine.Streams) (machin
 		return machine.Exit{}, err
 	}
 	defer l.sessions.give(ch)
-	r := newRun(l, ch, s)
-	if err := r.start(line); err != nil {
+	r, before := newRun(l, ch, s), ""
+	if h != nil {
+		r.known, r.held, before = h.known, true, h.before()
+		if s.Stdin == nil {
+			before += "exec </dev/null; "
+		}
+	}
+	if err := r.start(before, line); err != nil {
 		return machine.Exit{}, err
 	}
 	l.sessions.prepare()
@@ -59,9 +66,8 @@ type run struct {
 	link  *link
 	ch    *session
 	stdin io.Reader
-	begun *begun
 	said  *begun // standard output, and what the shell has said before the line begins
-	out   *gate  // standard output
+	out   *gate  // standard output of the line
 	errs  *gate  // standard error
 
 	answered chan struct{} // closed when the server has taken the line, or is gone
@@ -72,6 +78,7 @@ type run struct {
 	fed      chan struct{} // closed when the input was sent
 	known    chan struct{} // closed when pid is there
 	pid      int           // of the line
+	held     bool          // by a reaper
 
 	mu   sync.Mutex
 	exit *machine.Exit
@@ -82,19 +89,18 @@ func newRun(l *link, ch *session, s machine.Streams) *run {
 		link: l, ch: ch, stdin: s.Stdin, out: &gate{to: s.Stdout}, errs: &gate{to: s.Stderr},
 		answered: make(chan struct{}), denied: make(chan struct{}), ended: make(chan struct{}), exited: make(chan struct{}), full: make(chan error, 2), fed: make(chan struct{}), known: make(chan struct{}),
 	}
-	r.begun = &begun{to: r.errs, mark: "\036", took: func(text string) bool { return r.begins(text) }}
-	r.said = &begun{to: r.out, mark: beganMark, drop: true, took: func(text string) bool { return text == "" }}
+	r.said = &begun{to: r.out, took: r.begins}
 	return r
 }
 
-// start sends the line. The answer is not waited for: what the line prints comes
-// with it.
-func (r *run) start(line string) error {
+// start sends the line, and what sh is to read before it begins. The answer is not
+// waited for: what the line prints comes with it.
+func (r *run) start(before, line string) error {
 	if len(line) > maxLine {
 		return unsent(fault.TooLarge, "the command is %d bytes long, and %s takes %d at most", len(line), r.link.host, maxLine)
 	}
-	wrapped, ok := wrap(line, r.link.login.Load())
-	r.begun.seen, r.said.seen = !ok, !ok
+	wrapped, ok := wrap(before, line, r.link.login.Load())
+	r.said.seen = !ok
 	go func() {
 		taken, err := r.ch.SendRequest("exec", true, ssh.Marshal(struct{ Line string }{wrapped}))
 		if err == nil && !taken {
@@ -131,10 +137,7 @@ func (r *run) read() {
 		r.pass(r.said, r.ch)
 		r.said.flush()
 	})
-	both.Go(func() {
-		r.pass(r.begun, r.ch.Stderr())
-		r.begun.flush()
-	})
+	both.Go(func() { r.pass(r.errs, r.ch.Stderr()) })
 	both.Wait()
 }
 
@@ -283,7 +286,9 @@ func (r *run) result(complete bool) (machine.Exit, error) {
 	r.mu.Unlock()
 	lost := !r.link.alive()
 	switch {
-	case exit != nil && complete && r.begun.missed():
+	case exit != nil && complete && r.said.missed() && r.held && exit.Code == notReaped:
+		return machine.Exit{}, machine.ErrNotHeld
+	case exit != nil && complete && r.said.missed():
 		return machine.Exit{}, r.notBegun(*exit)
 	case exit != nil && (!lost || !complete):
 		return *exit, nil
@@ -342,7 +347,7 @@ func (l *link) kill(pid int) {
 	}
 	defer l.sessions.give(ch)
 	r := newRun(l, ch, machine.Streams{})
-	_ = r.start(fmt.Sprintf("p=%d; kill -TERM -$p 2>/dev/null || kill -TERM $p; for i in 1 2 3 4 5; do kill -0 -$p || exit; sleep 1; done; kill -KILL -$p", pid))
+	_ = r.start("", fmt.Sprintf("p=%d; kill -TERM -$p 2>/dev/null || kill -TERM $p; for i in 1 2 3 4 5; do kill -0 -$p || exit; sleep 1; done; kill -KILL -$p", pid))
 	select {
 	case <-r.exited:
 	case <-l.done:
@@ -354,16 +359,30 @@ func (l *link) kill(pid int) {
 type gate struct {
 	mu     sync.Mutex
 	to     io.Writer // nil: nothing is kept
+	start  []byte    // what came first
 	closed bool
 }
+
+// maxFirst is how much a gate remembers.
+const maxFirst = 1 << 10
 
 func (g *gate) Write(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if n := min(maxFirst-len(g.start), len(p)); n > 0 {
+		g.start = append(g.start, p[:n]...)
+	}
 	if g.closed || g.to == nil {
 		return len(p), nil
 	}
 	return g.to.Write(p)
+}
+
+// first is the beginning of what was written.
+func (g *gate) first() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return string(g.start)
 }
 
 func (g *gate) close() {

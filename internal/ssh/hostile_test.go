@@ -80,8 +80,7 @@ func begin(ch ssh.Channel, requests <-chan *ssh.Request) {
 	req := <-requests
 	_ = req.Reply(true, nil)
 	go ssh.DiscardRequests(requests)
-	_, _ = io.WriteString(ch.Stderr(), "\0364711 /bin/bash\n")
-	_, _ = io.WriteString(ch, beganMark+"\n")
+	_, _ = io.WriteString(ch, beganMark+"4711 /bin/bash\n")
 }
 
 func status(ch ssh.Channel, code uint32) {
@@ -157,8 +156,7 @@ func TestHostileLines(t *testing.T) {
 				_ = req.Reply(true, nil)
 				_, _ = io.WriteString(ch, "welcome\n")
 				_, _ = io.WriteString(ch, beganMark[:3])
-				_, _ = io.WriteString(ch, beganMark[3:]+"\nmine")
-				_, _ = io.WriteString(ch.Stderr(), "\0364711\n")
+				_, _ = io.WriteString(ch, beganMark[3:]+"4711\nmine")
 				status(ch, 0)
 				ch.Close()
 			},
@@ -172,8 +170,7 @@ func TestHostileLines(t *testing.T) {
 			session: func(_ net.Conn, ch ssh.Channel, r <-chan *ssh.Request) {
 				status(ch, 3)
 				req := <-r
-				_, _ = io.WriteString(ch.Stderr(), "\0364711 /bin/bash\n")
-				_, _ = io.WriteString(ch, beganMark+"\nlate")
+				_, _ = io.WriteString(ch, beganMark+"4711 /bin/bash\nlate")
 				_ = ch.CloseWrite()
 				_ = req.Reply(true, nil)
 				ch.Close()

@@ -22,11 +22,13 @@ type link struct {
 	sessions *sessions
 	login    atomic.Int32 // the shell of the login, as far as lines are concerned
 
-	mu    sync.Mutex
-	users int       // lines, tunnels and listeners
-	since time.Time // when there was last one
-	why   error     // why it was given up; nil: the other side ended it
-	done  chan struct{}
+	mu       sync.Mutex
+	users    int       // lines, tunnels and listeners
+	since    time.Time // when there was last one
+	reaper   *reaper   // of lines that are held; nil: none
+	unreaped int       // lines that were held without it
+	why      error     // why it was given up; nil: the other side ended it
+	done     chan struct{}
 }
 
 // Why a link is given up.

@@ -63,6 +63,13 @@ func (s *sessions) free() bool {
 	return s.open+s.opening < limit
 }
 
+// plenty reports whether one of the sessions can be kept for something else than lines.
+func (s *sessions) plenty() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.limit == 0 || s.limit >= fewSessions
+}
+
 // take returns a session, and waits for one when the server has no more. The error
 // is errGone when another link has to be tried; else it is a fault.
 func (s *sessions) take(ctx context.Context) (*session, error) {
@@ -208,6 +215,9 @@ func (s *sessions) full() {
 func (s *sessions) learn(n int) {
 	s.limit = n
 	c := s.conn
+	if n < fewSessions {
+		go s.link.dismissReaper()
+	}
 	go func() { // whoever holds the lock of the connection may be waiting for s
 		c.mu.Lock()
 		c.limit = n

@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -22,7 +21,7 @@ type Secret struct {
 // AddSecret records a secret, without waiting: it is on disk before whatever is
 // intended afterwards.
 func (r *Run) AddSecret(s Secret) error {
-	return r.j.later(func(tx *sql.Conn) error {
+	return r.j.later(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), `INSERT INTO secrets (run, name, sealed) VALUES (?,?,?)`, r.n, s.Name, s.Sealed)
 		return err
 	})
@@ -54,10 +53,10 @@ type Source struct {
 
 // AddSource records the text of a module, by its content.
 func (r *Run) AddSource(name string, content []byte) error {
-	return r.j.later(func(tx *sql.Conn) error { return r.addSource(tx, Source{name, content}) })
+	return r.j.later(func(tx *connection) error { return r.addSource(tx, Source{name, content}) })
 }
 
-func (r *Run) addSource(tx *sql.Conn, src Source) error {
+func (r *Run) addSource(tx *connection, src Source) error {
 	hash, err := keepSource(tx, src)
 	if err != nil {
 		return err
@@ -67,7 +66,7 @@ func (r *Run) addSource(tx *sql.Conn, src Source) error {
 }
 
 // keepSource keeps a text, and returns the hash by which it is found.
-func keepSource(tx *sql.Conn, src Source) (hash string, err error) {
+func keepSource(tx *connection, src Source) (hash string, err error) {
 	hash = src.Hash()
 	_, err = tx.ExecContext(context.Background(), `INSERT OR IGNORE INTO sources (hash, content) VALUES (?,?)`, hash, src.Content)
 	return hash, err
@@ -108,7 +107,7 @@ type Line struct {
 
 // Log records a line, without waiting.
 func (r *Run) Log(l Line) error {
-	return r.j.later(func(tx *sql.Conn) error {
+	return r.j.later(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), `INSERT INTO logs (run, at, place, level, text) VALUES (?,?,?,?,?)`,
 			r.n, l.At.UnixNano(), l.Place, l.Level, l.Text)
 		return err

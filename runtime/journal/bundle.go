@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 
@@ -88,14 +87,14 @@ func (j *Journal) Adopt(b *Bundle) (*Run, error) {
 		}
 		failure = string(data)
 	}
-	err = j.now(func(tx *sql.Conn) error { return j.adopt(tx, b, string(options), failure) })
+	err = j.now(func(tx *connection) error { return j.adopt(tx, b, string(options), failure) })
 	if err != nil {
 		return nil, err
 	}
 	return j.Find(b.Run.ID)
 }
 
-func (j *Journal) adopt(tx *sql.Conn, b *Bundle, options, failure string) error {
+func (j *Journal) adopt(tx *connection, b *Bundle, options, failure string) error {
 	ctx, from := context.Background(), &b.Run
 	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, state, script, entry, params, key, options, created, updated) VALUES (?,?,?,?,?,?,?,?,?)
 		ON CONFLICT (id) DO NOTHING`, from.ID, from.State, from.Script, from.Entry, from.Params, from.Key, options, nanos(from.Created), nanos(from.Updated))
@@ -139,7 +138,7 @@ func (j *Journal) adopt(tx *sql.Conn, b *Bundle, options, failure string) error 
 }
 
 // adoptEffect gives the effect a number of this journal, in the same order.
-func (r *Run) adoptEffect(tx *sql.Conn, e *Effect) error {
+func (r *Run) adoptEffect(tx *connection, e *Effect) error {
 	_, err := tx.ExecContext(context.Background(),
 		`INSERT INTO effects (run, place, kind, mode, key, pos, description, args, undo, status, result, begun, ended, attempts, done, undo_status, undo_error, origin) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		r.n, e.Place, e.Kind, e.Write, e.Key, e.Pos, e.Description, e.Args, e.Undo, e.Status, e.Result, nanos(e.Begun), nanos(e.Ended),
@@ -147,7 +146,7 @@ func (r *Run) adoptEffect(tx *sql.Conn, e *Effect) error {
 	return err
 }
 
-func (r *Run) adoptQuestions(tx *sql.Conn, questions []Question) error {
+func (r *Run) adoptQuestions(tx *connection, questions []Question) error {
 	for _, q := range questions {
 		choices, err := json.Marshal(q.Choices)
 		if err != nil {

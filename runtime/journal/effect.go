@@ -107,9 +107,9 @@ func (r *Run) Intend(e *Effect) error { return r.j.now(r.insert(e)) }
 // That is how reads are recorded.
 func (r *Run) Record(e *Effect) error { return r.j.later(r.insert(e)) }
 
-func (r *Run) insert(e *Effect) func(*sql.Conn) error {
+func (r *Run) insert(e *Effect) func(*connection) error {
 	row := *e
-	return func(tx *sql.Conn) error {
+	return func(tx *connection) error {
 		ctx := context.Background()
 		if row.Seq != 0 { // performed again, at the same place
 			_, err := tx.ExecContext(ctx,
@@ -135,7 +135,7 @@ func (r *Run) insert(e *Effect) func(*sql.Conn) error {
 func (r *Run) Finish(e *Effect) error {
 	// Not a copy of all of it: Seq may not be known yet.
 	undo, status, result, ended, attempts, done := e.Undo, e.Status, e.Result, nanos(e.Ended), e.Attempts, e.Done
-	return r.j.later(func(tx *sql.Conn) error {
+	return r.j.later(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(),
 			`UPDATE effects SET undo=COALESCE(?, undo), status=?, result=?, ended=?, attempts=?, done=? WHERE seq=?`,
 			undo, status, result, ended, attempts, done, e.Seq)
@@ -145,7 +145,7 @@ func (r *Run) Finish(e *Effect) error {
 
 // SetStatus changes the status of a recorded effect, without waiting.
 func (r *Run) SetStatus(e *Effect, status Status) error {
-	return r.j.later(func(tx *sql.Conn) error {
+	return r.j.later(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), `UPDATE effects SET status=? WHERE seq=?`, status, e.Seq)
 		return err
 	})
@@ -161,7 +161,7 @@ func (r *Run) SetUndo(e *Effect, status UndoStatus, why string) error {
 // run performs them again; and those of a rollback, which the next one performs
 // again. What people have answered about them is forgotten.
 func (r *Run) DropAfter(checkpoint *Effect) error {
-	return r.j.now(func(tx *sql.Conn) error {
+	return r.j.now(func(tx *connection) error {
 		for _, change := range []struct {
 			stmt string
 			args []any

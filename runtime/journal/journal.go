@@ -39,7 +39,7 @@ const FileName = "journal.db"
 type Journal struct {
 	dir   string
 	db    *sql.DB // for reading
-	conn  *sql.Conn
+	conn  *connection
 	Blobs *Blobs
 
 	lazy   bool
@@ -54,7 +54,7 @@ type Journal struct {
 // op is something to write. It is performed within a transaction that may hold
 // many; wait, where it is not nil, is told when that transaction is on disk.
 type op struct {
-	do   func(tx *sql.Conn) error
+	do   func(tx *connection) error
 	wait chan error
 }
 
@@ -90,7 +90,7 @@ func Open(dir string, opts OpenOptions) (*Journal, error) {
 		return nil, fault.Wrap(fault.Config, err, "cannot open the journal in %q", dir)
 	}
 	j := &Journal{
-		dir: dir, db: db, conn: conn, Blobs: &Blobs{dir: filepath.Join(dir, "blobs")}, lazy: opts.Lazy,
+		dir: dir, db: db, conn: newConnection(conn), Blobs: &Blobs{dir: filepath.Join(dir, "blobs")}, lazy: opts.Lazy,
 		death: death{come: make(chan struct{})}, ops: make(chan *op, 1024), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	go j.write()
@@ -134,10 +134,10 @@ func (j *Journal) Close() error {
 }
 
 // Sync waits until everything that was written so far is on disk.
-func (j *Journal) Sync() error { return j.now(func(*sql.Conn) error { return nil }) }
+func (j *Journal) Sync() error { return j.now(func(*connection) error { return nil }) }
 
 // now performs do and waits until it is on disk.
-func (j *Journal) now(do func(tx *sql.Conn) error) error {
+func (j *Journal) now(do func(tx *connection) error) error {
 	o := &op{do: do, wait: make(chan error, 1)}
 	if err := j.send(o); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (j *Journal) now(do func(tx *sql.Conn) error) error {
 }
 
 // later performs do soon, in order, without waiting for the disk.
-func (j *Journal) later(do func(tx *sql.Conn) error) error { return j.send(&op{do: do}) }
+func (j *Journal) later(do func(tx *connection) error) error { return j.send(&op{do: do}) }
 
 func (j *Journal) send(o *op) error {
 	select {

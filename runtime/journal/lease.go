@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -138,7 +137,7 @@ func (l *Lease) beat(j *Journal, run int64) {
 		case <-l.stop:
 			return
 		case now := <-tick.C:
-			_ = j.later(func(tx *sql.Conn) error {
+			_ = j.later(func(tx *connection) error {
 				_, err := tx.ExecContext(context.Background(), `UPDATE runs SET heartbeat=? WHERE n=?`, now.UnixNano(), run)
 				return err
 			})

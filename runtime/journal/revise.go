@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -42,7 +41,7 @@ type Revised struct {
 // a crash leaves the run with one of them, and with the effects that belong to it.
 // What the run had is kept, for those who want to know what was done by what.
 func (r *Run) Revise(rev Revision) error {
-	return r.j.now(func(tx *sql.Conn) error {
+	return r.j.now(func(tx *connection) error {
 		number := 0
 		if err := tx.QueryRowContext(context.Background(), `SELECT count(*)+1 FROM revisions WHERE run=?`, r.n).Scan(&number); err != nil {
 			return err
@@ -104,7 +103,7 @@ func (r *Run) move(w *writer, rev Revision) {
 
 // writer keeps the first error of a sequence of statements.
 type writer struct {
-	tx  *sql.Conn
+	tx  *connection
 	err error
 }
 

@@ -149,7 +149,7 @@ func (j *Journal) Create(r Run, sources ...Source) (*Run, error) {
 	r.j, r.State = j, Pending
 	r.Created = time.Now()
 	r.Updated = r.Created
-	err = j.now(func(tx *sql.Conn) error {
+	err = j.now(func(tx *connection) error {
 		res, err := tx.ExecContext(context.Background(),
 			`INSERT INTO runs (id, state, script, entry, params, key, options, created, updated) VALUES (?,?,?,?,?,?,?,?,?)`,
 			r.ID, r.State, r.Script, r.Entry, r.Params, r.Key, string(options), r.Created.UnixNano(), r.Created.UnixNano())
@@ -320,7 +320,7 @@ func (r *Run) SetResult(result []byte) error {
 
 // Delete removes an ended run with all that belongs to it.
 func (r *Run) Delete() error {
-	return r.j.now(func(tx *sql.Conn) error {
+	return r.j.now(func(tx *connection) error {
 		for _, stmt := range []string{
 			`INSERT OR IGNORE INTO forgotten (run) SELECT id FROM runs WHERE n = ? AND json_extract(options, '$.engine') <> ''`,
 			`DELETE FROM runs WHERE n = ?`,
@@ -336,14 +336,14 @@ func (r *Run) Delete() error {
 
 // soon is exec without waiting.
 func (r *Run) soon(stmt string, args ...any) error {
-	return r.j.later(func(tx *sql.Conn) error {
+	return r.j.later(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), stmt, args...)
 		return err
 	})
 }
 
 func (r *Run) exec(stmt string, args ...any) error {
-	return r.j.now(func(tx *sql.Conn) error {
+	return r.j.now(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), stmt, args...)
 		return err
 	})

@@ -111,7 +111,7 @@ func (j *Journal) PutSchedule(s *Schedule, replace bool) error {
 		return err
 	}
 	there := 0
-	err = j.now(func(tx *sql.Conn) error {
+	err = j.now(func(tx *connection) error {
 		ctx, t := context.Background(), &s.Template
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM schedules WHERE name = ?`, s.Name).Scan(&there); err != nil {
 			return err
@@ -240,7 +240,7 @@ func (j *Journal) Consider(name string, until time.Time) error {
 // oneSchedule executes a statement that changes one schedule.
 func (j *Journal) oneSchedule(name, stmt string, args ...any) error {
 	changed := int64(0)
-	err := j.now(func(tx *sql.Conn) error {
+	err := j.now(func(tx *connection) error {
 		res, err := tx.ExecContext(context.Background(), stmt, args...)
 		if err == nil {
 			changed, err = res.RowsAffected()
@@ -256,7 +256,7 @@ func (j *Journal) oneSchedule(name, stmt string, args ...any) error {
 // AddFiring records what became of a time of a schedule, and that all until then is
 // settled. Where a run is begun it is added in the same moment: b is that, nil for none.
 func (j *Journal) AddFiring(f *Firing, considered time.Time, b *Bundle) error {
-	return j.withRun(f, b, func(tx *sql.Conn) (bool, error) {
+	return j.withRun(f, b, func(tx *connection) (bool, error) {
 		ctx := context.Background()
 		res, err := tx.ExecContext(ctx, `INSERT INTO firings (schedule, due, at, state, run) SELECT name,?,?,?,? FROM schedules WHERE name = ?`,
 			f.Due.UnixNano(), f.At.UnixNano(), f.State, f.Run, f.Schedule)
@@ -277,7 +277,7 @@ func (j *Journal) AddFiring(f *Firing, considered time.Time, b *Bundle) error {
 // SetFiring records what became of a firing; b is as in AddFiring.
 func (j *Journal) SetFiring(f *Firing, state string, b *Bundle) error {
 	f.State = state
-	return j.withRun(f, b, func(tx *sql.Conn) (bool, error) {
+	return j.withRun(f, b, func(tx *connection) (bool, error) {
 		res, err := tx.ExecContext(context.Background(), `UPDATE firings SET state = ?, run = ? WHERE n = ?`, state, f.Run, f.n)
 		if err != nil {
 			return false, err
@@ -289,7 +289,7 @@ func (j *Journal) SetFiring(f *Firing, state string, b *Bundle) error {
 
 // withRun records a firing together with its run. Where its schedule was deleted there is
 // nothing to record, and no run to begin.
-func (j *Journal) withRun(f *Firing, b *Bundle, record func(tx *sql.Conn) (there bool, err error)) error {
+func (j *Journal) withRun(f *Firing, b *Bundle, record func(tx *connection) (there bool, err error)) error {
 	options := ""
 	if b != nil {
 		f.Run = b.Run.ID
@@ -300,7 +300,7 @@ func (j *Journal) withRun(f *Firing, b *Bundle, record func(tx *sql.Conn) (there
 		options = string(data)
 	}
 	there := false
-	err := j.now(func(tx *sql.Conn) (err error) {
+	err := j.now(func(tx *connection) (err error) {
 		if there, err = record(tx); err != nil || !there || b == nil {
 			return err
 		}
@@ -343,7 +343,7 @@ func (j *Journal) CountFirings(schedule, state string) (n int, err error) {
 
 // Ask asks something of the process that serves the schedules.
 func (j *Journal) Ask(r Request) error {
-	return j.now(func(tx *sql.Conn) error {
+	return j.now(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), `INSERT INTO requests (at, verb, name) VALUES (?,?,?)`, r.At.UnixNano(), r.Verb, r.Name)
 		return err
 	})
@@ -364,7 +364,7 @@ func (j *Journal) Requests() (all []Request, err error) {
 
 // Answered removes a request.
 func (j *Journal) Answered(r Request) error {
-	return j.now(func(tx *sql.Conn) error {
+	return j.now(func(tx *connection) error {
 		_, err := tx.ExecContext(context.Background(), `DELETE FROM requests WHERE n = ?`, r.n)
 		return err
 	})
