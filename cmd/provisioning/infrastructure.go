@@ -71,10 +71,9 @@ func originOf(dir string) string {
 	return "workspace"
 }
 
-// settings are what configuration files say of something, the farthest first: the table
-// [KIND.NAME] of the user's config.toml, of config/provisioning.toml, and of config.toml of
-// the infrastructure. Names that are not among known are mistakes.
-func (a *app) settings(ws workspace.Workspace, kind, name string, known []string) ([]*document.Document, error) {
+// configFiles are where configuration is looked for, the farthest first: with the user, in
+// the workspace, and in the infrastructure that was chosen. They need not be there.
+func (a *app) configFiles(ws workspace.Workspace) ([]string, error) {
 	infra, err := a.infraDir(ws)
 	if err != nil {
 		return nil, err
@@ -86,6 +85,17 @@ func (a *app) settings(ws workspace.Workspace, kind, name string, known []string
 	files := []string{filepath.Join(filepath.Dir(key), "config.toml"), filepath.Join(ws.Root, filepath.FromSlash(workspace.Marker))}
 	if infra != "" {
 		files = append(files, filepath.Join(ws.Root, infra, "config.toml"))
+	}
+	return files, nil
+}
+
+// settings are what configuration files say of something, the farthest first: the table
+// [KIND.NAME] of the user's config.toml, of config/provisioning.toml, and of config.toml of
+// the infrastructure. Names that are not among known are mistakes.
+func (a *app) settings(ws workspace.Workspace, kind, name string, known []string) ([]*document.Document, error) {
+	files, err := a.configFiles(ws)
+	if err != nil {
+		return nil, err
 	}
 	var docs []*document.Document
 	for _, file := range files {

@@ -150,14 +150,31 @@ func withEnvironments(setUp func(*testscript.Env) error) func(*testscript.Env) e
 	}
 }
 
-func sweepEnvironments(workspace string) error {
+// sweepEnvironments removes those of a directory, and of workspaces below it.
+func sweepEnvironments(dir string) error {
 	ctx := context.Background()
 	e, err := openEngine(ctx)
 	if err != nil {
 		return nil //nolint:nilerr // without an engine nothing was made
 	}
 	defer e.Close() //nolint:errcheck // nobody needs it any more
-	_, err = e.Sweep(ctx, container.Filter{Owner: container.Owner{Workspace: workspace}, Labels: map[string]string{testenv.Label: ""}}, false)
+	all := container.Filter{Labels: map[string]string{testenv.Label: ""}}
+	containers, err := e.List(ctx, all)
+	networks, nerr := e.Networks(ctx, all)
+	workspaces := map[string]bool{}
+	for _, c := range containers {
+		workspaces[c.Labels[container.LabelWorkspace]] = true
+	}
+	for _, n := range networks {
+		workspaces[n.Labels[container.LabelWorkspace]] = true
+	}
+	err = errors.Join(err, nerr)
+	for workspace := range workspaces {
+		if workspace == dir || strings.HasPrefix(workspace, dir+"/") {
+			_, serr := e.Sweep(ctx, container.Filter{Owner: container.Owner{Workspace: workspace}, Labels: all.Labels}, false)
+			err = errors.Join(err, serr)
+		}
+	}
 	return err
 }
 

@@ -395,8 +395,7 @@ func (m *environments) take(id string) (*testenv.Environment, *testenv.Lease, er
 		return nil, nil, err
 	}
 	if lease == nil {
-		return nil, nil, fault.New(fault.Unavailable, "the test environment %s is %s: another process works on it", e.ID, e.Status).
-			WithHint("wait for it, or stop that process")
+		return nil, nil, busy(e)
 	}
 	if e, err = m.store.Get(e.ID); err == nil && e.Status == testenv.Removed {
 		err = fault.New(fault.NotFound, "the test environment %s has been removed", e.ID).WithHint("what is left of it is shown by: provisioning test env get %s", e.ID)
@@ -406,6 +405,11 @@ func (m *environments) take(id string) (*testenv.Environment, *testenv.Lease, er
 		return nil, nil, err
 	}
 	return e, lease, nil
+}
+
+func busy(e *testenv.Environment) error {
+	return fault.New(fault.Unavailable, "the test environment %s is %s: another process works on it", e.ID, e.Status).
+		WithHint("wait for it, or stop that process")
 }
 
 func (a *app) testEnvCleanup() *cobra.Command {
@@ -448,9 +452,14 @@ func (a *app) testEnvCleanup() *cobra.Command {
 
 // cleanUp removes an environment. One that is removed already is as it shall be.
 func (m *environments) cleanUp(id string) error {
-	if e, err := m.store.Get(id); err != nil {
+	e, err := m.store.Get(id)
+	if fault.Is(err, fault.NotFound) {
+		return m.cleanUpElsewhere(id, err)
+	}
+	if err != nil {
 		return err
-	} else if e.Status == testenv.Removed {
+	}
+	if e.Status == testenv.Removed {
 		m.a.console.Note("%s is removed already", e.ID)
 		return nil
 	}
@@ -606,7 +615,7 @@ func (m *environments) exportLogs(e *testenv.Environment, files []string, output
 }
 
 func (a *app) testEnvList() *cobra.Command {
-	var removed bool
+	var removed, everywhere bool
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the environments of the workspace", Args: exactly(0, "no arguments"),
 		Example: "  provisioning test env list --out json",
@@ -615,7 +624,11 @@ func (a *app) testEnvList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := m.store.List()
+			list := m.store.List
+			if everywhere {
+				list = m.store.Everywhere
+			}
+			all, err := list()
 			if err != nil {
 				return err
 			}
@@ -624,7 +637,11 @@ func (a *app) testEnvList() *cobra.Command {
 			for _, e := range all {
 				if e.Status != testenv.Removed || removed {
 					shown = append(shown, e)
-					rows = append(rows, []string{e.ID, e.Name, e.Type, e.Status, fmt.Sprint(len(e.Nodes)), orDash(e.Network.Subnet), e.CreatedAt.Format(time.DateTime)})
+					row := []string{e.ID, e.Name, e.Type, e.Status, fmt.Sprint(len(e.Nodes)), orDash(e.Network.Subnet), e.CreatedAt.Format(time.DateTime)}
+					if everywhere {
+						row = append(row, e.Workspace)
+					}
+					rows = append(rows, row)
 				}
 			}
 			if a.console.Structured() {
@@ -634,11 +651,17 @@ func (a *app) testEnvList() *cobra.Command {
 				a.console.Note("there are no test environments")
 				return nil
 			}
-			a.console.Table([]string{"ID", "NAME", "TYPE", "STATUS", "NODES", "NETWORK", "MADE"}, rows)
+			head := []string{"ID", "NAME", "TYPE", "STATUS", "NODES", "NETWORK", "MADE"}
+			if everywhere {
+				head = append(head, "WORKSPACE")
+			}
+			a.console.Table(head, rows)
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&removed, "removed", false, "also those that were removed in the last 7 days")
+	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "those of all your workspaces, but for removed ones")
+	cmd.MarkFlagsMutuallyExclusive("removed", "everywhere")
 	return cmd
 }
 

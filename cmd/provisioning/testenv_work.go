@@ -37,8 +37,13 @@ func (a *app) environments() (*environments, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &environments{a, ws, testenv.Store{Dir: filepath.Join(ws.State, "environments")}}
+	m := &environments{a, ws, environmentsOf(ws)}
 	return m, m.removeOrphans()
+}
+
+// environmentsOf is where those of a workspace are recorded.
+func environmentsOf(ws workspace.Workspace) testenv.Store {
+	return testenv.Store{Dir: filepath.Join(ws.State, "environments"), User: workspace.EnvironmentsDir()}
 }
 
 // run executes a function of the library. Only what it prints is shown, unless more
@@ -105,7 +110,7 @@ func (m *environments) prepare(e *testenv.Environment) error {
 	if err != nil {
 		return err
 	}
-	e.Runtime = info.Engine
+	e.Runtime, e.RuntimeAt = info.Engine, info.Name+" "+info.Host
 	for i := range e.Nodes {
 		e.Nodes[i].Resources.CPU = min(e.Nodes[i].Resources.CPU, 1000*info.CPUs)
 	}
@@ -150,13 +155,43 @@ func (m *environments) tooLarge(need, free int) error {
 // make records an environment and makes its machines. When that fails, what was made is
 // removed again. The lease is the caller's.
 func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
+	limit, from, err := m.a.maxEnvironments(m.ws)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.prepare(e); err != nil {
+		return nil, err
+	}
+	m.removeElsewhere(e.RuntimeAt)
+	lease, err := m.admit(e, limit, from)
+	if err != nil {
+		return nil, err
+	}
+	if err = m.start(e); err != nil {
+		if rerr := m.remove(e); rerr != nil {
+			m.a.console.Note("what was made of the environment %s could not be removed: %v", e.ID, rerr)
+		}
+		lease.Release()
+		return nil, err
+	}
+	return lease, nil
+}
+
+// admit records an environment, if there may be one more. From says who has set the limit.
+func (m *environments) admit(e *testenv.Environment, limit int, from string) (*testenv.Lease, error) {
+	done, err := m.store.Count()
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	if err := m.room(limit, from); err != nil {
 		return nil, err
 	}
 	lease, err := m.store.New(e)
 	if err != nil {
 		return nil, err
 	}
+	e.Workspace, e.Owner = m.ws.Root, m.store.Owner()
 	e.Status, e.CreatedAt = testenv.Creating, time.Now().UTC().Truncate(time.Second)
 	e.ExpiresAt = e.CreatedAt.Add(testenv.Lifetime)
 	e.Network.Name, e.Network.DNS = "prov-test-"+e.ID, testenv.Zone
@@ -167,13 +202,7 @@ func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
 			n.Container = "prov-test-" + e.ID + "-" + n.Name
 		}
 	}
-	if err = m.store.Save(e); err == nil {
-		err = m.start(e)
-	}
-	if err != nil {
-		if rerr := m.remove(e); rerr != nil {
-			m.a.console.Note("what was made of the environment %s could not be removed: %v", e.ID, rerr)
-		}
+	if err := m.store.Save(e); err != nil {
 		lease.Release()
 		return nil, err
 	}
@@ -183,7 +212,7 @@ func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
 // start makes the machines.
 func (m *environments) start(e *testenv.Environment) error {
 	out, err := m.run("create", nil, starlark.StringDict{
-		"id": starlark.String(e.ID), "nodes": nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
+		"id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
 		"subnet": starlark.String(e.Network.Subnet), "subnets": stringsValue(subnets(e.ID)), "environment": value.Of(e.Config.Environment), "volumes": stringsValue(e.Config.Volumes),
 	}, nil)
 	if err != nil {
@@ -229,7 +258,11 @@ func (m *environments) remove(e *testenv.Environment) error {
 	if err := m.store.Save(e); err != nil {
 		return err
 	}
-	if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(e.ID)}, nil); err != nil {
+	arguments := starlark.StringDict{"id": starlark.String(e.ID)}
+	if e.Workspace != m.ws.Root {
+		arguments["owner"] = starlark.String(e.Owner)
+	}
+	if _, err := m.run("remove", nil, arguments, nil); err != nil {
 		return err
 	}
 	e.Status, e.RemovedAt = testenv.Removed, time.Now().UTC().Truncate(time.Second)
@@ -237,80 +270,4 @@ func (m *environments) remove(e *testenv.Environment) error {
 		e.Nodes[i].Status = testenv.Removed
 	}
 	return m.store.Save(e)
-}
-
-// removeOrphans removes environments that nobody has any use for: their process has
-// died, or they have expired. It finds containers of this workspace that no record
-// knows, too. Nothing without the label is touched.
-func (m *environments) removeOrphans() error {
-	made, err := m.labelled() // before the records: what is made later has one
-	if err != nil {
-		return err
-	}
-	all, err := m.store.List()
-	if err != nil {
-		return err
-	}
-	for _, e := range all {
-		delete(made, e.ID)
-		if e.Status == testenv.Removed {
-			continue
-		}
-		if err := m.removeOrphan(e.ID); err != nil {
-			return err
-		}
-	}
-	for id := range made {
-		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id)}, nil); err != nil {
-			return err
-		}
-		m.a.console.Note("removed what was left of the test environment %s", id)
-	}
-	return m.store.Forget(time.Now())
-}
-
-// labelled are the environments that containers of this workspace are of; none when no
-// engine answers, which whoever needs one will say.
-func (m *environments) labelled() (map[string]bool, error) {
-	ids := map[string]bool{}
-	if all, err := m.store.List(); err != nil || len(all) == 0 {
-		return ids, err // there has never been one here: nothing is asked
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), container.Patience)
-	defer cancel()
-	engine, err := openEngine(ctx)
-	if err != nil {
-		return ids, nil
-	}
-	defer engine.Close() //nolint:errcheck // it was only asked
-	mine := container.Filter{Owner: container.Owner{Workspace: m.ws.Root}, Labels: map[string]string{testenv.Label: ""}}
-	containers, err := engine.List(ctx, mine)
-	if err != nil {
-		return ids, nil
-	}
-	for _, c := range containers {
-		ids[c.Labels[testenv.Label]] = true
-	}
-	return ids, nil
-}
-
-func (m *environments) removeOrphan(id string) error {
-	lease, err := m.store.Lease(id)
-	if err != nil || lease == nil {
-		return err
-	}
-	defer lease.Release()
-	e, err := m.store.Get(id) // its process may just have ended
-	if err != nil {
-		return err
-	}
-	if e.Orphan(time.Now()) {
-		m.a.console.Note("removing the test environment %s (%s), which was left behind", e.ID, e.Name)
-		return m.remove(e)
-	}
-	if e.Status == testenv.Testing {
-		e.Status, e.Message = testenv.Failed, "the process that tested it has died"
-		return m.store.Save(e)
-	}
-	return nil
 }

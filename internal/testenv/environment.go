@@ -3,15 +3,19 @@
 //
 // An environment is a directory of the workspace, .provisioning/environments/ID, with
 // its record, the logs of its machines, and a lock that the process holds which works
-// on it: one whose process has died is known by a lock that nobody holds. Everything
+// on it: one whose process has died is known by a lock that nobody holds. The user has
+// a copy of the record and a second lock, so that other workspaces know of it. Everything
 // else of it is containers and networks with the label [Label]; the scripts that make,
 // test and remove them are in stdlib/testenv.star.
 package testenv
 
 import "time"
 
-// Label is on everything that is made for an environment; its value is the id.
-const Label = "provisioning.test.env"
+// Labels of everything that is made for an environment.
+const (
+	Label      = "provisioning.test.env"   // its id
+	LabelOwner = "provisioning.test.owner" // whose it is, see [Store.Owner]
+)
 
 // Standards of what is not said.
 const (
@@ -22,6 +26,7 @@ const (
 	Zone       = "test.local"    // nodes are found by NODE.test.local
 	RunTimeout = 5 * time.Minute
 	Lifetime   = 24 * time.Hour     // of one that is not removed after its run
+	Limit      = 4                  // environments at a time
 	Keep       = 7 * 24 * time.Hour // what is known of one that is removed
 )
 
@@ -104,10 +109,13 @@ type Environment struct {
 	Status      string    `json:"status"`
 	Message     string    `json:"message,omitempty"` // why it has failed
 	Config      Config    `json:"config"`
+	Workspace   string    `json:"workspace"` // its directory
 	Infra       string    `json:"infra,omitempty"`
 	Nodes       []Node    `json:"nodes"`
 	Network     Network   `json:"network"`
-	Runtime     string    `json:"runtime,omitempty"` // the container engine
+	Runtime     string    `json:"runtime,omitempty"`    // the container engine
+	RuntimeAt   string    `json:"runtime_at,omitempty"` // its machine, and its address
+	Owner       string    `json:"owner,omitempty"`      // see [Store.Owner]
 	AutoCleanup bool      `json:"auto_cleanup"`
 	CreatedAt   time.Time `json:"created_at"`
 	ExpiresAt   time.Time `json:"expires_at"`

@@ -18,7 +18,8 @@ import (
 
 // Store keeps the environments of a workspace.
 type Store struct {
-	Dir string // such as .provisioning/environments; it need not be there
+	Dir  string // such as .provisioning/environments; it need not be there
+	User string // where the user has copies of those of all workspaces; "": nowhere
 }
 
 const (
@@ -29,10 +30,24 @@ const (
 
 // Lease is the right to work on an environment. The operating system ends it when the
 // process dies.
-type Lease struct{ file *os.File }
+type Lease struct{ files []*os.File }
 
 // Release ends the lease.
-func (l *Lease) Release() { _ = l.file.Close() } // closing it unlocks it
+func (l *Lease) Release() {
+	for _, f := range l.files {
+		_ = f.Close() // closing it unlocks it
+	}
+}
+
+// Owner is who makes environments: the user's directory, on this machine. Another user of
+// the same engine is somebody else, and so is a container with a home of its own.
+func (s *Store) Owner() string {
+	host, err := os.Hostname()
+	if err != nil || s.User == "" {
+		return ""
+	}
+	return host + ":" + s.User
+}
 
 // New makes the directory of a new environment, gives it an id, and takes its lease
 // before anybody can see it.
@@ -57,23 +72,83 @@ func (s *Store) New(e *Environment) (*Lease, error) {
 
 // Lease takes the lease of an environment; nil says that another process has it.
 func (s *Store) Lease(id string) (*Lease, error) {
-	f, err := os.OpenFile(filepath.Join(s.Dir, id, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	l := &Lease{}
+	if s.User != "" {
+		if err := os.MkdirAll(filepath.Join(s.User, id), 0o700); err != nil {
+			return nil, fault.Wrap(fault.Failed, err, "cannot lock the environment %s", id)
+		}
+	}
+	for _, dir := range s.dirs(id) {
+		f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			l.Release()
+			return nil, fault.Wrap(fault.Failed, err, "cannot lock the environment %s", id)
+		}
+		l.files = append(l.files, f)
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+			l.Release()
+			return nil, nil
+		}
+	}
+	return l, nil
+}
+
+// dirs are where an environment is recorded: in the workspace, and with the user.
+func (s *Store) dirs(id string) []string {
+	dirs := []string{filepath.Join(s.Dir, id)}
+	if s.User != "" {
+		dirs = append(dirs, filepath.Join(s.User, id))
+	}
+	return dirs
+}
+
+// Drop forgets the user's copy of an environment. It is for one whose workspace is gone,
+// or says that it is removed.
+func (s *Store) Drop(id string) error {
+	if s.User == "" {
+		return nil
+	}
+	if err := os.RemoveAll(filepath.Join(s.User, id)); err != nil {
+		return fault.Wrap(fault.Failed, err, "cannot forget the test environment %s", id)
+	}
+	return nil
+}
+
+// Count keeps others of the user from making environments until done is called, so that
+// they can be counted.
+func (s *Store) Count() (done func(), err error) {
+	dir := s.User
+	if dir == "" {
+		dir = s.Dir
+	}
+	err = os.MkdirAll(dir, 0o700)
 	if err != nil {
-		return nil, fault.Wrap(fault.Failed, err, "cannot lock the environment %s", id)
+		return nil, fault.Wrap(fault.Failed, err, "cannot count the test environments")
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		_ = f.Close()
-		return nil, nil
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 	}
-	return &Lease{f}, nil
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot count the test environments")
+	}
+	return func() { _ = f.Close() }, nil
 }
 
 // Save writes the record of an environment. Whoever reads it meanwhile sees the old
-// one.
+// one. The user has no copy of one that is removed.
 func (s *Store) Save(e *Environment) error {
 	data, err := json.MarshalIndent(e, "", "  ")
 	if err == nil {
 		err = write(filepath.Join(s.Dir, e.ID, recordFile), data)
+	}
+	if err == nil && s.User != "" {
+		mine := filepath.Join(s.User, e.ID)
+		if e.Status == Removed {
+			err = os.RemoveAll(mine)
+		} else if err = os.MkdirAll(mine, 0o700); err == nil {
+			err = write(filepath.Join(mine, recordFile), data)
+		}
 	}
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "cannot record the environment %s", e.ID)
@@ -117,9 +192,39 @@ func (s *Store) Get(id string) (*Environment, error) {
 	return nil, fault.New(fault.Usage, "%q is several test environments: %s", id, strings.Join(ids, ", "))
 }
 
-// List returns all records, the oldest first.
-func (s *Store) List() ([]*Environment, error) {
-	dirs, err := os.ReadDir(s.Dir)
+// List returns all records of the workspace, the oldest first.
+func (s *Store) List() ([]*Environment, error) { return list(s.Dir) }
+
+// Everywhere returns the records of environments of all workspaces of the user, but for
+// those that are removed. Those of the workspace itself are among them.
+func (s *Store) Everywhere() ([]*Environment, error) {
+	all, err := s.List()
+	if err != nil || s.User == "" {
+		return left(all), err
+	}
+	copies, err := list(s.User)
+	known := map[string]bool{}
+	for _, e := range all {
+		known[e.ID] = true
+	}
+	for _, e := range copies {
+		if !known[e.ID] {
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, byAge)
+	return left(all), err
+}
+
+// left leaves out those that are removed.
+func left(all []*Environment) []*Environment {
+	return slices.DeleteFunc(all, func(e *Environment) bool { return e.Status == Removed })
+}
+
+func byAge(a, b *Environment) int { return a.CreatedAt.Compare(b.CreatedAt) }
+
+func list(dir string) ([]*Environment, error) {
+	dirs, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -128,8 +233,8 @@ func (s *Store) List() ([]*Environment, error) {
 	}
 	var all []*Environment
 	for _, d := range dirs {
-		data, err := os.ReadFile(filepath.Join(s.Dir, d.Name(), recordFile))
-		if errors.Is(err, fs.ErrNotExist) {
+		data, err := os.ReadFile(filepath.Join(dir, d.Name(), recordFile))
+		if errors.Is(err, fs.ErrNotExist) || !d.IsDir() {
 			continue // it is just being made, or was forgotten
 		}
 		e := &Environment{}
@@ -141,7 +246,7 @@ func (s *Store) List() ([]*Environment, error) {
 		}
 		all = append(all, e)
 	}
-	slices.SortStableFunc(all, func(a, b *Environment) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	slices.SortStableFunc(all, byAge)
 	return all, nil
 }
 
@@ -153,8 +258,10 @@ func (s *Store) Forget(now time.Time) error {
 	}
 	for _, e := range all {
 		if e.Status == Removed && now.Sub(e.RemovedAt) > Keep {
-			if err := os.RemoveAll(filepath.Join(s.Dir, e.ID)); err != nil {
-				return fault.Wrap(fault.Failed, err, "cannot forget the test environment %s", e.ID)
+			for _, dir := range s.dirs(e.ID) {
+				if err := os.RemoveAll(dir); err != nil {
+					return fault.Wrap(fault.Failed, err, "cannot forget the test environment %s", e.ID)
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -116,5 +117,95 @@ func TestResult(t *testing.T) {
 		if r.Count(); r.OK() != c.want || r.Total != len(c.statuses) {
 			t.Errorf("%v: %+v", c.statuses, r)
 		}
+	}
+}
+
+// TestUser: the user has copies of the environments of all workspaces, and a lease that
+// outlives a workspace.
+func TestUser(t *testing.T) {
+	dir := t.TempDir()
+	one := Store{Dir: filepath.Join(dir, "one"), User: filepath.Join(dir, "user")}
+	two := Store{Dir: filepath.Join(dir, "two"), User: one.User}
+	begun := time.Now()
+	var leases []*Lease
+	var made []*Environment
+	for i, s := range []Store{one, two} {
+		e := &Environment{Name: "redis", Status: Ready, CreatedAt: begun.Add(time.Duration(i))}
+		lease, err := s.New(e)
+		if err == nil {
+			err = s.Save(e)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases, made = append(leases, lease), append(made, e)
+	}
+	for _, s := range []Store{one, two} {
+		all, err := s.Everywhere()
+		if err != nil || len(all) != 2 || all[0].ID != made[0].ID || all[1].ID != made[1].ID {
+			t.Errorf("everywhere there are %v, %v", all, err)
+		}
+		if mine, err := s.List(); err != nil || len(mine) != 1 {
+			t.Errorf("here there are %v, %v", mine, err)
+		}
+	}
+
+	if err := os.RemoveAll(two.Dir); err != nil {
+		t.Fatal(err)
+	}
+	copies := Store{Dir: one.User}
+	if lease, err := copies.Lease(made[1].ID); err != nil || lease != nil {
+		t.Errorf("without its workspace the lease was given twice: %v, %v", lease, err)
+	}
+	leases[1].Release()
+	if lease, err := copies.Lease(made[1].ID); err != nil || lease == nil {
+		t.Errorf("without its workspace the lease was not given: %v", err)
+	}
+	if err := one.Drop(made[1].ID); err != nil {
+		t.Fatal(err)
+	}
+
+	made[0].Status = Removed
+	if err := one.Save(made[0]); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := two.Everywhere(); err != nil || len(all) != 0 {
+		t.Errorf("at last there are %v, %v", all, err)
+	}
+	if one.Owner() == "" || one.Owner() != two.Owner() || copies.Owner() != "" {
+		t.Errorf("the owners are %q, %q and %q", one.Owner(), two.Owner(), copies.Owner())
+	}
+}
+
+// TestCount: those who count wait for each other, so no more are made than there may be.
+func TestCount(t *testing.T) {
+	dir := t.TempDir()
+	const limit = 3
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			s := Store{Dir: filepath.Join(dir, string(rune('a'+i%2))), User: filepath.Join(dir, "user")}
+			done, err := s.Count()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer done()
+			all, err := s.Everywhere()
+			e := &Environment{Status: Ready}
+			if err == nil && len(all) < limit {
+				if _, err = s.New(e); err == nil {
+					err = s.Save(e)
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	s := Store{Dir: filepath.Join(dir, "a"), User: filepath.Join(dir, "user")}
+	if all, err := s.Everywhere(); err != nil || len(all) != limit {
+		t.Errorf("there are %d, %v", len(all), err)
 	}
 }

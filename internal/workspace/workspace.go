@@ -154,15 +154,24 @@ func Scratch() (Workspace, error) {
 
 // LargeDir is where large values of runs are kept that are executed by a server on this
 // machine; "" where there is no such place. PROVISIONING_HOME overrides it.
-func LargeDir() string {
+func LargeDir() string { return ofUser("large") }
+
+// EnvironmentsDir is where it is kept which test environments the user has in any
+// workspace; "" where there is no such place. PROVISIONING_HOME overrides it.
+func EnvironmentsDir() string { return ofUser("environments") }
+
+func ofUser(name string) string {
 	if dir := os.Getenv("PROVISIONING_HOME"); dir != "" {
-		return filepath.Join(dir, "large")
+		if abs, err := filepath.Abs(dir); err == nil {
+			dir = abs
+		}
+		return filepath.Join(dir, name)
 	}
 	dir, err := stateDir()
 	if err != nil {
 		return ""
 	}
-	return filepath.Join(dir, "large")
+	return filepath.Join(dir, name)
 }
 
 // stateDir is where the user's state is kept.
