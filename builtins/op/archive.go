@@ -19,7 +19,8 @@ def archive(target, directory, path = "", source = None, creates = "", format = 
     An archive is unpacked once: a file in the directory, .NAME.unpacked, has its
     SHA-256, so that another archive is unpacked again. With creates it is unpacked when
     that path is not there, and the file is not made. It is unpacked beside and then moved
-    in. What it replaces is kept on the machine for 30 days, for undo.
+    in. What it replaces is kept on the machine for 30 days, for undo. In check mode an
+    archive that a planned operation brings, such as op.download, is taken to be there.
 
     An archive is packed when it is missing, or when something in the directory has
     changed since; .NAME.packed beside it knows.
@@ -188,6 +189,9 @@ func (a *archive) Facts() []fact.Fact {
 
 func (a *archive) Plan(w *fact.World) (*operation.Change, error) {
 	dir := fact.Get[fact.FileState](w, fact.File.Of(a.Directory))
+	if dir.Planned {
+		return nil, unforeseen(a.Directory, a.On())
+	}
 	if dir.Exists() && dir.Type != "directory" {
 		return nil, fault.New(fault.Invalid, "%s on %s is a %s, not a directory", a.Directory, a.On(), described(dir))
 	}
@@ -204,20 +208,55 @@ func (a *archive) Plan(w *fact.World) (*operation.Change, error) {
 	}
 	var note fact.FileState
 	if a.Creates == "" {
-		if note = fact.Get[fact.FileState](w, fact.Content.Of(a.note())); whole && string(note.Content) == sum+"\n" {
-			return nil, nil
-		}
+		note = fact.Get[fact.FileState](w, fact.Content.Of(a.note()))
+	}
+	switch {
+	case note.Planned && sum == "", note.Known && sum != "" && whole && string(note.Content) == sum+"\n":
+		return nil, nil
+	case sum == "":
+		return a.coming(dir, note), nil
 	}
 	return a.unpacked(dir, note, sum), nil
 }
 
-// sum is the SHA-256 of the archive.
+// coming is the change for an archive of which only the run will know what it is.
+func (a *archive) coming(dir, note fact.FileState) *operation.Change {
+	c := a.arriving(dir)
+	c.Diff = fmt.Sprintf("%s: %s unpacked, when it is there\n", a.Directory, a.name())
+	if note.Exists() {
+		c.Unsure = "whether " + a.name() + " is another archive than the one that was unpacked"
+	}
+	if a.Creates == "" {
+		then := newFile()
+		then.Known, then.Sum, then.Planned = false, "", true
+		c.After[fact.Content.Of(a.note())] = then
+	}
+	return c
+}
+
+// arriving is what is known of the change of unpacking without knowing the archive.
+func (a *archive) arriving(dir fact.FileState) *operation.Change {
+	c := &operation.Change{Kind: effect.Update, After: map[fact.Fact]any{}}
+	if !dir.Exists() {
+		c.Kind = effect.Create
+		c.After = known(a.Directory, fact.FileState{Type: "directory", Mode: 0o755})
+	}
+	c.After[fact.Tree.Of(a.Directory)] = fact.TreeState{Planned: true}
+	if a.Creates != "" {
+		c.After[fact.File.Of(a.created())] = fact.FileState{Type: "other", Planned: true}
+	}
+	return c
+}
+
+// sum is the SHA-256 of the archive; "" when only the run will know it.
 func (a *archive) sum(w *fact.World) (string, error) {
 	if a.sent != nil {
 		return a.sent.sum, nil
 	}
 	s := fact.Get[fact.FileState](w, fact.File.Of(a.Path))
 	switch {
+	case s.Planned:
+		return s.Sum, nil
 	case !s.Exists():
 		return "", fault.New(fault.NotFound, "there is no archive %s on %s", a.Path, a.On())
 	case s.Type != "file":
@@ -229,12 +268,8 @@ func (a *archive) sum(w *fact.World) (string, error) {
 }
 
 func (a *archive) unpacked(dir, note fact.FileState, archived string) *operation.Change {
-	c := &operation.Change{Kind: effect.Update, After: map[fact.Fact]any{}}
+	c := a.arriving(dir)
 	c.Diff = fmt.Sprintf("%s: %s unpacked, SHA-256 %s\n", a.Directory, a.name(), archived)
-	if !dir.Exists() {
-		c.Kind = effect.Create
-		c.After = known(a.Directory, fact.FileState{Type: "directory", Mode: 0o755})
-	}
 	u := unpacking{archive: a, sum: archived, note: note, makes: !dir.Exists()}
 	c.Step = operation.Step{Script: u.script()}
 	if a.sent != nil {
@@ -257,17 +292,26 @@ func (a *archive) packed(w *fact.World, dir fact.FileState) (*operation.Change, 
 	}
 	tree := fact.Get[fact.TreeState](w, fact.Tree.Of(a.Directory))
 	note := fact.Get[fact.FileState](w, fact.Content.Of(a.note()))
-	if now.Exists() && note.Exists() && string(note.Content) == tree.Sum+"\n" {
+	same := string(note.Content) == tree.Sum+"\n"
+	if tree.Planned {
+		same = note.Planned
+	}
+	if now.Exists() && note.Exists() && same {
 		return nil, nil
 	}
 	c := &operation.Change{
-		Kind: effect.Update, After: known(a.Path, Attributes{Owner: a.Owner, Group: a.Group}.on(fact.FileState{Type: "file", Mode: 0o600})),
+		Kind: effect.Update, After: known(a.Path, Attributes{Owner: a.Owner, Group: a.Group}.on(fact.FileState{Type: "file", Mode: 0o600, Planned: true})),
 		Diff: fmt.Sprintf("%s: %d files of %s packed, %d bytes\n", a.Path, len(tree.Entries), a.Directory, tree.Size),
 	}
 	if !now.Exists() {
 		c.Kind = effect.Create
 	}
-	c.After[fact.Content.Of(a.note())] = withContent(newFile(), []byte(tree.Sum+"\n"))
+	then := withContent(newFile(), []byte(tree.Sum+"\n"))
+	if tree.Planned {
+		c.Diff = fmt.Sprintf("%s: %s packed, when all of it is there\n", a.Path, a.Directory)
+		then.Known, then.Sum, then.Planned = false, "", true
+	}
+	c.After[fact.Content.Of(a.note())] = then
 	c.Script = keepLarge(now, a.Path) + a.packScript(tree.Sum)
 	if c.Undo = restored(a.Path, now); c.Undo != nil {
 		c.Undo.Script += restoredNote(a.note(), note)

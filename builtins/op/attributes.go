@@ -3,6 +3,7 @@ package op
 import (
 	"github.com/provisioning-systems/provisioning/internal/fact"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/operation"
 )
 
@@ -71,6 +72,9 @@ func (e *Edited) plan(b *operation.Base, w *fact.World, edit func(text string) (
 		return nil, fault.New(fault.NotFound, "there is no file %s on %s", e.Path, b.On()).
 			WithHint("op.file makes one, and so does create = True")
 	}
+	if now.Planned && now.Type == "file" {
+		return e.later(now), nil
+	}
 	if err := editable(b, e.Path, now); err != nil {
 		return nil, err
 	}
@@ -91,8 +95,24 @@ func (e *Edited) plan(b *operation.Base, w *fact.World, edit func(text string) (
 	}.change(), nil
 }
 
+// later is the change of a file whose content only the run will know.
+func (e *Edited) later(now fact.FileState) *operation.Change {
+	then := e.Attributes.on(now)
+	then.Sum = ""
+	return &operation.Change{
+		Kind: effect.Update, Unsure: "what is in " + e.Path, After: known(e.Path, then),
+		Diff: attributesDiff(e.Path, now, then) + e.Path + ": edited, when it is there\n",
+	}
+}
+
+// unforeseen is the error of an operation on something of which only the run will know
+// what it is; check mode says that it depends on the writes before it.
+func unforeseen(path, on string) error {
+	return fault.New(fault.NotFound, "what is at %s on %s is not known before the run", path, on)
+}
+
 func withContent(s fact.FileState, content []byte) fact.FileState {
-	s.Content, s.Known, s.Size, s.Sum = content, true, int64(len(content)), sum(content)
+	s.Content, s.Known, s.Size, s.Sum, s.Planned = content, true, int64(len(content)), sum(content), false
 	return s
 }
 

@@ -195,7 +195,7 @@ func (c *command) step() (operation.Step, error) {
 func (c *command) after() map[fact.Fact]any {
 	after := map[fact.Fact]any{}
 	if c.Creates != "" {
-		after[fact.File.Of(c.Creates)] = fact.FileState{Type: "other"}
+		after[fact.File.Of(c.Creates)] = fact.FileState{Type: "other", Planned: true}
 	}
 	if c.Removes != "" {
 		after[fact.File.Of(c.Removes)] = fact.FileState{}

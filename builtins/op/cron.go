@@ -157,6 +157,9 @@ func (c *cron) inCrontab(w *fact.World) (*operation.Change, error) {
 		if c.State == "absent" {
 			return nil, nil
 		}
+		if w.Has(fact.PlannedPackage.Of("*")) {
+			return &operation.Change{Kind: effect.Update, Unsure: "what the packages before it make of crontabs", Diff: "crontab of " + c.User + ": " + c.Schedule + " " + c.Command + "\n"}, nil
+		}
 		return nil, fault.New(fault.Failed, "%s has no crontab: install cron", c.On())
 	}
 	mark := "# provisioning: " + c.Name

@@ -68,6 +68,10 @@ func contentDiffOf(path string, now, then fact.FileState, secret bool) string {
 		return ""
 	case now.Type == "link":
 		return fmt.Sprintf("%s: instead of a link to %s\n", path, now.Target) + contentDiffOf(path, fact.FileState{}, then, secret)
+	case now.Planned && !then.Exists():
+		return ""
+	case now.Planned:
+		return fmt.Sprintf("%s: %d bytes instead of what is planned before\n", path, then.Size)
 	case now.Exists() && !now.Known, then.Exists() && !then.Known:
 		return fmt.Sprintf("%s: %d -> %d bytes\n", path, now.Size, then.Size)
 	case !isText(now.Content) || !isText(then.Content):

@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -105,6 +106,8 @@ func above(p string) []string {
 func (d *directory) Plan(w *fact.World) (*operation.Change, error) {
 	now := fact.Get[fact.FileState](w, fact.File.Of(d.Path))
 	switch {
+	case now.Planned:
+		return nil, unforeseen(d.Path, d.On())
 	case now.Type == "link":
 		return nil, fault.New(fault.Invalid, "%s on %s is a link to %s", d.Path, d.On(), now.Target).
 			WithHint("name the directory that it leads to, or remove the link first: op.link(…, state = \"absent\")")
@@ -118,7 +121,7 @@ func (d *directory) Plan(w *fact.World) (*operation.Change, error) {
 	case !now.Exists():
 		return d.created(w)
 	case d.Recursive:
-		return d.throughout(now, fact.Get[fact.TreeState](w, fact.Tree.Of(d.Path)))
+		return d.throughout(now, d.grown(w, now))
 	}
 	then := d.Attributes.on(now)
 	if sameAttributes(now, then) {
@@ -166,6 +169,27 @@ func (d *directory) created(w *fact.World) (*operation.Change, error) {
 	return c, nil
 }
 
+// grown is the tree with what is known of the files in it: in check mode planned writes
+// may have made them.
+func (d *directory) grown(w *fact.World, now fact.FileState) fact.TreeState {
+	tree := fact.Get[fact.TreeState](w, fact.Tree.Of(d.Path))
+	files := w.Below(d.Path)
+	files[d.Path] = now
+	var entries []fact.Entry
+	for _, e := range tree.Entries {
+		if s, known := files[e.Path]; known {
+			e.FileState = s
+			delete(files, e.Path)
+		}
+		entries = append(entries, e)
+	}
+	for _, p := range slices.Sorted(maps.Keys(files)) {
+		entries = append(entries, fact.Entry{Path: p, FileState: files[p]})
+	}
+	tree.Entries = slices.DeleteFunc(entries, func(e fact.Entry) bool { return !e.Exists() })
+	return tree
+}
+
 // throughout gives the owner and the modes to all that is in the directory.
 func (d *directory) throughout(now fact.FileState, tree fact.TreeState) (*operation.Change, error) {
 	if tree.More {
@@ -174,6 +198,12 @@ func (d *directory) throughout(now fact.FileState, tree fact.TreeState) (*operat
 	}
 	if tree.Odd {
 		return nil, fault.New(fault.Invalid, "%s on %s has files with newlines in their names", d.Path, d.On()).WithHint("rename them first")
+	}
+	if tree.Planned {
+		return &operation.Change{
+			Kind: effect.Update, Unsure: "what comes into " + d.Path, After: known(d.Path, d.Attributes.on(now)),
+			Diff: attributesDiff(d.Path, now, d.Attributes.on(now)) + d.Path + ": and all that comes into it\n",
+		}, nil
 	}
 	after := fact.TreeState{Entries: slices.Clone(tree.Entries), Size: tree.Size}
 	there, back := newAttributeList(), newAttributeList()

@@ -124,7 +124,7 @@ func (d *download) Plan(w *fact.World) (*operation.Change, error) {
 		return placement{path: d.Path, now: now, then: then}.change(), nil
 	}
 	kind, sum := d.checksum()
-	then.Content, then.Known, then.Sum, then.Size = nil, false, "", 0
+	then.Content, then.Known, then.Sum, then.Size, then.Planned = nil, false, "", 0, true
 	if kind == "sha256" {
 		then.Sum = sum
 	}

@@ -127,6 +127,7 @@ func (f *file) Plan(w *fact.World) (*operation.Change, error) {
 	case f.Content == nil && f.sent == nil && now.Exists(): // only its attributes count
 		if p.now.Sum == "" {
 			p.now.Sum, p.then.Sum = "unread", "unread"
+			return p.changeOf(now), nil
 		}
 	}
 	return p.change(), nil
@@ -142,7 +143,7 @@ func (f *file) wanted(now fact.FileState) fact.FileState {
 	case f.Content != nil:
 		then = withContent(then, *f.Content)
 	case f.sent != nil:
-		then.Content, then.Known, then.Size, then.Sum = f.sent.content, f.sent.content != nil, f.sent.size, f.sent.sum
+		then.Content, then.Known, then.Size, then.Sum, then.Planned = f.sent.content, f.sent.content != nil, f.sent.size, f.sent.sum, false
 	}
 	return f.Attributes.on(then)
 }

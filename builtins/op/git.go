@@ -110,6 +110,9 @@ func (g *git) Facts() []fact.Fact {
 func (g *git) Plan(w *fact.World) (*operation.Change, error) {
 	there := fact.Get[fact.FileState](w, fact.File.Of(g.Path))
 	now := fact.Get[fact.GitState](w, fact.Git.Of(g.Path))
+	if there.Planned {
+		return nil, unforeseen(g.Path, g.On())
+	}
 	if there.Exists() && now.Commit == "" {
 		return nil, fault.New(fault.Invalid, "%s on %s is there, and is no working tree of git", g.Path, g.On()).
 			WithHint("remove it first: op.directory(…, state = \"absent\")")

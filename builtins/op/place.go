@@ -55,6 +55,16 @@ func (p placement) change() *operation.Change {
 	return c
 }
 
+// changeOf is change for a file whose content stays as it is, and is not known.
+func (p placement) changeOf(now fact.FileState) *operation.Change {
+	c := p.change()
+	if c != nil {
+		p.then.Sum = now.Sum
+		c.After = known(p.path, p.then)
+	}
+	return c
+}
+
 func (p placement) script() string {
 	keep := ""
 	if p.backup && p.now.Type == "file" {

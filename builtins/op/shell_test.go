@@ -366,7 +366,7 @@ func (s scene) foreseen(c *operation.Change) {
 	s.Helper()
 	for f, v := range c.After {
 		want, ok := v.(fact.FileState)
-		if !ok {
+		if !ok || want.Planned && want.Type == "other" {
 			continue
 		}
 		w, err := fact.Gather(context.Background(), s.shell, machine.As{}, []fact.Fact{f})

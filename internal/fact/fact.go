@@ -80,6 +80,17 @@ func (w *World) Add(other *World) {
 	}
 }
 
+// Below are the files within a directory that are known, by their paths.
+func (w *World) Below(dir string) map[string]FileState {
+	found := map[string]FileState{}
+	for f, v := range w.known {
+		if s, ok := v.(FileState); ok && strings.HasPrefix(f.Arg, strings.TrimSuffix(dir, "/")+"/") {
+			found[f.Arg] = s
+		}
+	}
+	return found
+}
+
 // Missing returns those facts that are not known, each once.
 func (w *World) Missing(facts []Fact) []Fact {
 	var missing []Fact

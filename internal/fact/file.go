@@ -36,6 +36,10 @@ type FileState struct {
 	// large; then Known is set.
 	Content []byte
 	Known   bool
+	// Planned says, in check mode, that a write which is only planned will make it, and
+	// that its content is not known before: Sum may be, Content and Size are not. Of what
+	// the Type is "other" nothing else is known either.
+	Planned bool
 }
 
 // Exists reports whether there is something.

@@ -22,6 +22,7 @@ type TreeState struct {
 	Size    int64   // of all files
 	Sum     string  // changes when anything in the tree does, but for contents within one second
 	More    bool    // there are more than MaxTree entries
+	Planned bool    // in check mode: a planned write will put into it what is not known before
 	Odd     bool    // there are names with newlines in them, so Entries are not to be trusted
 }
 
