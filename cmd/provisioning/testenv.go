@@ -32,6 +32,7 @@ type testenvFlags struct {
 	image             string
 	cpu, memory       int
 	privileged        bool
+	noInternet, ssh   bool
 }
 
 func (f *testenvFlags) defineRun(fs *pflag.FlagSet) {
@@ -46,6 +47,8 @@ func (f *testenvFlags) defineMake(fs *pflag.FlagSet) {
 	fs.IntVar(&f.cpu, "cpu", testenv.CPU, "processors of a machine, in thousandths")
 	fs.IntVar(&f.memory, "memory", testenv.MemoryMB, "memory of a machine, in MB")
 	fs.BoolVar(&f.privileged, "privileged", false, "give the machines all rights on this one, as Kubernetes needs them")
+	fs.BoolVar(&f.noInternet, "no-internet", false, "cut the machines off from outside once their taskservs are installed")
+	fs.BoolVar(&f.ssh, "ssh", false, "reach the machines over SSH, as real ones are, not through the container engine")
 	fs.StringVar(&f.version, "version", "", "version to install, and to update from")
 	fs.StringVar(&f.profile, "profile", "", "name of a set of configuration that the recipe has")
 	fs.BoolVar(&f.keep, "keep-on-failure", false, "keep the environment when a test fails")
@@ -62,7 +65,8 @@ func (f *testenvFlags) trial(e *testenv.Environment) trial {
 	return trial{
 		function: "test", timeout: f.timeout, config: f.config,
 		arguments: starlark.StringDict{
-			"tests": stringsValue(taskservNames(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
+			"outside": starlark.String(e.Network.Outside),
+			"tests":   stringsValue(taskservNames(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
 		},
 	}
 }
@@ -70,6 +74,7 @@ func (f *testenvFlags) trial(e *testenv.Environment) trial {
 // configure puts the flags into what an environment is asked for with.
 func (f *testenvFlags) configure(c testenv.Config) testenv.Config {
 	c.BaseImage, c.Profile, c.Version, c.Privileged = f.image, f.profile, f.version, f.privileged
+	c.NoInternet, c.SSH = f.noInternet, f.ssh
 	c.Resources = testenv.Resources{CPU: f.cpu, MemoryMB: f.memory}
 	return c
 }
@@ -200,6 +205,7 @@ func (a *app) testEnvCreate() *cobra.Command {
 				return err
 			}
 			flags := f.configure(testenv.Config{})
+			c.NoInternet, c.SSH = c.NoInternet || f.noInternet, c.SSH || f.ssh
 			c.BaseImage = cmp.Or(c.BaseImage, flags.BaseImage)
 			c.Resources.CPU, c.Resources.MemoryMB = cmp.Or(c.Resources.CPU, flags.Resources.CPU), cmp.Or(c.Resources.MemoryMB, flags.Resources.MemoryMB)
 			return a.makeEnvironment(&f, c)
@@ -541,7 +547,7 @@ the journal of the services. Of one that is removed, what its last tests have ke
 				if err != nil {
 					return err
 				}
-				one := nodesValue(&testenv.Environment{Nodes: []testenv.Node{n}}).(*starlark.List).Index(0)
+				one := m.nodesValue(&testenv.Environment{Nodes: []testenv.Node{n}}).(*starlark.List).Index(0)
 				return a.showing(func() (*runtime.Outcome, error) { return m.run("follow", nil, starlark.StringDict{"node": one}, nil) })
 			}
 			return m.showLogs(args[0], node, output)
@@ -560,7 +566,7 @@ func (m *environments) showLogs(id, node, output string) error {
 		return err
 	}
 	if e.Status != testenv.Removed {
-		out, err := m.run("logs", nil, starlark.StringDict{"nodes": nodesValue(e)}, nil)
+		out, err := m.run("logs", nil, starlark.StringDict{"nodes": m.nodesValue(e)}, nil)
 		if err != nil {
 			return err
 		}

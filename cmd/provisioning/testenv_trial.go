@@ -98,7 +98,7 @@ func (m *environments) trialArguments(e *testenv.Environment, t trial) (starlark
 		return nil, nil, err
 	}
 	arguments := maps.Clone(t.arguments)
-	arguments["nodes"] = nodesValue(e)
+	arguments["nodes"] = m.nodesValue(e)
 	subject := ""
 	if len(e.Nodes) == 1 && len(e.Nodes[0].Taskservs) == 1 {
 		subject = e.Nodes[0].Taskservs[0]

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"time"
 
@@ -76,13 +77,20 @@ func returned(out *runtime.Outcome, into any) error {
 }
 
 // nodesValue are the nodes as the library wants them.
-func nodesValue(e *testenv.Environment) starlark.Value {
+func (m *environments) nodesValue(e *testenv.Environment) starlark.Value {
+	key := ""
+	if e.Config.SSH {
+		key = m.store.KeyFile(e.ID)
+	}
 	nodes := make([]map[string]any, len(e.Nodes))
 	for i, n := range e.Nodes {
 		nodes[i] = map[string]any{
 			"name": n.Name, "role": n.Role, "taskservs": n.Taskservs, "recipes": n.Recipes,
 			"container": n.Container, "ip": n.IP, "cpus": float64(n.Resources.CPU) / 1000, "memory_mb": n.Resources.MemoryMB,
 			"privileged": n.Resources.Privileged,
+		}
+		if key != "" {
+			nodes[i]["ssh"] = map[string]any{"key": key, "host_key": n.HostKey}
 		}
 	}
 	return value.Of(nodes)
@@ -109,6 +117,10 @@ func (m *environments) prepare(e *testenv.Environment) error {
 	info, err := engine.Info(ctx)
 	if err != nil {
 		return err
+	}
+	if e.Config.SSH && (goruntime.GOOS != "linux" || !strings.HasPrefix(info.Host, "unix:") || info.Rootless) {
+		return fault.New(fault.Invalid, "the machines cannot be reached over SSH: the networks of the container engine %s are not those of this machine", info.Host).
+			WithHint("--ssh needs an engine on this machine, a Linux one, that runs as root")
 	}
 	e.Runtime, e.RuntimeAt = info.Engine, info.Name+" "+info.Host
 	for i := range e.Nodes {
@@ -195,6 +207,9 @@ func (m *environments) admit(e *testenv.Environment, limit int, from string) (*t
 	e.Status, e.CreatedAt = testenv.Creating, time.Now().UTC().Truncate(time.Second)
 	e.ExpiresAt = e.CreatedAt.Add(testenv.Lifetime)
 	e.Network.Name, e.Network.DNS = "prov-test-"+e.ID, testenv.Zone
+	if e.Config.NoInternet {
+		e.Network.Outside = e.Network.Name + "-out"
+	}
 	for i := range e.Nodes {
 		n := &e.Nodes[i]
 		n.Status = testenv.Creating
@@ -211,8 +226,16 @@ func (m *environments) admit(e *testenv.Environment, limit int, from string) (*t
 
 // start makes the machines.
 func (m *environments) start(e *testenv.Environment) error {
+	public := ""
+	if e.Config.SSH {
+		var err error
+		if public, err = m.store.NewKey(e.ID); err != nil {
+			return err
+		}
+	}
 	out, err := m.run("create", nil, starlark.StringDict{
-		"id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
+		"outside": starlark.String(e.Network.Outside), "public_key": starlark.String(public),
+		"id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": m.nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
 		"subnet": starlark.String(e.Network.Subnet), "subnets": stringsValue(subnets(e.ID)), "environment": value.Of(e.Config.Environment), "volumes": stringsValue(e.Config.Volumes),
 	}, nil)
 	if err != nil {
@@ -224,6 +247,7 @@ func (m *environments) start(e *testenv.Environment) error {
 			Name        string `json:"name"`
 			ContainerID string `json:"container_id"`
 			IP          string `json:"ip"`
+			HostKey     string `json:"host_key"`
 		} `json:"nodes"`
 	}
 	if err := returned(out, &made); err != nil {
@@ -231,7 +255,7 @@ func (m *environments) start(e *testenv.Environment) error {
 	}
 	e.Network.Subnet = made.Subnet
 	for i, n := range made.Nodes { // in their order
-		e.Nodes[i].ContainerID, e.Nodes[i].IP, e.Nodes[i].Status = n.ContainerID, n.IP, testenv.Ready
+		e.Nodes[i].ContainerID, e.Nodes[i].IP, e.Nodes[i].HostKey, e.Nodes[i].Status = n.ContainerID, n.IP, n.HostKey, testenv.Ready
 	}
 	e.Status = testenv.Ready
 	return m.store.Save(e)

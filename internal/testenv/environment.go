@@ -73,15 +73,17 @@ type Node struct {
 	Container   string    `json:"container"`
 	ContainerID string    `json:"container_id,omitempty"`
 	IP          string    `json:"ip,omitempty"`
+	HostKey     string    `json:"host_key,omitempty"` // of its SSH server, where that is used
 	Status      string    `json:"status"`
 	Resources   Resources `json:"resources"`
 }
 
 // Network is that of an environment.
 type Network struct {
-	Name   string `json:"name"`
-	Subnet string `json:"subnet,omitempty"` // before it is made: the one that is wanted, or ""
-	DNS    string `json:"dns"`
+	Name    string `json:"name"`
+	Subnet  string `json:"subnet,omitempty"`  // before it is made: the one that is wanted, or ""
+	Outside string `json:"outside,omitempty"` // a second one, the only way out until all is installed; "" for none
+	DNS     string `json:"dns"`
 }
 
 // Config is what an environment was asked for with.
@@ -97,6 +99,8 @@ type Config struct {
 	Resources   Resources         `json:"resources" toml:"resources"`
 	Volumes     []string          `json:"volumes,omitempty" toml:"volumes"`
 	Privileged  bool              `json:"privileged,omitempty" toml:"privileged"`
+	NoInternet  bool              `json:"no_internet,omitempty" toml:"no_internet"` // once all is installed
+	SSH         bool              `json:"ssh,omitempty" toml:"ssh"`                 // not through the engine
 	Profile     string            `json:"profile,omitempty" toml:"profile"`
 	Version     string            `json:"version,omitempty" toml:"version"`
 }

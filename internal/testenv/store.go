@@ -136,11 +136,14 @@ func (s *Store) Count() (done func(), err error) {
 }
 
 // Save writes the record of an environment. Whoever reads it meanwhile sees the old
-// one. The user has no copy of one that is removed.
+// one. Of one that is removed the user has no copy, and nobody its key.
 func (s *Store) Save(e *Environment) error {
 	data, err := json.MarshalIndent(e, "", "  ")
 	if err == nil {
 		err = write(filepath.Join(s.Dir, e.ID, recordFile), data)
+	}
+	if err == nil && e.Status == Removed {
+		err = os.RemoveAll(s.KeyFile(e.ID))
 	}
 	if err == nil && s.User != "" {
 		mine := filepath.Join(s.User, e.ID)
