@@ -26,9 +26,13 @@ import (
 // Source is where versions are announced, as recipes describe it: with "type", and what
 // the type needs.
 //
-//	github: owner, repo; tag_prefix ("v"), prerelease ("true" counts them), api
-//	url:    url, pattern: a regular expression, whose first group is a version
-//	static: versions, separated by commas
+//	github:  owner, repo; release_pattern ("v{version}"), prerelease and draft ("true"
+//	         counts them), api
+//	oci:     image, as container engines name it; prerelease
+//	package: name, index (the URL of a Debian repository), suite; component ("main"),
+//	         arch ("amd64")
+//	url:     url, pattern: a regular expression, whose first group is a version
+//	static:  versions, separated by commas; security, those of them that mend a hole
 type Source map[string]string
 
 // Client asks sources. The zero value keeps nothing.
@@ -42,7 +46,6 @@ const (
 	fresh     = time.Hour
 	timeout   = 30 * time.Second
 	maxAnswer = 8 << 20 // bytes
-	github    = "https://api.github.com"
 )
 
 // answer is what is kept of a source.
@@ -51,17 +54,42 @@ type answer struct {
 	Versions []string  `json:"versions"`
 }
 
+// Types are those of sources that can be asked, sorted.
+var Types = []string{"github", "oci", "package", "static", "url"}
+
 // Versions are those that a source announces, the newest first. refresh asks it although
 // the last answer is fresh.
 func (c *Client) Versions(ctx context.Context, s Source, refresh bool) ([]string, error) {
-	if s["type"] == "static" {
-		return sorted(strings.Split(s["versions"], ",")), nil
-	}
 	ask, err := s.asker()
 	if err != nil {
 		return nil, err
 	}
-	kept, known := c.read(s)
+	return c.kept(ctx, s, "", ask, refresh)
+}
+
+// Security are the versions of which the source says that they mend a hole: the newest
+// first, as with Versions. A source that never says so is an error.
+func (c *Client) Security(ctx context.Context, s Source, refresh bool) ([]string, error) {
+	if _, err := s.asker(); err != nil {
+		return nil, err
+	}
+	var ask asker
+	switch s["type"] {
+	case "github":
+		ask = s.advisories
+	case "package":
+		ask = s.securityIndex
+	case "static":
+		ask = s.listed("security")
+	default:
+		return nil, fault.New(fault.Invalid, "sources of type %q do not say which versions mend a hole", s["type"])
+	}
+	return c.kept(ctx, s, "security", ask, refresh)
+}
+
+// kept asks, unless the last answer is fresh. about tells what is asked for.
+func (c *Client) kept(ctx context.Context, s Source, about string, ask asker, refresh bool) ([]string, error) {
+	kept, known := c.read(s, about)
 	if known && !refresh && c.now().Sub(kept.At) < fresh {
 		return kept.Versions, nil
 	}
@@ -76,7 +104,10 @@ func (c *Client) Versions(ctx context.Context, s Source, refresh bool) ([]string
 		return nil, &e
 	}
 	found = sorted(found)
-	return found, c.write(s, answer{c.now(), found})
+	if s["type"] == "static" {
+		return found, nil
+	}
+	return found, c.write(s, about, answer{c.now(), found})
 }
 
 func (c *Client) now() time.Time {
@@ -94,48 +125,46 @@ func (s Source) asker() (asker, error) {
 		if s["owner"] == "" || s["repo"] == "" {
 			return nil, fault.New(fault.Invalid, "a source of type github needs owner and repo")
 		}
+		if p := s["release_pattern"]; p != "" && strings.Count(p, "{version}") != 1 {
+			return nil, fault.New(fault.Invalid, "release_pattern is %q, which has no {version}", p).WithHint(`it is as in "v{version}"`)
+		}
 		return s.github, nil
+	case "oci":
+		if _, err := s.image(); err != nil {
+			return nil, err
+		}
+		return s.tags, nil
+	case "package":
+		if s["index"] == "" {
+			return nil, fault.New(fault.Invalid, "the source names no index of packages that could be asked from here").
+				WithHint("its servers tell: provisioning taskserv update NAME --servers … --check")
+		}
+		if s["name"] == "" || s["suite"] == "" {
+			return nil, fault.New(fault.Invalid, "a source of type package that has an index needs name and suite")
+		}
+		return s.packages, nil
 	case "url":
 		if _, err := regexp.Compile(s["pattern"]); err != nil || s["url"] == "" || s["pattern"] == "" {
 			return nil, fault.New(fault.Invalid, "a source of type url needs url and a pattern that is a regular expression")
 		}
 		return s.page, nil
+	case "static":
+		return s.listed("versions"), nil
 	case "":
 		return nil, fault.New(fault.Invalid, "it is not known where its versions are announced").WithHint(`source = {"type": "github", "owner": "…", "repo": "…"}`)
 	}
-	return nil, fault.New(fault.Invalid, "sources of type %q cannot be asked from here", s["type"]).WithHint("its servers tell: provisioning taskserv update NAME --servers … --check")
+	return nil, fault.New(fault.Invalid, "there are no sources of type %q", s["type"]).WithHint("types are %s", strings.Join(Types, ", "))
 }
 
-// github reads the releases of a repository.
-func (s Source) github(ctx context.Context, c *Client) ([]string, error) {
-	api := s["api"]
-	if api == "" {
-		api = github
-	}
-	text, err := c.get(ctx, fmt.Sprintf("%s/repos/%s/%s/releases?per_page=100", strings.TrimSuffix(api, "/"), s["owner"], s["repo"]))
-	if err != nil {
-		return nil, err
-	}
-	var releases []struct {
-		Tag        string `json:"tag_name"`
-		Draft      bool   `json:"draft"`
-		Prerelease bool   `json:"prerelease"`
-	}
-	if err := json.Unmarshal(text, &releases); err != nil {
-		return nil, fault.Wrap(fault.Failed, err, "cannot read the releases of %s/%s", s["owner"], s["repo"])
-	}
-	prefix, given := s["tag_prefix"]
-	if !given {
-		prefix = "v"
-	}
-	var versions []string
-	for _, r := range releases {
-		if r.Draft || r.Prerelease && s["prerelease"] != "true" {
-			continue
-		}
-		versions = append(versions, strings.TrimPrefix(r.Tag, prefix))
-	}
-	return versions, nil
+// Announces reports whether the source can be asked from here.
+func (s Source) Announces() bool {
+	_, err := s.asker()
+	return err == nil
+}
+
+// listed are versions that the source has itself.
+func (s Source) listed(key string) asker {
+	return func(context.Context, *Client) ([]string, error) { return strings.Split(s[key], ","), nil }
 }
 
 // page looks for versions in a page.
@@ -152,9 +181,22 @@ func (s Source) page(ctx context.Context, c *Client) ([]string, error) {
 }
 
 func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
+	resp, err := c.do(ctx, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close() //nolint:errcheck // it was read
+	return answered(resp)
+}
+
+// do asks; header may be nil.
+func (c *Client) do(ctx context.Context, url string, header http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "cannot ask %s", url)
+	}
+	if header != nil {
+		req.Header = header
 	}
 	client := c.HTTP
 	if client == nil {
@@ -164,15 +206,27 @@ func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Network, err, "cannot ask for versions")
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	return resp, nil
+}
+
+// answered reads an answer that is no refusal.
+func answered(resp *http.Response) ([]byte, error) {
+	if resp.StatusCode != http.StatusOK {
+		return nil, refusal(resp)
+	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, fault.Wrap(fault.Network, err, "cannot read %s", url)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fault.New(fault.Unavailable, "cannot ask for versions: %s answers %s", url, resp.Status)
+		return nil, fault.Wrap(fault.Network, err, "cannot read %s", resp.Request.URL)
 	}
 	return text, nil
+}
+
+func refusal(resp *http.Response) error {
+	kind := fault.Unavailable
+	if resp.StatusCode == http.StatusNotFound {
+		kind = fault.NotFound
+	}
+	return fault.New(kind, "cannot ask for versions: %s answers %s", resp.Request.URL, resp.Status)
 }
 
 // sorted are the versions that can be compared, the newest first.
@@ -191,31 +245,31 @@ func sorted(texts []string) []string {
 	return slices.Compact(out)
 }
 
-func (c *Client) file(s Source) string {
+func (c *Client) file(s Source, about string) string {
 	text, _ := json.Marshal(s) // a map of strings, in the order of its keys
-	sum := sha256.Sum256(text)
+	sum := sha256.Sum256(append(text, about...))
 	return filepath.Join(c.Cache, "versions", hex.EncodeToString(sum[:8])+".json")
 }
 
-func (c *Client) read(s Source) (a answer, known bool) {
+func (c *Client) read(s Source, about string) (a answer, known bool) {
 	if c.Cache == "" {
 		return a, false
 	}
-	text, err := os.ReadFile(c.file(s))
+	text, err := os.ReadFile(c.file(s, about))
 	known = err == nil && json.Unmarshal(text, &a) == nil
 	return a, known
 }
 
-func (c *Client) write(s Source, a answer) error {
+func (c *Client) write(s Source, about string, a answer) error {
 	if c.Cache == "" {
 		return nil
 	}
 	text, err := json.Marshal(a)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(c.file(s)), 0o700)
+		err = os.MkdirAll(filepath.Dir(c.file(s, about)), 0o700)
 	}
 	if err == nil {
-		err = os.WriteFile(c.file(s), text, 0o600)
+		err = os.WriteFile(c.file(s, about), text, 0o600)
 	}
 	if err != nil {
 		return fault.Wrap(fault.Failed, err, "cannot keep the versions")
