@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/testenv"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
+	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
 // testenvFlags are those of commands that make environments or test them.
@@ -187,7 +190,7 @@ func (a *app) testEnvCreate() *cobra.Command {
 	var f testenvFlags
 	cmd := &cobra.Command{
 		Use: "create FILE", Short: "Make the machines that a file describes", Args: exactly(1, "a file"),
-		Long: `Make the machines that a file describes, TOML or JSON:
+		Long: `Make the machines that a file describes, TOML, JSON, or Starlark that sets config:
 
   type = "single_taskserv"        # or server_simulation, cluster_topology
   taskserv = "redis"
@@ -196,11 +199,7 @@ func (a *app) testEnvCreate() *cobra.Command {
   resources = { cpu_millicores = 1000, memory_mb = 2048 }`,
 		Example: "  provisioning test env create redis-env.toml --auto-start",
 		RunE: func(_ *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
-			if err != nil {
-				return fault.Wrap(fault.NotFound, err, "cannot read the environment")
-			}
-			c, err := testenv.ParseConfig(args[0], data)
+			c, err := environmentFile(args[0])
 			if err != nil {
 				return err
 			}
@@ -213,6 +212,28 @@ func (a *app) testEnvCreate() *cobra.Command {
 	}
 	f.defineStart(cmd.Flags())
 	return cmd
+}
+
+// environmentFile reads what an environment is asked for with.
+func environmentFile(name string) (testenv.Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return testenv.Config{}, fault.Wrap(fault.NotFound, err, "cannot read the environment")
+	}
+	if filepath.Ext(name) == ".star" {
+		doc, err := document.Read(name, string(data), nil)
+		if err != nil {
+			return testenv.Config{}, err
+		}
+		plain, err := value.Go(doc.Value)
+		if err == nil {
+			data, err = json.Marshal(plain)
+		}
+		if err != nil {
+			return testenv.Config{}, fault.Wrap(fault.Invalid, err, "%s", name)
+		}
+	}
+	return testenv.ParseConfig(name, data)
 }
 
 // environmentOf is the record of an environment that is not made yet.
