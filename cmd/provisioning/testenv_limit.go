@@ -30,16 +30,21 @@ func (m *environments) room(limit int, from string) error {
 	if err != nil || len(all) < limit {
 		return err
 	}
-	var others []string
-	for _, e := range all {
+	return fault.New(fault.Limit, "there may be %s at a time (%s), and there are %d: %s", count(limit, "test environment"), from, len(all), m.named(all)).
+		WithHint("wait for one, or remove it with provisioning test env cleanup ID; %s of [%s] in %s allows more", settingMax, testTable, workspace.Marker)
+}
+
+// named are environments that could be removed, as errors name them.
+func (m *environments) named(all []*testenv.Environment) string {
+	names := make([]string, len(all))
+	for i, e := range all {
 		where := ""
 		if e.Workspace != m.ws.Root {
 			where = ", of " + e.Workspace
 		}
-		others = append(others, fmt.Sprintf("%s (%s, %s%s)", e.ID, e.Name, e.Status, where))
+		names[i] = fmt.Sprintf("%s (%s, %s, %d MB%s)", e.ID, e.Name, e.Status, e.MemoryMB(), where)
 	}
-	return fault.New(fault.Limit, "there may be %s at a time (%s), and there are %d: %s", count(limit, "test environment"), from, len(all), strings.Join(others, ", ")).
-		WithHint("wait for one, or remove it with provisioning test env cleanup ID; %s of [%s] in %s allows more", settingMax, testTable, workspace.Marker)
+	return strings.Join(names, ", ")
 }
 
 // maxEnvironments is how many there may be, and who says so. What is nearer counts: the

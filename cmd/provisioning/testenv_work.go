@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"path/filepath"
 	goruntime "runtime"
@@ -123,6 +122,7 @@ func (m *environments) prepare(e *testenv.Environment) error {
 			WithHint("--ssh needs an engine on this machine, a Linux one, that runs as root")
 	}
 	e.Runtime, e.RuntimeAt = info.Engine, info.Name+" "+info.Host
+	m.removeElsewhere(e.RuntimeAt) // before the memory is asked for that they may have
 	for i := range e.Nodes {
 		e.Nodes[i].Resources.CPU = min(e.Nodes[i].Resources.CPU, 1000*info.CPUs)
 	}
@@ -147,21 +147,15 @@ func (m *environments) prepare(e *testenv.Environment) error {
 
 // tooLarge says which environments could be removed.
 func (m *environments) tooLarge(need, free int) error {
-	all, err := m.store.List()
+	all, err := m.store.Everywhere()
 	if err != nil {
 		return err
 	}
 	e := fault.New(fault.Limit, "Cannot allocate memory: need %d MB, %d MB free", need, free)
-	var others []string
-	for _, o := range all {
-		if o.Status != testenv.Removed {
-			others = append(others, fmt.Sprintf("%s (%s, %d MB)", o.ID, o.Name, o.MemoryMB()))
-		}
-	}
-	if len(others) == 0 {
+	if len(all) == 0 {
 		return e.WithHint("ask for less: --memory, or resources in the topology")
 	}
-	return e.WithHint("ask for less, or remove some with provisioning test env cleanup ID: %s", strings.Join(others, ", "))
+	return e.WithHint("ask for less, or remove some with provisioning test env cleanup ID: %s", m.named(all))
 }
 
 // make records an environment and makes its machines. When that fails, what was made is
@@ -174,7 +168,6 @@ func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
 	if err := m.prepare(e); err != nil {
 		return nil, err
 	}
-	m.removeElsewhere(e.RuntimeAt)
 	lease, err := m.admit(e, limit, from)
 	if err != nil {
 		return nil, err
