@@ -3,6 +3,7 @@ package ssh
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -24,49 +25,57 @@ import (
 // tells it from another one with its number.
 type reaper struct {
 	link  *link
-	input *io.PipeWriter // names of files, a line each, whose process is to be ended
-	dir   string         // of the files
+	input *io.PipeWriter // numbers of files, a line each, whose process is to be ended
+	files string         // what their names begin with
 
 	mu      sync.Mutex
 	free    []int // files that no line has now
-	files   int   // that there are
+	made    int   // files, at most
 	lines   int   // that it holds
 	retired bool  // it holds no more
 }
 
-// reaping is the program of a reaper. It says where the files are to be, or that there
-// can be no reaper, and goes when its input ends.
+// reaping is the program of a reaper. It says what the names of the files are to begin
+// with, or that there can be no reaper, and goes when its input ends.
 //
 // A line begins only if it finds the file alive not empty after it has written its own.
 // So does none that writes it when the reaper looks for lines that run already.
+//
+// Nobody else must be able to make the files. A directory for them alone takes a process,
+// which is saved where there is one that is the user's and is no disk: name is one that
+// nobody else has.
 const reaping = `trap '' TERM HUP INT
 umask 077
-dir=
-[ -r /proc/self/stat ] && for d in "$XDG_RUNTIME_DIR" /dev/shm /tmp; do
-  [ -d "$d" ] && [ -w "$d" ] && dir=$(mktemp -d "$d/provisioning-XXXXXXXX" 2>/dev/null) && break
+own= f=
+[ -r /proc/self/stat ] || exit
+for d in "$XDG_RUNTIME_DIR" /run; do
+  [ -O "$d" ] && [ -w "$d" ] && f=$d/provisioning-$name- && break
+done 2>/dev/null
+[ -n "$f" ] || for d in /dev/shm /tmp; do
+  [ -w "$d" ] && own=$(mktemp -d "$d/provisioning-XXXXXXXX" 2>/dev/null) && f=$own/ && break
 done
-[ -n "$dir" ] && echo >"$dir/alive" && echo "$dir" || exit
+[ -n "$f" ] && echo >"${f}alive" && echo "$f" || exit
 exec 2>/dev/null
 since() { set -- ${1##*) }; shift 19; since=$1; }
 end() {
   read -r was <"$1" && pid=${was%% *} && read -r is <"/proc/$pid/stat" || return
   since "$was"; was=$since; since "$is"
   [ "$since" = "$was" ] || return
-  kill -s TERM -$pid
-  (for i in 1 2 3 4 5; do kill -s 0 -$pid || exit; sleep 1; done; kill -s KILL -$pid) &
+  kill -TERM -$pid
+  (for i in 1 2 3 4 5; do kill -0 -$pid || exit; sleep 1; done; kill -KILL -$pid) &
 }
-while read -r file; do end "$dir/$file"; done
-: >"$dir/alive"
-for file in "$dir"/[0-9]*; do end "$file"; done
-rm -rf "$dir"
+while read -r n; do end "$f$n"; done
+: >"${f}alive"
+for n in "$f"[0-9]*; do end "$n"; done
+rm -rf "$f"[0-9a]* $own
 `
 
 // notReaped is how a line ends that could not say which process it is, instead of
 // beginning.
 const notReaped = 125
 
-// plainDir is a directory that needs no quoting.
-var plainDir = regexp.MustCompile(`^/[A-Za-z0-9_./-]+$`)
+// unquoted is the beginning of a path that needs no quoting.
+var unquoted = regexp.MustCompile(`^/[A-Za-z0-9_./-]+$`)
 
 // reaperAfter is how many lines a link has held without a reaper when it gets one: it
 // costs as much as a few watchers.
@@ -102,11 +111,11 @@ func (l *link) startReaper() {
 		return
 	}
 	defer l.sessions.give(ch)
-	input, files := io.Pipe()
-	defer files.Close()
+	input, ended := io.Pipe()
+	defer ended.Close()
 	said, out := io.Pipe()
 	r := newRun(l, ch, machine.Streams{Stdin: input, Stdout: out})
-	if r.start("", reaping) != nil {
+	if r.start("", "name="+rand.Text()+"\n"+reaping) != nil {
 		return
 	}
 	defer r.letGo()
@@ -114,12 +123,12 @@ func (l *link) startReaper() {
 		<-r.ended
 		out.Close()
 	}()
-	dir, err := bufio.NewReader(said).ReadString('\n')
-	dir = strings.TrimSuffix(dir, "\n")
-	if err != nil || !plainDir.MatchString(dir) || !l.sessions.plenty() {
+	files, err := bufio.NewReader(said).ReadString('\n')
+	files = strings.TrimSuffix(files, "\n")
+	if err != nil || !unquoted.MatchString(files) || !l.sessions.plenty() {
 		return
 	}
-	p := &reaper{link: l, input: files, dir: dir}
+	p := &reaper{link: l, input: ended, files: files}
 	l.mu.Lock()
 	l.reaper = p
 	l.mu.Unlock()
@@ -148,11 +157,11 @@ func (p *reaper) hold(c *Conn) (machine.Held, bool) {
 		return nil, false
 	}
 	p.lines++
-	file := p.files
+	file := p.made
 	if n := len(p.free); n > 0 {
 		file, p.free = p.free[n-1], p.free[:n-1]
 	} else {
-		p.files++
+		p.made++
 	}
 	return &held{Conn: c, reaper: p, file: file, known: make(chan struct{}), over: make(chan struct{})}, true
 }
@@ -192,7 +201,7 @@ type held struct {
 
 // before is what the line does before it begins.
 func (h *held) before() string {
-	return fmt.Sprintf(`{ read -r _s </proc/self/stat && printf '%%s\n' "$_s" >%s/%d && [ -s %[1]s/alive ]; } 2>/dev/null || exit %d; `, h.reaper.dir, h.file, notReaped)
+	return fmt.Sprintf(`{ read -r _s </proc/self/stat && printf '%%s\n' "$_s" >%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
 }
 
 // Exec has the host's sh read the line. The error is [machine.ErrNotHeld] when it was not
@@ -203,7 +212,7 @@ func (h *held) Exec(ctx context.Context, line string, s machine.Streams) (machin
 	case errors.Is(err, errGone):
 		return exit, machine.ErrNotHeld
 	case errors.Is(err, machine.ErrNotHeld):
-		h.reaper.retire() // its directory is gone, or the disk is full
+		h.reaper.retire() // its files are gone, or the disk is full
 	}
 	return exit, err
 }
