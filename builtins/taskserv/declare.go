@@ -13,6 +13,7 @@ import (
 	"go.starlark.net/starlarkstruct"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/release"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
@@ -24,6 +25,18 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
     The functions take one argument, the context that @std//taskserv.star documents, and
     what is named with them below. They may be called again after a failure, so they say
     with operations (op) how things shall be. All but install may be left out.
+
+    New versions of the software are announced by one of
+
+        {"type": "github", "owner": …, "repo": …}: releases; also release_pattern
+            ("v{version}"), prerelease and draft ("true" counts them), and api, the URL of
+            another one. What its security advisories call patched mends a hole.
+        {"type": "oci", "image": "ghcr.io/team/app"}: tags of a registry; also prerelease
+        {"type": "package", "name": …, "index": URL, "suite": "bookworm"}: a Debian
+            repository; also component ("main") and arch ("amd64"). Those of a suite such
+            as bookworm-security mend holes. Without an index only servers know.
+        {"type": "url", "url": …, "pattern": …}: the first group of a regular expression
+        {"type": "static", "versions": "1.2, 1.3"}; also security, those that mend a hole
 
     Args:
       name: that of the directory; lower case letters, digits and -.
@@ -63,10 +76,8 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
       default_version: version of the software; "" for what the server's package
         manager has.
       versions: list of constraints on the versions that it can install; none for any.
-      source: where new versions are announced: {"type": "github", "owner": …, "repo": …},
-        {"type": "url", "url": …, "pattern": …}, {"type": "static", "versions": "1.2, 1.3"}
-        or {"type": "package", "name": …}. Of github, also tag_prefix ("v"), prerelease
-        ("true" counts them) and api, the URL of another one.
+      source: where new versions are announced, a dict of texts, as listed above; {} for
+        nowhere.
       supported_os: list such as ["debian-12", "ubuntu-22.04", "debian"]; none for any.
       arch: list such as ["x86_64", "aarch64"]; none for any.
       memory: what it needs of it, such as "512MiB"; "" for nothing worth naming.
@@ -243,8 +254,8 @@ func (d *declare) versions() error {
 				WithHint(`a constraint is such as ">= 1.2", "^1.2.3", "~1.2" or ">= 1.2, < 2"`), fmt.Sprintf("versions[%d]", i))
 		}
 	}
-	if kind := d.Source["type"]; len(d.Source) > 0 && !slices.Contains(recipe.SourceTypes, kind) {
-		return recipe.At(fault.New(fault.Invalid, "the source of versions has the type %q; types are %s", kind, strings.Join(recipe.SourceTypes, ", ")), "source.type")
+	if err := release.Source(d.Source).Valid(); err != nil {
+		return recipe.At(err, "source")
 	}
 	return nil
 }

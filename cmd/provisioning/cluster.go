@@ -123,7 +123,7 @@ func (a *app) clusterSettings(name string) ([]*document.Document, error) {
 }
 
 // confirmed asks a person, unless nothing will be done, or yes was said.
-func (a *app) confirmed(f *clusterFlags, what string) error {
+func (a *app) confirmed(f *taskservFlags, what string) error {
 	if f.check || f.script || f.yes {
 		return nil
 	}
@@ -153,7 +153,7 @@ that was there before.`,
 			if err := f.configure(a, s, described, false); err != nil {
 				return err
 			}
-			if err := a.confirmed(&f, "make cluster "+args[0]); err != nil {
+			if err := a.confirmed(&f.taskservFlags, "make cluster "+args[0]); err != nil {
 				return err
 			}
 			return a.runTaskserv(&f.taskservFlags, s, a.showDeployed)
@@ -181,7 +181,7 @@ back, and the update fails there.`,
 			if err := f.configure(a, s, described, true); err != nil {
 				return err
 			}
-			if err := a.confirmed(&f, "update cluster "+args[0]); err != nil {
+			if err := a.confirmed(&f.taskservFlags, "update cluster "+args[0]); err != nil {
 				return err
 			}
 			return a.runTaskserv(&f.taskservFlags, s, a.showDeployed)
@@ -209,7 +209,7 @@ func (a *app) clusterScale() *cobra.Command {
 			}
 			s.function = "scale"
 			s.arguments["component"], s.arguments["replicas"] = starlark.String(component), starlark.MakeInt(replicas)
-			if err := a.confirmed(&f, fmt.Sprintf("scale %s of cluster %s to %d", component, args[0], replicas)); err != nil {
+			if err := a.confirmed(&f.taskservFlags, fmt.Sprintf("scale %s of cluster %s to %d", component, args[0], replicas)); err != nil {
 				return err
 			}
 			return a.runTaskserv(&f.taskservFlags, s, a.showDeployed)
@@ -237,7 +237,7 @@ their servers are kept, unless --cleanup is given.`,
 			}
 			s.function = "delete"
 			s.arguments["cleanup"], s.arguments["force"] = starlark.Bool(cleanup), starlark.Bool(force)
-			if err := a.confirmed(&f, "remove cluster "+args[0]); err != nil {
+			if err := a.confirmed(&f.taskservFlags, "remove cluster "+args[0]); err != nil {
 				return err
 			}
 			return a.runTaskserv(&f.taskservFlags, s, func(v starlark.Value) {

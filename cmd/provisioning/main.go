@@ -100,7 +100,7 @@ rolled back and replayed.
 	a.globalFlags(root.PersistentFlags())
 	root.AddCommand(
 		a.runCommand(), a.applyCommand(), a.resumeCommand(), a.rollbackCommand(), a.replayCommand(), a.cancelCommand(), a.workerCommand(),
-		a.runsCommand(), a.scheduleCommand(), a.replCommand(), a.extensionCommand(), a.runtimeCommand(), a.serverCommand(), a.taskservCommand(), a.clusterCommand(), a.generateCommand(), a.sshCommand(),
+		a.runsCommand(), a.scheduleCommand(), a.replCommand(), a.extensionCommand(), a.runtimeCommand(), a.serverCommand(), a.createServerTask(), a.taskservCommand(), a.clusterCommand(), a.generateCommand(), a.sshCommand(),
 		a.fmtCommand(), a.lintCommand(), a.testCommand(), a.docsCommand(), a.lspCommand(),
 		a.versionCommand(), a.completionCommand(), a.doctorCommand(),
 	)

@@ -38,7 +38,7 @@ container://NAME and local are others.`,
 		a.taskservStatus(), a.taskservHealth(), a.taskservCheck(),
 		a.taskservPower("start", "Start services", "started"), a.taskservPower("stop", "Stop services", "stopped"),
 		a.taskservPower("restart", "Restart services", "restarted"),
-		a.taskservConfigure(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
+		a.taskservConfigure(), a.taskservReset(), a.taskservCheckMigration(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
 		a.taskservTest(),
 		a.taskservCheckDeps(), a.taskservRollback(), a.taskservVersions(), a.taskservCheckUpdates(),
 	)
@@ -173,12 +173,17 @@ func (a *app) runTaskserv(f *taskservFlags, s generatedScript, show func(starlar
 		return a.checkTaskserv(f, s)
 	}
 	out, err := a.startTaskserv(f, s)
+	return a.ended(f, out, err, show)
+}
+
+// ended shows what a run of the script of a command has returned.
+func (a *app) ended(f *taskservFlags, out *runtime.Outcome, err error, show func(starlark.Value)) error {
 	verdict := error(nil)
-	if out != nil && out.Value != nil && f.judge != nil {
-		verdict = f.judge(out.Value)
-	}
 	if out != nil && out.Value != nil && f.view != nil {
 		out.Value = f.view(out.Value)
+	}
+	if out != nil && out.Value != nil && f.judge != nil {
+		verdict = f.judge(out.Value)
 	}
 	if out != nil && out.Value != nil && !a.console.Structured() {
 		show(out.Value)
@@ -215,14 +220,20 @@ func (a *app) checkTaskserv(f *taskservFlags, s generatedScript) error {
 func (a *app) taskservCreate() *cobra.Command {
 	var f taskservFlags
 	var version, profile, config string
-	var force bool
+	var force, migrate bool
 	cmd := &cobra.Command{
 		Use: "create NAME…", Aliases: []string{"install"}, Short: "Install services, with all that they require", Args: atLeastOne("the names of taskservs"),
 		Long: `Install services, with all that they require.
 
 What is there already is brought into the state that is wanted: another configuration
 is written, another version installed. A second time changes nothing. An older version
-than the one that is there is refused without --force.`,
+than the one that is there is refused without --force, and another major version of what
+has data without --migrate.
+
+Configuration comes in layers, the later ones over the earlier ones: the profile, the table
+[taskservs.NAME] of the user's config.toml, of config/provisioning.toml and of
+infra/INFRA/config.toml, the file infra/INFRA/taskservs/NAME.toml (or .yaml, .json, .star),
+and --config.`,
 		Example: `  provisioning taskserv create redis --servers web-1,web-2 --check
   provisioning taskserv create redis --servers web-1 --config redis.toml
   provisioning taskserv create etcd postgres --servers db-1,db-2,db-3`,
@@ -233,8 +244,10 @@ than the one that is there is refused without --force.`,
 			}
 			wanted := recipes[:len(taskservNames(args))] // those that were added come after them
 			s := &taskservScript{function: "create", recipes: places, arguments: f.arguments()}
-			if force {
-				s.arguments["force"] = starlark.True
+			for argument, given := range map[string]bool{"force": force, "migrate": migrate} {
+				if given {
+					s.arguments[argument] = starlark.True
+				}
 			}
 			for argument, text := range map[string]string{"versions": version, "profiles": profile} {
 				if text == "" {
@@ -261,6 +274,7 @@ than the one that is there is refused without --force.`,
 	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
 	fs.BoolVar(&force, "force", false, "install whatever the requirements say, and older versions")
+	fs.BoolVar(&migrate, "migrate", false, "bring data along to another major version, after a backup")
 	return cmd
 }
 
@@ -288,38 +302,6 @@ func (a *app) showCreated(v starlark.Value) {
 		rows = append(rows, []string{attr(s, "taskserv"), attr(s, "server"), attr(s, "version"), attr(s, "action")})
 	}
 	a.console.Table([]string{"NAME", "SERVER", "VERSION", "DONE"}, rows)
-}
-
-func (a *app) taskservUpdate() *cobra.Command {
-	f := taskservFlags{atOnce: 1}
-	var version string
-	cmd := &cobra.Command{
-		Use: "update NAME…", Aliases: []string{"upgrade"}, Short: "Bring services to another version", Args: atLeastOne("the names of taskservs"),
-		Long: `Bring services to another version, with the configuration that they have.
-
-Without --version that is the newest one that the server's package manager has, as far
-as the recipe can tell. One server is updated after the other, until one fails; with
---parallel more of them at a time.`,
-		Example: "  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check",
-		RunE: func(_ *cobra.Command, args []string) error {
-			places, _, err := a.placesOf(taskservNames(args), false)
-			if err != nil {
-				return err
-			}
-			s := &taskservScript{function: "update", recipes: places, arguments: f.arguments()}
-			if version != "" {
-				if len(places) != 1 {
-					return fault.New(fault.Usage, "--version is for one taskserv, not for %d", len(places))
-				}
-				s.arguments["version"] = starlark.String(version)
-			}
-			return a.runTaskserv(&f, s, a.showCreated)
-		},
-	}
-	fs := cmd.Flags()
-	f.defineChange(fs)
-	fs.StringVar(&version, "version", "", "version of the software")
-	return cmd
 }
 
 func (a *app) taskservDelete() *cobra.Command {
@@ -357,11 +339,7 @@ func (a *app) taskservDelete() *cobra.Command {
 }
 
 func (a *app) confirmUninstall(recipes []*recipe.Recipe, servers []string, data, yes bool) error {
-	names := make([]string, len(recipes))
-	for i, r := range recipes {
-		names[i] = r.Name
-	}
-	what := strings.Join(names, ", ") + " from " + strings.Join(servers, ", ")
+	what := strings.Join(namesOf(recipes), ", ") + " from " + strings.Join(servers, ", ")
 	if data {
 		what += " with all data"
 	}

@@ -9,6 +9,7 @@ import (
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
 func (a *app) taskservPower(verb, short, state string) *cobra.Command {
@@ -67,6 +68,45 @@ they have changed. --reset goes back to the defaults of the recipe.`,
 	cmd.Flags().StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	cmd.Flags().BoolVar(&reset, "reset", false, "go back to the defaults")
 	return cmd
+}
+
+func (a *app) taskservReset() *cobra.Command {
+	var f taskservFlags
+	cmd := &cobra.Command{
+		Use: "reset NAME…", Short: "Go back to the configuration without changes, and restart", Args: atLeastOne("the names of taskservs"),
+		Long: `Give services the configuration that they would have if they were installed now, without
+a file and without a profile, and restart them, whatever that changes. That has to be
+confirmed. Data stay.`,
+		Example: "  provisioning taskserv reset redis --servers web-1 --check\n  provisioning taskserv reset redis --servers web-1 --yes",
+		RunE: func(_ *cobra.Command, args []string) error {
+			places, recipes, err := a.placesOf(taskservNames(args), false)
+			if err != nil {
+				return err
+			}
+			s := &taskservScript{function: "configure", recipes: places, arguments: f.arguments()}
+			if s.arguments["config"], err = a.taskservConfig(recipes, "", "", ""); err != nil {
+				return err
+			}
+			s.arguments["restart"] = starlark.True
+			what := "reset " + strings.Join(namesOf(recipes), ", ") + " on " + strings.Join(f.servers, ", ")
+			if err := a.confirmed(&f, what); err != nil {
+				return err
+			}
+			return a.runTaskserv(&f, s, a.showCreated)
+		},
+	}
+	f.defineRun(cmd.Flags())
+	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask whether it is right")
+	return cmd
+}
+
+// namesOf are those of recipes.
+func namesOf(recipes []*recipe.Recipe) []string {
+	names := make([]string, len(recipes))
+	for i, r := range recipes {
+		names[i] = r.Name
+	}
+	return names
 }
 
 func (a *app) taskservBackup() *cobra.Command {

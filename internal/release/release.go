@@ -74,15 +74,15 @@ func (c *Client) Security(ctx context.Context, s Source, refresh bool) ([]string
 		return nil, err
 	}
 	var ask asker
-	switch s["type"] {
-	case "github":
+	switch {
+	case s["type"] == "github":
 		ask = s.advisories
-	case "package":
+	case s["type"] == "package":
 		ask = s.securityIndex
-	case "static":
+	case s["security"] != "":
 		ask = s.listed("security")
 	default:
-		return nil, fault.New(fault.Invalid, "sources of type %q do not say which versions mend a hole", s["type"])
+		return nil, fault.New(fault.Invalid, "its source, of type %s, does not say which versions mend a hole", s["type"])
 	}
 	return c.kept(ctx, s, "security", ask, refresh)
 }
@@ -153,7 +153,16 @@ func (s Source) asker() (asker, error) {
 	case "":
 		return nil, fault.New(fault.Invalid, "it is not known where its versions are announced").WithHint(`source = {"type": "github", "owner": "…", "repo": "…"}`)
 	}
-	return nil, fault.New(fault.Invalid, "there are no sources of type %q", s["type"]).WithHint("types are %s", strings.Join(Types, ", "))
+	return nil, fault.New(fault.Invalid, "there are no sources of the type %q", s["type"]).WithHint("types are %s", strings.Join(Types, ", "))
+}
+
+// Valid refuses what is no source. One of packages without an index is one: servers know.
+func (s Source) Valid() error {
+	if len(s) == 0 || s["type"] == "package" && s["index"] == "" {
+		return nil
+	}
+	_, err := s.asker()
+	return err
 }
 
 // Announces reports whether the source can be asked from here.

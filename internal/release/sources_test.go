@@ -79,8 +79,8 @@ func TestSecurity(t *testing.T) {
 	c := &Client{Cache: t.TempDir()}
 	asks(t, c.Security, Source{"type": "github", "owner": "a", "repo": "b", "api": server.URL}, "2.0.2 1.3.1 1.2.4")
 	asks(t, c.Security, Source{"type": "static", "versions": "1.0, 1.1, 1.2", "security": "1.1"}, "1.1")
-	asks(t, c.Security, Source{"type": "static", "versions": "1.0"}, "")
-	asks(t, c.Security, Source{"type": "url", "url": server.URL, "pattern": "x"}, `error: sources of type "url" do not say which versions mend a hole`)
+	asks(t, c.Security, Source{"type": "static", "versions": "1.0"}, "error: does not say which versions mend a hole")
+	asks(t, c.Security, Source{"type": "url", "url": server.URL, "pattern": "x"}, "error: its source, of type url, does not say which versions mend a hole")
 	asks(t, c.Security, Source{"type": "url"}, "error: needs url and a pattern")
 }
 
@@ -122,7 +122,7 @@ func TestRegistry(t *testing.T) {
 	for _, image := range []string{"", host + "/team/app:1.2", "Team/App"} {
 		asks(t, c.Versions, Source{"type": "oci", "image": image}, "error: needs the name of an image")
 	}
-	asks(t, c.Security, Source{"type": "oci", "image": host + "/team/app"}, "error: do not say which versions mend a hole")
+	asks(t, c.Security, Source{"type": "oci", "image": host + "/team/app"}, "error: does not say which versions mend a hole")
 }
 
 // TestRegistryRefuses: a registry that gives strangers nothing, and one that sends its
@@ -227,7 +227,7 @@ func TestDebianRepository(t *testing.T) {
 	asks(t, c.Security, source(), "error: is not one for security")
 	asks(t, c.Versions, Source{"type": "package", "name": "x"}, "error: names no index of packages")
 	asks(t, c.Versions, Source{"type": "package", "index": server.URL}, "error: needs name and suite")
-	asks(t, c.Versions, Source{"type": "packages"}, `error: there are no sources of type "packages"`)
+	asks(t, c.Versions, Source{"type": "packages"}, `error: there are no sources of the type "packages"`)
 	asks(t, c.Versions, Source{}, "error: it is not known where")
 	if _, err := c.Versions(context.Background(), source("suite", "trixie"), true); !fault.Is(err, fault.NotFound) {
 		t.Error(err)

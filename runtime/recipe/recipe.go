@@ -249,9 +249,6 @@ const (
 	PhaseConstructor = starlark.String("phase")
 )
 
-// SourceTypes are where versions of software can be asked for.
-var SourceTypes = []string{"github", "oci", "package", "static", "url"}
-
 // Functions are the names of those that the recipe has.
 func (r *Recipe) Functions() []string {
 	var names []string

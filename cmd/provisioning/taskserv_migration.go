@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/release"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+)
+
+// migrationRecord is what programs see of a step from one version to another.
+type migrationRecord struct {
+	Taskserv string   `json:"taskserv"`
+	From     string   `json:"from_version"`
+	To       string   `json:"to_version"`
+	Level    string   `json:"level"` // patch, minor, major
+	Risk     string   `json:"risk"`  // low, medium, high
+	Required bool     `json:"migration_required"`
+	Flag     string   `json:"flag,omitempty"` // that update wants
+	Steps    []string `json:"steps"`
+	Advice   []string `json:"advice"`
+}
+
+func (a *app) taskservCheckMigration() *cobra.Command {
+	var from, to string
+	var refresh bool
+	cmd := &cobra.Command{
+		Use: "check-migration NAME", Short: "Say what a step to another version would ask for", Args: exactly(1, "the name of a taskserv"),
+		Long: `Say what a step to another version would ask for: how large it is, what would be done on
+each server, and whether data have to be brought along, which update wants to be told with
+--migrate. Without --from it is from the version that the recipe installs; without --to, to
+the newest one that is announced. No server is asked.
+
+Exit codes: 0 it can be made; 1 the recipe knows no such version, or it is older.`,
+		Example: "  provisioning taskserv check-migration postgres --from 15 --to 16",
+		RunE: func(_ *cobra.Command, args []string) error {
+			_, recipes, err := a.placesOf(args, false)
+			if err != nil {
+				return err
+			}
+			m, err := a.migration(recipes[0], from, to, refresh)
+			if err != nil {
+				return err
+			}
+			if a.console.Structured() {
+				return a.console.Result(m)
+			}
+			a.showMigration(m)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "version that is there")
+	cmd.Flags().StringVar(&to, "to", "", "version that is wanted")
+	cmd.Flags().BoolVar(&refresh, "refresh", false, "ask for the newest version again, although the last answer is not an hour old")
+	return cmd
+}
+
+func (a *app) migration(r *recipe.Recipe, from, to string, refresh bool) (*migrationRecord, error) {
+	if from == "" {
+		from = r.DefaultVersion
+	}
+	if from == "" {
+		return nil, fault.New(fault.Usage, "it is not known from which version").WithHint("--from VERSION; provisioning taskserv status %s --servers … has it", r.Name)
+	}
+	if to == "" {
+		versions, err := a.announced(r, announcement{refresh: refresh})
+		if err != nil {
+			return nil, err
+		}
+		if len(versions) == 0 {
+			return nil, fault.New(fault.NotFound, "no version of %s is announced", r.Name).WithHint("--to VERSION")
+		}
+		to = versions[0]
+	}
+	if err := r.Installs(to); err != nil {
+		return nil, err
+	}
+	m := &migrationRecord{Taskserv: r.Name, From: from, To: to, Level: release.Level(recipe.Upstream(from), recipe.Upstream(to))}
+	if m.Level == "" {
+		return nil, fault.New(fault.Invalid, "%s is not newer than %s", to, from)
+	}
+	m.Risk = map[string]string{"patch": "low", "minor": "medium", "major": "high"}[m.Level]
+	m.plan(r)
+	return m, nil
+}
+
+// plan says what update does, step by step; see @std//taskserv.star.
+func (m *migrationRecord) plan(r *recipe.Recipe) {
+	step := func(text string, args ...any) { m.Steps = append(m.Steps, fmt.Sprintf(text, args...)) }
+	advise := func(text string, args ...any) { m.Advice = append(m.Advice, fmt.Sprintf(text, args...)) }
+	data := strings.Join(r.Texts("data_directories"), ", ")
+	major := m.Level == "major"
+	switch {
+	case r.Has("backup"):
+		file := fmt.Sprintf("backups/%s/SERVER-pre-update-%s", r.Name, recipe.Upstream(m.From))
+		step("back up into %s", file)
+		if m.Required = major; major {
+			m.Flag = "--migrate"
+		}
+		if r.Has("restore") {
+			advise("back to the data of before: provisioning taskserv restore %s --from %s", r.Name, file)
+		}
+	case major && data != "":
+		m.Required, m.Flag = true, "--force"
+		advise("the recipe has no backup: save %s yourself", data)
+	}
+	if r.Has("update") {
+		step("update, as the recipe does it")
+	} else {
+		step("install the new version")
+	}
+	if r.Has("configure") {
+		step("write the configuration")
+	}
+	if services := r.Texts("services"); len(services) > 0 {
+		step("restart %s, when something has changed", strings.Join(services, ", "))
+	}
+	if checks, ok := r.Field("health").(*starlark.List); r.Has("health") || ok && checks.Len() > 0 {
+		step("wait until it is well")
+	}
+	advise("look at it first: provisioning taskserv update %s --version %s --servers … --check", r.Name, m.To)
+	advise("back to the version of before: provisioning taskserv rollback %s --servers …", r.Name)
+}
+
+func (a *app) showMigration(m *migrationRecord) {
+	needed := "no"
+	if m.Required {
+		needed = "yes, with " + m.Flag
+	}
+	rows := [][]string{
+		{"taskserv", m.Taskserv}, {"step", m.From + " -> " + m.To + ", " + m.Level}, {"risk", m.Risk}, {"migration of data", needed},
+	}
+	for i, step := range m.Steps {
+		rows = append(rows, []string{fmt.Sprintf("%d", i+1), step})
+	}
+	a.console.Table(nil, rows)
+	for _, text := range m.Advice {
+		a.console.Note("%s", text)
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.starlark.net/starlark"
+
+	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
+	"github.com/provisioning-systems/provisioning/runtime/recipe"
+)
+
+// updateFlags are those of update alone.
+type updateFlags struct {
+	version  string
+	names    []string
+	security bool
+	resume   bool
+	migrate  bool
+	force    bool
+}
+
+func (a *app) taskservUpdate() *cobra.Command {
+	f := taskservFlags{atOnce: 1}
+	var u updateFlags
+	cmd := &cobra.Command{
+		Use: "update [NAME…]", Aliases: []string{"upgrade"}, Short: "Bring services to another version", Args: cobra.ArbitraryArgs,
+		Long: `Bring services to another version, with the configuration that they have. Without NAME
+those are all that the servers have.
+
+Without --version that is the newest one that the server's package manager has, as far
+as the recipe can tell. One server is updated after the other, until one fails; with
+--parallel more of them at a time. Services that the recipe can back up are, before they
+get a version that is named: backups/NAME/SERVER-pre-update-VERSION.
+
+With --security-only, what has a version with a known hole gets the newest one that mends
+it, as the makers of the software say; the rest stays as it is.`,
+		Example: `  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check
+  provisioning taskserv update --servers web-1,web-2 --security-only
+  provisioning taskserv update --resume`,
+		RunE: func(_ *cobra.Command, args []string) error {
+			names := taskservNames(append(args, u.names...))
+			if u.resume {
+				return a.resumeUpdate(names, &f)
+			}
+			return a.update(&f, &u, names)
+		},
+	}
+	fs := cmd.Flags()
+	f.defineChange(fs)
+	fs.StringVar(&u.version, "version", "", "version of the software")
+	fs.StringSliceVar(&u.names, "taskservs", nil, "names of taskservs, separated by commas: the same as NAME")
+	fs.BoolVar(&u.security, "security-only", false, "only what has a known hole, to a version that mends it")
+	fs.BoolVar(&u.security, "security-patches", false, "the same as --security-only")
+	fs.BoolVar(&u.resume, "resume", false, "go on with the last update that did not come to its end")
+	fs.BoolVar(&u.migrate, "migrate", false, "bring data along to another major version, after a backup")
+	fs.BoolVar(&u.force, "force", false, "to another major version also where there are data, and no backup")
+	_ = fs.MarkHidden("security-patches") // the flag exists
+	return cmd
+}
+
+func (a *app) update(f *taskservFlags, u *updateFlags, names []string) error {
+	if u.version != "" && (len(names) != 1 || u.security) {
+		return fault.New(fault.Usage, "--version is for one taskserv, and not together with --security-only")
+	}
+	places, recipes, err := a.updatable(names)
+	if err != nil {
+		return err
+	}
+	s := &taskservScript{function: "update", arguments: f.arguments()}
+	if u.security {
+		if len(names) == 0 {
+			if recipes, err = a.installedOn(*f, recipes); err != nil {
+				return err
+			}
+		}
+		mends, err := a.mending(recipes, len(names) > 0)
+		if err != nil {
+			return err
+		}
+		s.arguments["mends"] = mends
+		places = slices.DeleteFunc(places, func(p recipe.Place) bool { _, told, _ := mends.Get(starlark.String(p.Name)); return !told })
+	}
+	s.recipes = places
+	if u.version != "" {
+		s.arguments["version"] = starlark.String(u.version)
+	}
+	for argument, given := range map[string]bool{"installed_only": len(names) == 0, "migrate": u.migrate, "force": u.force} {
+		if given {
+			s.arguments[argument] = starlark.True
+		}
+	}
+	return a.runTaskserv(f, s, a.showCreated)
+}
+
+// updatable are the recipes of the names; without names, all that are not broken: the
+// servers know which of them they have.
+func (a *app) updatable(names []string) ([]recipe.Place, []*recipe.Recipe, error) {
+	if len(names) > 0 {
+		return a.placesOf(names, false)
+	}
+	c, done, err := a.catalogue()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer done()
+	var places []recipe.Place
+	var recipes []*recipe.Recipe
+	for _, p := range c.Places() {
+		if r, err := c.Recipe(p.Name); err == nil {
+			places, recipes = append(places, p), append(recipes, r)
+		}
+	}
+	return places, recipes, nil
+}
+
+// installedOn are those of recipes that the servers have, so that nobody is asked about
+// others.
+func (a *app) installedOn(f taskservFlags, recipes []*recipe.Recipe) ([]*recipe.Recipe, error) {
+	f.timeout = ""
+	out, err := a.startTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()})
+	if err != nil {
+		return nil, a.outcome(out, err)
+	}
+	there := map[string]bool{}
+	for _, s := range structs(out.Value) {
+		there[attr(s, "taskserv")] = true
+	}
+	return slices.DeleteFunc(recipes, func(r *recipe.Recipe) bool { return !there[r.Name] }), nil
+}
+
+// mending are the versions that mend a hole, the newest first, by the names of recipes.
+// Recipes that cannot know them are left out, unless they were named.
+func (a *app) mending(recipes []*recipe.Recipe, named bool) (*starlark.Dict, error) {
+	mends := starlark.NewDict(len(recipes))
+	for _, r := range recipes {
+		versions, err := a.announced(r, announcement{security: true})
+		if !named && fault.Is(err, fault.Invalid) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		_ = mends.SetKey(starlark.String(r.Name), stringsValue(versions)) // a fresh dict takes strings
+	}
+	return mends, nil
+}
+
+// resumeUpdate goes on with the newest update that can be resumed.
+func (a *app) resumeUpdate(names []string, f *taskservFlags) error {
+	if len(names) > 0 || len(f.servers) > 0 || f.check || f.script {
+		return fault.New(fault.Usage, "--resume goes on with an update as it was begun: names, servers and --check are for a new one")
+	}
+	j, err := a.journal()
+	if err != nil {
+		return err
+	}
+	runs, err := j.Runs(0)
+	if err != nil {
+		return err
+	}
+	script := "@std//" + generatedDir + (&taskservScript{function: "update"}).name()
+	i := slices.IndexFunc(runs, func(r *journal.Run) bool { return strings.TrimPrefix(r.Script, "//") == script })
+	if i < 0 {
+		return fault.New(fault.NotFound, "nothing was updated in this workspace yet").WithHint("provisioning taskserv update NAME --servers …")
+	}
+	if state := runs[i].State; state == journal.Completed || state == journal.RolledBack {
+		return fault.New(fault.NotFound, "the last update, %s, has %s", runs[i].ID[:8], strings.ReplaceAll(string(state), "_", " ")).WithHint("begin another one")
+	}
+	a.console.Note("going on with run %s", runs[i].ID[:8])
+	out, err := a.executed("", runs[i].ID, func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		return e.Resume(in, runs[i].ID, runtime.Resume{})
+	})
+	return a.ended(f, out, err, a.showCreated)
+}
