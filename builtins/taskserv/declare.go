@@ -19,7 +19,7 @@ import (
 )
 
 var _ = Module.Pure(`
-def declare(name, version = "0.1.0", description = "", category = "", aliases = [], install = None, configure = None, check = None, status = None, health = [], update = None, uninstall = None, backup = None, restore = None, installed_version = None, actions = {}, phases = [], config = None, profiles = {}, requires = [], after = [], conflicts = [], provides = [], suggests = [], services = [], default_version = "", versions = [], source = {}, supported_os = [], arch = [], memory = "", disk = "", cpus = 0, privileged = False, ports = [], config_files = [], data_directories = [], tags = [], timeout = "1h"):
+def declare(name, version = "0.1.0", description = "", category = "", aliases = [], install = None, configure = None, check = None, status = None, health = [], update = None, uninstall = None, backup = None, restore = None, installed_version = None, role = None, actions = {}, phases = [], config = None, profiles = {}, requires = [], after = [], conflicts = [], provides = [], suggests = [], services = [], default_version = "", versions = [], source = {}, supported_os = [], arch = [], memory = "", disk = "", cpus = 0, privileged = False, ports = [], config_files = [], data_directories = [], tags = [], timeout = "1h"):
     """Describes a service: how it is installed, and what there is to know of it.
 
     The functions take one argument, the context that @std//taskserv.star documents, and
@@ -60,6 +60,8 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
         of that absolute path on the server.
       restore: takes (ctx, path): brings back what backup has put into the file.
       installed_version: returns the version of the software that is there, or "".
+      role: returns what the server is for the service, such as "control-plane" or
+        "worker", where servers differ.
       actions: dict of further functions by name, such as "promote", which take the
         context and keyword arguments. "provisioning taskserv run" calls them.
       phases: list of taskserv.phase, instead of install.
@@ -117,6 +119,7 @@ type declare struct {
 	Backup           starlark.Callable            `star:"backup"`
 	Restore          starlark.Callable            `star:"restore"`
 	InstalledVersion starlark.Callable            `star:"installed_version"`
+	Role             starlark.Callable            `star:"role"`
 	Actions          map[string]starlark.Callable `star:"actions"`
 	Phases           []starlark.Value             `star:"phases"`
 	Config           starlark.Value               `star:"config"`
@@ -195,6 +198,7 @@ func (d *declare) functions() error {
 	}{
 		{"install", d.Install, 1}, {"configure", d.Configure, 1}, {"check", d.Check, 1}, {"status", d.Status, 1}, {"update", d.Update, 3},
 		{"uninstall", d.Uninstall, 2}, {"backup", d.Backup, 2}, {"restore", d.Restore, 2}, {"installed_version", d.InstalledVersion, 1},
+		{"role", d.Role, 1},
 	} {
 		if err := takes(f.name, f.fn, f.params); err != nil {
 			return err
@@ -313,7 +317,7 @@ func (d *declare) fields() starlark.StringDict {
 		"category": starlark.String(d.Category), "aliases": texts(d.Aliases),
 		"install": orNone(d.Install), "configure": orNone(d.Configure), "check": orNone(d.Check), "status": orNone(d.Status),
 		"health": d.Health, "update": orNone(d.Update), "uninstall": orNone(d.Uninstall), "backup": orNone(d.Backup),
-		"restore": orNone(d.Restore), "installed_version": orNone(d.InstalledVersion), "actions": byName(d.Actions),
+		"restore": orNone(d.Restore), "installed_version": orNone(d.InstalledVersion), "role": orNone(d.Role), "actions": byName(d.Actions),
 		"phases": starlark.NewList(d.Phases), "config": d.Config, "profiles": byName(d.Profiles),
 		"requires": starlark.NewList(d.Requires), "after": starlark.NewList(d.After), "conflicts": starlark.NewList(d.Conflicts),
 		"provides": texts(d.Provides), "suggests": texts(d.Suggests), "services": texts(d.Services),

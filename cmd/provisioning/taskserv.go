@@ -220,7 +220,7 @@ func (a *app) checkTaskserv(f *taskservFlags, s generatedScript) error {
 func (a *app) taskservCreate() *cobra.Command {
 	var f taskservFlags
 	var version, profile, config string
-	var force, migrate bool
+	var force, migrate, controlPlane, workers bool
 	cmd := &cobra.Command{
 		Use: "create NAME…", Aliases: []string{"install"}, Short: "Install services, with all that they require", Args: atLeastOne("the names of taskservs"),
 		Long: `Install services, with all that they require.
@@ -249,6 +249,12 @@ and --config.`,
 					s.arguments[argument] = starlark.True
 				}
 			}
+			if role := roleOf(controlPlane, workers); role != "" {
+				if controlPlane && workers || len(wanted) != 1 {
+					return fault.New(fault.Usage, "--control-plane-only and --workers-only exclude each other, and are for one taskserv")
+				}
+				s.arguments["role"] = starlark.String(role)
+			}
 			for argument, text := range map[string]string{"versions": version, "profiles": profile} {
 				if text == "" {
 					continue
@@ -274,8 +280,21 @@ and --config.`,
 	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
 	fs.BoolVar(&force, "force", false, "install whatever the requirements say, and older versions")
+	fs.BoolVar(&controlPlane, "control-plane-only", false, "only on those servers that are the control plane, as the recipe tells")
+	fs.BoolVar(&workers, "workers-only", false, "only on those servers that are workers, as the recipe tells")
 	fs.BoolVar(&migrate, "migrate", false, "bring data along to another major version, after a backup")
 	return cmd
+}
+
+// roleOf is what recipes call the role of the servers that are meant; "" for all.
+func roleOf(controlPlane, workers bool) string {
+	switch {
+	case controlPlane:
+		return "control-plane"
+	case workers:
+		return "worker"
+	}
+	return ""
 }
 
 // kept are the names of recipes that others require and nobody has said anything of: where

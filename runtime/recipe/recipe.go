@@ -57,7 +57,7 @@ func (n Need) String() string { return strings.TrimSpace(n.Name + " " + n.Versio
 
 // functions are those that a recipe may have.
 var functions = []string{
-	"install", "check", "configure", "status", "health", "update", "uninstall", "backup", "restore", "installed_version",
+	"install", "check", "configure", "status", "health", "update", "uninstall", "backup", "restore", "installed_version", "role",
 }
 
 var name = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
