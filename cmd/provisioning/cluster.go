@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,7 +12,9 @@ import (
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
+	"github.com/provisioning-systems/provisioning/clusters"
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/runtime/composition"
 	"github.com/provisioning-systems/provisioning/runtime/console"
 	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/schema"
@@ -107,17 +112,25 @@ func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkst
 
 // clusterSettings are what the tables [clusters.NAME] say, see [app.settings].
 func (a *app) clusterSettings(name string) ([]*document.Document, error) {
-	places, err := a.clusterPlaces()
-	if err != nil {
-		return nil, err
-	}
 	ws, err := a.workspace("")
 	if err != nil {
 		return nil, err
 	}
-	known := make([]string, len(places))
-	for i, p := range places {
-		known[i] = p.name
+	known, err := a.extensionNames(clusterType)
+	if err != nil {
+		return nil, err
+	}
+	for _, files := range []struct {
+		in      fs.FS
+		pattern string
+	}{{clusters.FS, "*/*/" + composition.Script}, {os.DirFS(ws.Root), "infra/*/clusters/*.star"}} {
+		found, _ := fs.Glob(files.in, files.pattern) // the patterns are well formed
+		for _, file := range found {
+			if path.Base(file) == composition.Script {
+				file = path.Dir(file)
+			}
+			known = append(known, strings.TrimSuffix(path.Base(file), ".star"))
+		}
 	}
 	return a.settings(ws, "clusters", name, known)
 }

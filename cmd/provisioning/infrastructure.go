@@ -63,6 +63,19 @@ func (a *app) nearby() (workspace.Workspace, []capability.Extension, error) {
 	return ws, append(near, others...), nil
 }
 
+// extensionNames are those of all extensions of a type, also of infrastructures that were
+// not chosen: files of the workspace may have configuration for them.
+func (a *app) extensionNames(kind string) ([]string, error) {
+	_, all, err := a.extensions()
+	var names []string
+	for _, e := range all {
+		if e.Err != nil || e.Manifest.Extension.Type == kind {
+			names = append(names, e.Name)
+		}
+	}
+	return names, err
+}
+
 // originOf says where an extension is from.
 func originOf(dir string) string {
 	if strings.HasPrefix(dir, "infra/") {

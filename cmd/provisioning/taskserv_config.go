@@ -14,6 +14,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 	"github.com/provisioning-systems/provisioning/runtime/schema"
+	"github.com/provisioning-systems/provisioning/taskservs"
 )
 
 // taskservConfig is the configuration of services, by their names. What comes later goes
@@ -68,12 +69,11 @@ func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file str
 
 // knownTaskservs are the names that configuration can be for.
 func (a *app) knownTaskservs() ([]string, error) {
-	c, done, err := a.catalogue()
-	if err != nil {
-		return nil, err
+	names, err := a.extensionNames(taskservType)
+	for _, p := range recipe.BuiltIn(taskservs.FS, "") {
+		names = append(names, p.Name)
 	}
-	defer done()
-	return c.Names(), nil
+	return names, err
 }
 
 // infraConfig is the file of a service that the infrastructure has which was chosen.
