@@ -52,6 +52,8 @@ func (s Settings) dial(ctx context.Context, key *seal.Key, log *slog.Logger, con
 		FailureConverter: failures,
 		Logger:           sdklog.NewStructuredLogger(slog.New(troubles{log.Handler()})),
 	}
+	// What is sealed was compressed before: doing it again takes time, here and there.
+	options.ConnectionOptions.GrpcCompression = &client.GrpcCompressionNone{}
 	if contact != nil {
 		options.ConnectionOptions.DialOptions = []grpc.DialOption{grpc.WithChainUnaryInterceptor(contact.watch)}
 	}

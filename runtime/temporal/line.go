@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/fnv"
 	"math/rand/v2"
+	goruntime "runtime"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -34,6 +35,28 @@ func (lines) Each(from any, n, limit int, run func(i int, line any)) {
 		})
 	}
 	group.Wait(ctx)
+}
+
+// await blocks a coroutine until a condition is met, as [workflow.Await] does. That looks
+// through its stack for a panic whenever anything happens to the workflow: so it waits
+// where there is not the stack of a script, which would take it several times as long.
+func await(ctx workflow.Context, met func() bool) (err error) {
+	var panicked any
+	returned, ended := false, make(chan struct{})
+	go func() { // in place of the coroutine, which waits for it: nothing runs side by side
+		defer close(ended)
+		defer func() { panicked = recover() }()
+		err = workflow.Await(ctx, met)
+		returned = true
+	}()
+	<-ended
+	switch {
+	case panicked != nil:
+		panic(panicked)
+	case !returned: // the worker has no room for the workflow any more, and ends its coroutines
+		goruntime.Goexit()
+	}
+	return err
 }
 
 // coroutine is that of the branch that ctx belongs to.
@@ -83,7 +106,7 @@ func (t *timers) Wait(ctx context.Context, d time.Duration) error {
 	timed, cancel := workflow.WithCancel(line)
 	defer cancel()
 	timer := workflow.NewTimer(timed, d)
-	if err := workflow.Await(line, func() bool { return timer.IsReady() || ctx.Err() != nil }); err != nil {
+	if err := await(line, func() bool { return timer.IsReady() || ctx.Err() != nil }); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

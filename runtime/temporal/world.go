@@ -194,7 +194,7 @@ func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done,
 	if !o.Write {
 		till = ctx
 	}
-	if err := workflow.Await(line, func() bool { return future.IsReady() || till.Err() != nil }); err != nil {
+	if err := await(line, func() bool { return future.IsReady() || till.Err() != nil }); err != nil {
 		return d, err
 	}
 	if !future.IsReady() {
