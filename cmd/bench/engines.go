@@ -237,7 +237,7 @@ func (b *bench) engineMemory(server *temporaltest.Server) {
 		check(err)
 		check(run.Get(context.Background(), nil))
 	})
-	dir, file := b.workspace(fmt.Sprintf("def main():\n    parallel(lambda i: http.get(%q), range(%d), limit = 0)\n", meeting.URL, n))
+	dir, file := b.workspace(fmt.Sprintf("def main():\n    parallel(lambda i: http.get(%q, timeout = 0), range(%d), limit = 0)\n", meeting.URL, n))
 	env := append(os.Environ(), "PROVISIONING_HOME="+b.dir, "PROVISIONING_ENGINE=temporal", "PROVISIONING_ENGINE_TEMPORAL_ADDRESS="+server.Address)
 	worker := exec.Command(filepath.Join(b.dir, "provisioning"), "worker", "--capacity", fmt.Sprint(n))
 	worker.Dir, worker.Env = dir, env
