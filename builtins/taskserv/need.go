@@ -17,8 +17,9 @@ def need(name, version = "", scope = "server", wait_for_health = False):
       name: of the taskserv, or of something that taskservs provide, such as
         "container-runtime".
       version: constraint on the version of its software, such as ">= 1.6"; "" for any.
-      scope: where it has to be: "server", the same one, or "infra", any of those that
-        are known.
+      scope: where it has to be: "server", the same one, where it is installed as well,
+        or "infra", any of those of the command and of the provider: if none of them has
+        it, nothing is installed.
       wait_for_health: it has to be well before the one that needs it is installed.
     Returns:
       A struct for requires, after and conflicts of taskserv.declare. Where a name says

@@ -92,8 +92,8 @@ type Finder interface {
 	Names() []string
 }
 
-// Complete adds what recipes need, and do not have among them, and refuses what does
-// not bear each other. chosen says which recipe shall meet a need that several could.
+// Complete adds what recipes need on the same server, and do not have among them, and
+// refuses what does not bear each other. chosen says which recipe shall meet a need that several could.
 func Complete(find Finder, wanted []string, chosen map[string]string) ([]*Recipe, error) {
 	c := completion{find: find, chosen: chosen}
 	for _, name := range wanted {
@@ -135,7 +135,7 @@ func (c *completion) meet(r *Recipe, n Need) error {
 		switch pick := c.chosen[n.Name]; {
 		case pick != "":
 			name = pick
-		case len(providers) == 1:
+		case len(providers) == 1, n.Infra:
 			name = providers[0]
 		default:
 			return fault.New(fault.Invalid, "%s requires %s, which several taskservs provide: %s", r.Name, n.Name, strings.Join(providers, ", ")).
@@ -148,7 +148,9 @@ func (c *completion) meet(r *Recipe, n Need) error {
 		e.Msg = r.Name + " requires " + n.String() + ": " + e.Msg
 		return &e
 	}
-	c.add(found)
+	if !n.Infra { // which server gets what another one has to have, nobody has said
+		c.add(found)
+	}
 	return nil
 }
 

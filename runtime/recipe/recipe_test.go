@@ -112,6 +112,8 @@ func TestComplete(t *testing.T) {
 		{Name: "lost", Requires: needs(t, "kubernets")},
 		{Name: "single", Requires: needs(t, "one-of-it")},
 		{Name: "only", Provides: []string{"one-of-it"}},
+		{Name: "worker", Requires: []Need{{Name: "kubernetes", Infra: true}, {Name: "oci-runtime", Infra: true}}},
+		{Name: "stray", Requires: []Need{{Name: "kubernets", Infra: true}}},
 	}
 	for _, c := range []struct {
 		name   string
@@ -126,6 +128,8 @@ func TestComplete(t *testing.T) {
 		{"the choice", "containerd", map[string]string{"oci-runtime": "crun"}, "containerd crun os"},
 		{"a name that nobody has", "lost", nil, `error: lost requires kubernets: there is no taskserv "kubernets" (did you mean "kubernetes"?)`},
 		{"two that provide what only one can", "containerd runc crio", nil, "error: containerd and crio conflict: they cannot be on the same server"},
+		{"what another server has is not added", "worker", nil, "worker"},
+		{"a name of another server that nobody has", "stray", nil, `error: stray requires kubernets: there is no taskserv "kubernets" (did you mean "kubernetes"?)`},
 		{"a conflict", "kubernetes containerd runc docker", nil, "error: kubernetes and docker conflict: they cannot be on the same server"},
 		{"an unknown one", "reddis", nil, `error: there is no taskserv "reddis"`},
 	} {
