@@ -90,7 +90,8 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
       config_files: list of absolute paths.
       data_directories: list of absolute paths.
       tags: list of words to be found by.
-      timeout: for all that is done on one server.
+      timeout: for all that is done on one server: commands that install or update end
+        their run when the time of all is over. It can be resumed then.
     Returns:
       A struct with these fields, which the script binds to the name recipe.
     Errors:

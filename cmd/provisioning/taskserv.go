@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -100,7 +101,24 @@ func (f *taskservFlags) defineRun(fs *pflag.FlagSet) {
 func (f *taskservFlags) defineChange(fs *pflag.FlagSet) {
 	f.defineRun(fs)
 	fs.BoolVar(&f.rolling, "rolling", false, "one server after the other, until one fails: the same as --parallel 1")
-	fs.Var(&f.timeout, "timeout", "time that all of it may take, as in 10m; it can be resumed then")
+	fs.Var(&f.timeout, "timeout", "time that all of it may take, as in 10m; it can be resumed then (default: what the recipes say)")
+}
+
+// bound limits the time of a run that does all that recipes do on servers, unless
+// --timeout has: each server has as long as the recipes say, one after the other.
+func (f *taskservFlags) bound(recipes []*recipe.Recipe) {
+	if f.timeout != "" {
+		return
+	}
+	var each time.Duration
+	for _, r := range recipes {
+		each += r.Timeout
+	}
+	atOnce := max(f.atOnce, 1)
+	rounds := (len(f.servers) + atOnce - 1) / atOnce
+	if all := each * time.Duration(rounds); all > 0 {
+		f.timeout = wallTime(all.String())
+	}
 }
 
 // arguments are those that every function of the library has.
@@ -271,6 +289,7 @@ and --config.`,
 				return err
 			}
 			s.arguments["kept"] = kept(recipes[len(wanted):], s.arguments["config"].(*starlark.Dict))
+			f.bound(recipes)
 			return a.runTaskserv(&f, s, a.showCreated)
 		},
 	}

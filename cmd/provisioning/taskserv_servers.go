@@ -49,6 +49,7 @@ stay as they are. Configuration is that of "provisioning taskserv create".`,
 					s.arguments[name] = starlark.String(*text)
 				}
 			}
+			f.bound(recipes)
 			return a.runTaskserv(&f, s, a.showServerTask)
 		},
 	}

@@ -85,6 +85,7 @@ func (a *app) update(f *taskservFlags, u *updateFlags, names []string) error {
 		places = slices.DeleteFunc(places, func(p recipe.Place) bool { _, told, _ := mends.Get(starlark.String(p.Name)); return !told })
 	}
 	s.recipes = places
+	f.bound(recipes)
 	if u.version != "" {
 		s.arguments["version"] = starlark.String(u.version)
 	}

@@ -10,8 +10,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/Masterminds/semver/v3"
+	startime "go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 
@@ -41,6 +43,8 @@ type Recipe struct {
 
 	DefaultVersion string   // of the software; "": what the machine's package manager has
 	Versions       []string // constraints on those that the recipe can install; empty: any
+
+	Timeout time.Duration // for all that is done on one server
 
 	value *starlarkstruct.Struct
 }
@@ -91,7 +95,7 @@ func Parse(v starlark.Value) (*Recipe, error) {
 	r := &Recipe{
 		Name: f.text("name"), Version: f.text("version"), Description: f.text("description"), Category: f.text("category"),
 		Aliases: f.texts("aliases"), Provides: f.texts("provides"), Suggests: f.texts("suggests"),
-		DefaultVersion: f.text("default_version"), Versions: f.texts("versions"), value: s,
+		DefaultVersion: f.text("default_version"), Versions: f.texts("versions"), Timeout: f.duration("timeout"), value: s,
 	}
 	r.Requires, r.After, r.Conflicts = f.needs("requires"), f.needs("after"), f.needs("conflicts")
 	return r, nil
@@ -165,6 +169,15 @@ func (f fields) text(name string) string {
 	}
 	text, _ := starlark.AsString(v)
 	return text
+}
+
+func (f fields) duration(name string) time.Duration {
+	v, err := f.Attr(name)
+	if err != nil {
+		return 0
+	}
+	d, _ := v.(startime.Duration)
+	return time.Duration(d)
 }
 
 func (f fields) values(name string) []starlark.Value {
