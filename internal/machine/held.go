@@ -66,7 +66,7 @@ func runHeldBy(ctx context.Context, conn Held, c Command, stdin string, s Stream
 	s.Stdin = nil
 	if stdin != "" {
 		s.Stdin = strings.NewReader(stdin)
-	} else if text := c.text(); c.Hidden || !isProgram(text) { // it may come by the standard input itself
+	} else if text := c.text(); c.Hidden || !isProgram(text) { // as text, it may come by the standard input itself
 		c = Command{Script: "exec </dev/null; " + text, Hidden: c.Hidden}
 	}
 	return untilEnd(ctx, conn.End, func(ctx context.Context) (Exit, error) { return Run(ctx, conn, c, s) })

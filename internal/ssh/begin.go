@@ -154,14 +154,15 @@ func (b *begun) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush passes on what came of a line that never began.
-func (b *begun) flush() {
+// flush ends the output of a line. What came of one that never began is passed on, if it
+// is to be.
+func (b *begun) flush(pass bool) {
 	b.mu.Lock()
 	held := b.held
 	b.never = !b.seen
 	b.seen = true
 	b.mu.Unlock()
-	if len(held) > 0 {
+	if pass && len(held) > 0 {
 		_, _ = b.to.Write(held)
 	}
 }

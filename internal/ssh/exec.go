@@ -42,17 +42,18 @@ func (l *link) exec(ctx context.Context, line string, s machine.Streams, h *held
 		return machine.Exit{}, errGone
 	}
 	defer release()
-	ch, err := l.sessions.take(ctx)
+	take := l.sessions.take
+	if h != nil {
+		take = h.session
+	}
+	ch, err := take(ctx)
 	if err != nil {
 		return machine.Exit{}, err
 	}
 	defer l.sessions.give(ch)
 	r, before := newRun(l, ch, s), ""
 	if h != nil {
-		r.known, r.held, before = h.known, true, h.before()
-		if s.Stdin == nil {
-			before += "exec </dev/null; "
-		}
+		before = h.holds(r)
 	}
 	if err := r.start(before, line); err != nil {
 		return machine.Exit{}, err
@@ -100,6 +101,9 @@ func (r *run) start(before, line string) error {
 		return unsent(fault.TooLarge, "the command is %d bytes long, and %s takes %d at most", len(line), r.link.host, maxLine)
 	}
 	wrapped, ok := wrap(before, line, r.link.login.Load())
+	if !ok && r.held {
+		return errLong
+	}
 	r.said.seen = !ok
 	go func() {
 		taken, err := r.ch.SendRequest("exec", true, ssh.Marshal(struct{ Line string }{wrapped}))
@@ -135,7 +139,7 @@ func (r *run) read() {
 	var both sync.WaitGroup
 	both.Go(func() {
 		r.pass(r.said, r.ch)
-		r.said.flush()
+		r.said.flush(!r.held) // what is not begun is tried again
 	})
 	both.Go(func() { r.pass(r.errs, r.ch.Stderr()) })
 	both.Wait()
@@ -287,7 +291,7 @@ func (r *run) result(complete bool) (machine.Exit, error) {
 	lost := !r.link.alive()
 	switch {
 	case exit != nil && complete && r.said.missed() && r.held && exit.Code == notReaped:
-		return machine.Exit{}, machine.ErrNotHeld
+		return machine.Exit{}, errNoFile
 	case exit != nil && complete && r.said.missed():
 		return machine.Exit{}, r.notBegun(*exit)
 	case exit != nil && (!lost || !complete):

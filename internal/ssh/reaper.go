@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/machine"
 )
@@ -24,21 +25,23 @@ import (
 // have ended are written anew, and until then the time at which a process was started
 // tells it from another one with its number.
 type reaper struct {
-	link  *link
-	input *io.PipeWriter // numbers of files, a line each, whose process is to be ended
-	files string         // what their names begin with
+	link   *link
+	input  *io.PipeWriter  // a file and its process, which is to be ended, on each line
+	files  string          // what their names begin with
+	serves context.Context // ends when it holds no more lines
+	retire func()          // brings that about
 
-	mu      sync.Mutex
-	free    []int // files that no line has now
-	made    int   // files, at most
-	lines   int   // that it holds
-	retired bool  // it holds no more
+	mu    sync.Mutex
+	free  []int // files that no line has now
+	made  int   // files, at most
+	lines int   // that it holds
 }
 
 // reaping is the program of a reaper. It says what the names of the files are to begin
 // with, or that there can be no reaper, and goes when its input ends.
 //
-// A line begins only if it finds the file alive not empty after it has written its own.
+// Where a line has no process group of its own, as with Dropbear, there is no reaper. A
+// line begins only if it finds the file alive not empty after it has written its own.
 // So does none that writes it when the reaper looks for lines that run already.
 //
 // Nobody else must be able to make the files. A directory for them alone takes a process,
@@ -47,7 +50,9 @@ type reaper struct {
 const reaping = `trap '' TERM HUP INT
 umask 077
 own= f=
-[ -r /proc/self/stat ] || exit
+read -r is </proc/self/stat || exit
+set -- ${is##*) }
+[ "$3" = $$ ] || exit 0
 for d in "$XDG_RUNTIME_DIR" /run; do
   [ -O "$d" ] && [ -w "$d" ] && f=$d/provisioning-$name- && break
 done 2>/dev/null
@@ -59,13 +64,14 @@ exec 2>/dev/null
 since() { set -- ${1##*) }; shift 19; since=$1; }
 end() {
   read -r was <"$1" && pid=${was%% *} && read -r is <"/proc/$pid/stat" || return
+  [ "${2-$pid}" = $pid ] || return
   since "$was"; was=$since; since "$is"
   [ "$since" = "$was" ] || return
   kill -TERM -$pid
   (for i in 1 2 3 4 5; do kill -0 -$pid || exit; sleep 1; done; kill -KILL -$pid) &
 }
-while read -r n; do end "$f$n"; done
-: >"${f}alive"
+while read -r n pid; do end "$f$n" $pid; done
+true >"${f}alive"
 for n in "$f"[0-9]*; do end "$n"; done
 rm -rf "$f"[0-9a]* $own
 `
@@ -106,37 +112,52 @@ func (c *Conn) Hold() (machine.Held, bool) {
 
 // startReaper gives the link a reaper, if the host lets it have one.
 func (l *link) startReaper() {
+	if !l.sessions.plenty() {
+		return
+	}
 	ch, err := l.sessions.take(context.Background()) // it ends with the link
 	if err != nil {
 		return
 	}
 	defer l.sessions.give(ch)
 	input, ended := io.Pipe()
-	defer ended.Close()
 	said, out := io.Pipe()
+	defer said.Close()
 	r := newRun(l, ch, machine.Streams{Stdin: input, Stdout: out})
 	if r.start("", "name="+rand.Text()+"\n"+reaping) != nil {
 		return
 	}
-	defer r.letGo()
+	defer func() {
+		ended.Close()
+		select { // until it has gone the server has the session
+		case <-r.exited:
+		case <-r.denied:
+		case <-time.After(2 * grace): // it is another program
+		}
+		r.letGo()
+	}()
 	go func() {
 		<-r.ended
 		out.Close()
 	}()
+	tooLate := time.AfterFunc(defaultTimeout, func() { said.Close() }) // another program may run in its place
 	files, err := bufio.NewReader(said).ReadString('\n')
+	tooLate.Stop()
 	files = strings.TrimSuffix(files, "\n")
-	if err != nil || !unquoted.MatchString(files) || !l.sessions.plenty() {
+	if err != nil || !unquoted.MatchString(files) {
 		return
 	}
 	p := &reaper{link: l, input: ended, files: files}
+	p.serves, p.retire = context.WithCancel(context.Background())
+	defer p.retire()
+	context.AfterFunc(p.serves, p.goes)
 	l.mu.Lock()
 	l.reaper = p
 	l.mu.Unlock()
-	select {
-	case <-r.ended:
-	case <-l.done:
+	if !l.sessions.plenty() { // that was found out meanwhile
+		p.retire()
 	}
-	p.retire()
+	<-r.exited
 }
 
 // dismissReaper has the reaper of the link go, if there is one: its session is needed.
@@ -153,7 +174,7 @@ func (l *link) dismissReaper() {
 func (p *reaper) hold(c *Conn) (machine.Held, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.retired {
+	if p.serves.Err() != nil {
 		return nil, false
 	}
 	p.lines++
@@ -169,23 +190,17 @@ func (p *reaper) hold(c *Conn) (machine.Held, bool) {
 // release takes the file of a line back.
 func (p *reaper) release(file int) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.lines--
 	p.free = append(p.free, file)
+	p.mu.Unlock()
 	p.goes()
 }
 
-// retire has the reaper go when the lines that it holds have ended.
-func (p *reaper) retire() {
+// goes has it go when it holds no more lines, and those that it holds have ended.
+func (p *reaper) goes() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.retired = true
-	p.goes()
-}
-
-// goes has it go if nothing keeps it. p is locked.
-func (p *reaper) goes() {
-	if p.retired && p.lines == 0 {
+	if p.serves.Err() != nil && p.lines == 0 {
 		_ = p.input.Close() // never fails
 	}
 }
@@ -195,13 +210,20 @@ type held struct {
 	*Conn
 	reaper *reaper
 	file   int
+	run    *run          // of the line; there when known is closed
 	known  chan struct{} // closed when the line has said which process it is
 	over   chan struct{} // closed when nothing is to be ended any more
 }
 
-// before is what the line does before it begins.
-func (h *held) before() string {
-	return fmt.Sprintf(`{ read -r _s </proc/self/stat && printf '%%s\n' "$_s" >%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
+// holds has the line say which process it is, and returns what it does for that before it
+// begins.
+func (h *held) holds(r *run) (before string) {
+	h.run, r.held, r.known = r, true, h.known
+	before = fmt.Sprintf(`{ read -r _s </proc/self/stat && printf '%%s\n' "$_s" >|%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
+	if r.stdin == nil {
+		before += "exec </dev/null; " // what sshd gives it is a pipe
+	}
+	return before
 }
 
 // Exec has the host's sh read the line. The error is [machine.ErrNotHeld] when it was not
@@ -211,18 +233,42 @@ func (h *held) Exec(ctx context.Context, line string, s machine.Streams) (machin
 	switch {
 	case errors.Is(err, errGone):
 		return exit, machine.ErrNotHeld
-	case errors.Is(err, machine.ErrNotHeld):
-		h.reaper.retire() // its files are gone, or the disk is full
+	case errors.Is(err, errNoFile):
+		h.reaper.retire()
 	}
 	return exit, err
+}
+
+// Why a line is not held, and not begun.
+var (
+	errNoFile = fmt.Errorf("%w: its files are gone, or the disk is full", machine.ErrNotHeld)
+	errLong   = fmt.Errorf("%w: it is too long to say which process it is", machine.ErrNotHeld)
+)
+
+// session takes one for the line. A reaper that goes to make room for lines is not waited
+// for by those that it was to hold.
+func (h *held) session(ctx context.Context) (*session, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(h.reaper.serves, func() { cancel(machine.ErrNotHeld) })
+	defer stop()
+	ch, err := h.reaper.link.sessions.take(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), machine.ErrNotHeld) {
+		return nil, machine.ErrNotHeld
+	}
+	return ch, err
 }
 
 // End has the reaper end the line, once it is known which process that is.
 func (h *held) End() {
 	select {
 	case <-h.known:
-		_, _ = fmt.Fprintln(h.reaper.input, h.file) // where there is no reaper any more, the line is cut off
 	case <-h.over:
+	}
+	select {
+	case <-h.over: // its file may be another one's
+	default:
+		_, _ = fmt.Fprintln(h.reaper.input, h.file, h.run.pid) // where there is no reaper any more, the line is cut off
 	}
 }
 

@@ -210,6 +210,53 @@ func TestReaperOfFewSessions(t *testing.T) {
 			}
 			all.Wait()
 		}
+		if held, ok := c.Hold(); ok {
+			held.Release()
+			t.Errorf("%d sessions, one of which is a reaper's", allowed)
+		}
+	}
+}
+
+// TestReapedByNoisyLogin has a login whose start-up file prints, and guards its files. What
+// it prints is no output, also not of a line that is tried again.
+func TestReapedByNoisyLogin(t *testing.T) {
+	s := sshtest.Start(t, sshtest.Options{})
+	if err := os.WriteFile(filepath.Join(s.Home, ".bashrc"), []byte("echo hello\nset -o noclobber\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := reaped(t, s)
+	line := func() {
+		t.Helper()
+		var out bytes.Buffer
+		exit, stopped, err := machine.RunHeld(t.Context(), c, machine.Command{Argv: []string{"env", "echo", "out"}}, "", machine.Streams{Stdout: &out})
+		if err != nil || stopped || !exit.OK() || out.String() != "out\n" {
+			t.Errorf("%v, %q, %v", exit, out.String(), err)
+		}
+	}
+	line()
+	line()
+	if c.link.reaper.made != 1 || c.link.reaper.serves.Err() != nil {
+		t.Error("the second line could not say which process it is")
+	}
+	if err := os.Remove(c.link.reaper.files + "alive"); err != nil {
+		t.Fatal(err)
+	}
+	line()
+}
+
+// TestTooLongToBeReaped has a line that leaves no room to say which process it is.
+func TestTooLongToBeReaped(t *testing.T) {
+	c := reaped(t, sshtest.Start(t, sshtest.Options{}))
+	text := "echo " + strings.Repeat(`"'"`, 20_000) + " | wc -c"
+	for range 2 {
+		var out bytes.Buffer
+		exit, stopped, err := machine.RunHeld(t.Context(), c, machine.Command{Script: text}, "", machine.Streams{Stdout: &out})
+		if err != nil || stopped || !exit.OK() || strings.TrimSpace(out.String()) != "20001" {
+			t.Errorf("%v, %q, %v", exit, out.String(), err)
+		}
+	}
+	if c.link.reaper.serves.Err() != nil {
+		t.Error("the reaper has gone")
 	}
 }
 
@@ -223,6 +270,7 @@ func TestReaping(t *testing.T) {
 			dir := t.TempDir()
 			reaper := exec.Command(shell[0], append(shell[1:], "-c", "name=X\n"+reaping)...)
 			reaper.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir)
+			reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			input, err := reaper.StdinPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -240,11 +288,15 @@ func TestReaping(t *testing.T) {
 				t.Fatalf("it said %q, error %v", where[:n], err)
 			}
 			told, cut, other := sleeper(t, files+"0", 0), sleeper(t, files+"1", 0), sleeper(t, files+"2", 1)
-			if _, err := fmt.Fprintln(input, 0); err != nil {
+			// A file may have another line's process in it by the time that it is read.
+			if _, err := fmt.Fprintf(input, "1 %d\n0 %[1]d\n", told.Process.Pid); err != nil {
 				t.Fatal(err)
 			}
 			if err := told.Wait(); err == nil {
 				t.Error("what it was told to end has ended by itself")
+			}
+			if err := cut.Process.Signal(syscall.Signal(0)); err != nil {
+				t.Error("it has ended another line than that which it was told to")
 			}
 			input.Close()
 			if err := cut.Wait(); err == nil {
@@ -262,6 +314,14 @@ func TestReaping(t *testing.T) {
 				t.Errorf("it has left %q", left)
 			}
 		})
+	}
+}
+
+// TestReapingWithoutGroup has no reaper where processes have no group of their own.
+func TestReapingWithoutGroup(t *testing.T) {
+	said, err := exec.Command("sh", "-c", "name=X\n"+reaping).Output()
+	if err != nil || len(said) > 0 {
+		t.Errorf("it said %q, error %v", said, err)
 	}
 }
 
