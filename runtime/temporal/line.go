@@ -2,9 +2,11 @@ package temporal
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	goruntime "runtime"
+	"runtime/debug"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -39,13 +41,18 @@ func (lines) Each(from any, n, limit int, run func(i int, line any)) {
 
 // await blocks a coroutine until a condition is met, as [workflow.Await] does. That looks
 // through its stack for a panic whenever anything happens to the workflow: so it waits
-// where there is not the stack of a script, which would take it several times as long.
+// where there is not the stack of a script, which would take it several times as long. So
+// it does not see a panic of the script either: what is deferred must not wait.
 func await(ctx workflow.Context, met func() bool) (err error) {
 	var panicked any
 	returned, ended := false, make(chan struct{})
 	go func() { // in place of the coroutine, which waits for it: nothing runs side by side
 		defer close(ended)
-		defer func() { panicked = recover() }()
+		defer func() {
+			if panicked = recover(); panicked != nil {
+				panicked = fmt.Errorf("%v\n%s", panicked, debug.Stack())
+			}
+		}()
 		err = workflow.Await(ctx, met)
 		returned = true
 	}()
