@@ -121,7 +121,7 @@ func (m *environments) prepare(e *testenv.Environment) error {
 		return fault.New(fault.Invalid, "the machines cannot be reached over SSH: the networks of the container engine %s are not those of this machine", info.Host).
 			WithHint("--ssh needs an engine on this machine, a Linux one, that runs as root")
 	}
-	e.Runtime, e.RuntimeAt = info.Engine, info.Name+" "+info.Host
+	e.Runtime, e.RuntimeAt = info.Engine, placeOf(info)
 	m.removeElsewhere(e.RuntimeAt) // before the memory is asked for that they may have
 	for i := range e.Nodes {
 		e.Nodes[i].Resources.CPU = min(e.Nodes[i].Resources.CPU, 1000*info.CPUs)
@@ -269,8 +269,36 @@ func subnets(id string) []string {
 	return all
 }
 
+// placeOf says where an engine is. The machine belongs to it: sockets have the same address
+// everywhere.
+func placeOf(info container.Info) string { return info.Name + " " + info.Host }
+
+// reached is an error when the machines of an environment are on another engine than the
+// one that answers here: it knows none of them, and "nothing is left" would be its answer.
+func (m *environments) reached(e *testenv.Environment) error {
+	if e.RuntimeAt == "" { // recorded by an older version
+		return nil
+	}
+	ctx := context.Background()
+	engine, err := openEngine(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close() //nolint:errcheck // it was only asked
+	info, err := engine.Info(ctx)
+	if err != nil || placeOf(info) == e.RuntimeAt {
+		return err
+	}
+	_, host, _ := strings.Cut(e.RuntimeAt, " ")
+	return fault.New(fault.Config, "the machines of the test environment %s are on the container engine %s, and this one is %s", e.ID, e.RuntimeAt, placeOf(info)).
+		WithHint("use that one: DOCKER_HOST=%s provisioning test env cleanup %s; if it is gone for good, remove %s", host, e.ID, strings.Join(m.store.Dirs(e.ID), " and "))
+}
+
 // remove removes the machines of an environment. It may be done again.
 func (m *environments) remove(e *testenv.Environment) error {
+	if err := m.reached(e); err != nil {
+		return err
+	}
 	e.Status = testenv.Removing
 	if err := m.store.Save(e); err != nil {
 		return err

@@ -78,7 +78,7 @@ func (s *Store) Lease(id string) (*Lease, error) {
 			return nil, fault.Wrap(fault.Failed, err, "cannot lock the environment %s", id)
 		}
 	}
-	for _, dir := range s.dirs(id) {
+	for _, dir := range s.Dirs(id) {
 		f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
 			l.Release()
@@ -93,8 +93,8 @@ func (s *Store) Lease(id string) (*Lease, error) {
 	return l, nil
 }
 
-// dirs are where an environment is recorded: in the workspace, and with the user.
-func (s *Store) dirs(id string) []string {
+// Dirs are where an environment is recorded: in the workspace, and with the user.
+func (s *Store) Dirs(id string) []string {
 	dirs := []string{filepath.Join(s.Dir, id)}
 	if s.User != "" {
 		dirs = append(dirs, filepath.Join(s.User, id))
@@ -261,7 +261,7 @@ func (s *Store) Forget(now time.Time) error {
 	}
 	for _, e := range all {
 		if e.Status == Removed && now.Sub(e.RemovedAt) > Keep {
-			for _, dir := range s.dirs(e.ID) {
+			for _, dir := range s.Dirs(e.ID) {
 				if err := os.RemoveAll(dir); err != nil {
 					return fault.Wrap(fault.Failed, err, "cannot forget the test environment %s", e.ID)
 				}
