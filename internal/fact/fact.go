@@ -80,11 +80,12 @@ func (w *World) Add(other *World) {
 	}
 }
 
-// Below are the files within a directory that are known, by their paths.
+// Below are the files within a directory that are known, by their paths: by what [File] says
+// of them. Planned writes keep that up to date, and a [Content] may be older.
 func (w *World) Below(dir string) map[string]FileState {
 	found := map[string]FileState{}
 	for f, v := range w.known {
-		if s, ok := v.(FileState); ok && strings.HasPrefix(f.Arg, strings.TrimSuffix(dir, "/")+"/") {
+		if s, ok := v.(FileState); ok && f.Kind == File && strings.HasPrefix(f.Arg, strings.TrimSuffix(dir, "/")+"/") {
 			found[f.Arg] = s
 		}
 	}

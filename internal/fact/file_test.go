@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +22,29 @@ func gathered(t testing.TB, facts ...Fact) *World {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// TestBelow: many times, for the order of a map is another one each time.
+func TestBelow(t *testing.T) {
+	there, missing := FileState{Type: "file", Mode: 0o644}, FileState{}
+	for name, c := range map[string]struct {
+		known map[Fact]any
+		want  map[string]FileState
+	}{
+		"looked up before it was made": {map[Fact]any{Content.Of("/d/f"): missing, File.Of("/d/f"): there}, map[string]FileState{"/d/f": there}},
+		"looked up before its removal": {map[Fact]any{Content.Of("/d/f"): there, File.Of("/d/f"): missing}, map[string]FileState{"/d/f": missing}},
+		"elsewhere":                    {map[Fact]any{File.Of("/d"): there, File.Of("/dd/f"): there, Tree.Of("/d/t"): TreeState{}}, map[string]FileState{}},
+	} {
+		w := &World{}
+		for f, v := range c.known {
+			w.Set(f, v)
+		}
+		for range 100 {
+			if got := w.Below("/d"); !reflect.DeepEqual(got, c.want) {
+				t.Fatalf("%s: got %v, want %v", name, got, c.want)
+			}
+		}
+	}
 }
 
 func TestFiles(t *testing.T) {
