@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -44,7 +43,11 @@ func (s Source) tags(ctx context.Context, c *Client) ([]string, error) {
 	}
 	next := "/v2/" + reference.Path(named) + "/tags/list?n=1000"
 	var tags []string
-	for range maxPages {
+	for pages := 0; next != ""; pages++ {
+		if pages == maxPages { // the newest may be among the others: they have no order
+			return nil, fault.New(fault.TooLarge, "%s has more tags of %s than %d pages", r.host, reference.Path(named), maxPages).
+				WithHint("name another source of the versions, such as the releases of its repository")
+		}
 		var page struct {
 			Tags []string `json:"tags"`
 		}
@@ -52,22 +55,24 @@ func (s Source) tags(ctx context.Context, c *Client) ([]string, error) {
 			return nil, err
 		}
 		tags = append(tags, page.Tags...)
-		if next == "" {
-			break
-		}
 	}
 	return s.versions(tags), nil
 }
 
 // versions are those of tags that are versions, without those that move.
 func (s Source) versions(tags []string) []string {
+	moving := map[string]bool{} // 7 and 7.2 of 7.2.4
+	for _, tag := range tags {
+		for i, c := range tag {
+			if c == '.' {
+				moving[tag[:i]] = true
+			}
+		}
+	}
 	var versions []string
 	for _, tag := range tags {
 		v, err := semver.NewVersion(tag)
-		if err != nil || v.Prerelease() != "" && s["prerelease"] != "true" {
-			continue
-		}
-		if slices.ContainsFunc(tags, func(other string) bool { return strings.HasPrefix(other, tag+".") }) {
+		if err != nil || moving[tag] || v.Prerelease() != "" && s["prerelease"] != "true" {
 			continue
 		}
 		versions = append(versions, strings.TrimPrefix(tag, "v"))
@@ -122,7 +127,7 @@ func (r *registry) get(ctx context.Context, path string, v any) (next string, er
 		if err := json.Unmarshal(text, v); err != nil {
 			return "", fault.Wrap(fault.Failed, err, "cannot read the tags that %s has", r.host)
 		}
-		return following(resp), nil
+		return following(resp)
 	}
 }
 
@@ -162,15 +167,20 @@ func (r *registry) login(ctx context.Context, challenge string) (string, error) 
 	return answer.Token, nil
 }
 
-// following is the path of the page after one: Link: </v2/…?last=x>; rel="next".
-func following(resp *http.Response) string {
+// following is the path of the page after one: Link: </v2/…?last=x>; rel="next". One that
+// cannot be read is an error: a list that breaks off looks like a short one.
+func following(resp *http.Response) (string, error) {
 	target, rest, _ := strings.Cut(strings.TrimPrefix(resp.Header.Get("Link"), "<"), ">")
 	if !strings.Contains(rest, `rel="next"`) {
-		return ""
+		return "", nil
 	}
-	u, err := resp.Request.URL.Parse(target)
-	if err != nil || u.Host != resp.Request.URL.Host { // the token is for the registry alone
-		return ""
+	here := resp.Request.URL
+	u, err := here.Parse(target)
+	if err != nil {
+		return "", fault.Wrap(fault.Failed, err, "cannot read where %s has the rest of its tags", here.Host)
 	}
-	return u.RequestURI()
+	if u.Host != here.Host { // the token is for the registry alone
+		return "", fault.New(fault.Failed, "%s has the rest of its tags on another host, %s, which is not asked", here.Host, u.Host)
+	}
+	return u.RequestURI(), nil
 }

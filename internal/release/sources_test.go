@@ -125,8 +125,8 @@ func TestRegistry(t *testing.T) {
 	asks(t, c.Security, Source{"type": "oci", "image": host + "/team/app"}, "error: does not say which versions mend a hole")
 }
 
-// TestRegistryRefuses: a registry that gives strangers nothing, and one that sends its
-// token elsewhere.
+// TestRegistryRefuses: a registry that gives strangers nothing, and those whose list of tags
+// breaks off: what was read of it is not all, so the newest version may be another one.
 func TestRegistryRefuses(t *testing.T) {
 	challenge, link := "", ""
 	s := &shelf{files: map[string]string{"/empty": `{}`}, more: func(w http.ResponseWriter, r *http.Request) {
@@ -147,8 +147,20 @@ func TestRegistryRefuses(t *testing.T) {
 		challenge = given
 		asks(t, (&Client{}).Versions, source, "error: "+want)
 	}
-	challenge, link = "", `<http://192.0.2.1/v2/a/b/tags/list>; rel="next"`
-	asks(t, (&Client{}).Versions, source, "1.0.0")
+	challenge = ""
+	for given, want := range map[string]string{
+		`<http://192.0.2.1/v2/a/b/tags/list>; rel="next"`: "has the rest of its tags on another host, 192.0.2.1, which is not asked",
+		`<http://[/v2/a/b/tags/list>; rel="next"`:         "cannot read where",
+		`</v2/a/b/tags/list?last=x>; rel="next"`:          "has more tags of a/b than 100 pages",
+		`</v2/a/b/tags/list?last=x>; rel="prev"`:          "",
+	} {
+		link = given
+		if want == "" {
+			asks(t, (&Client{}).Versions, source, "1.0.0")
+			continue
+		}
+		asks(t, (&Client{}).Versions, source, "error: "+want)
+	}
 	r := registry{host: "registry.example.com"}
 	if got := r.url("/v2/"); got != "https://registry.example.com/v2/" {
 		t.Error(got)
