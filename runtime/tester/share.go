@@ -3,6 +3,8 @@ package tester
 import (
 	"bytes"
 	"fmt"
+	"path"
+	"strings"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
@@ -39,10 +41,18 @@ func (s *Suite) shared(run *journal.Run, effects []*journal.Effect, root string)
 	return "", nil
 }
 
-// inWorld reports whether an effect is one on this machine that names a place in the
-// world.
+// places are the arguments that say where an operation writes. What others have of a path,
+// a content or a command, is no place.
+var places = []string{"path", "directory", "destination"}
+
+// wider are those that change more than the place they name: what is mounted, and
+// whatever a script changes.
+var wider = map[string]bool{"op.mount": true, "target.script": true}
+
+// inWorld reports whether an effect is one on this machine, and all places that it names
+// are in the world.
 func inWorld(e *journal.Effect, root string) bool {
-	if !bytes.Contains(e.Args, []byte(root)) {
+	if wider[e.Kind] || !bytes.Contains(e.Args, []byte(root)) {
 		return false
 	}
 	v, err := new(codec.Codec).Decode(e.Args)
@@ -50,6 +60,11 @@ func inWorld(e *journal.Effect, root string) bool {
 	if err != nil || !ok {
 		return false
 	}
+	return isLocal(args) && placesWithin(args, root)
+}
+
+// isLocal reports whether the target of an effect is this machine.
+func isLocal(args *starlark.Dict) bool {
 	for _, item := range args.Items() {
 		if t, ok := item[1].(*starlarkstruct.Struct); ok && t.Constructor() == starlark.Value(target.Constructor) {
 			kind, err := t.Attr("kind")
@@ -57,6 +72,23 @@ func inWorld(e *journal.Effect, root string) bool {
 		}
 	}
 	return false
+}
+
+// placesWithin reports whether an effect names places, and all of them are in root.
+func placesWithin(args *starlark.Dict, root string) bool {
+	some := false
+	for _, name := range places {
+		v, found, _ := args.Get(starlark.String(name)) // a string is hashable
+		if !found {
+			continue
+		}
+		place, ok := starlark.AsString(v)
+		if !ok || !strings.HasPrefix(path.Clean(place)+"/", root+"/") {
+			return false
+		}
+		some = true
+	}
+	return some
 }
 
 // jobsAt is how many points of a test are looked at at a time. Those that change the
