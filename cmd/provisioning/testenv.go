@@ -481,7 +481,7 @@ func (a *app) testEnvCleanup() *cobra.Command {
 func (m *environments) cleanUp(id string) error {
 	e, err := m.store.Get(id)
 	if fault.Is(err, fault.NotFound) {
-		return m.cleanUpElsewhere(id, err)
+		return m.cleanUpElsewhere(id)
 	}
 	if err != nil {
 		return err

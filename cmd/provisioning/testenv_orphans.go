@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -46,6 +47,9 @@ func (m *environments) removeOrphans() error {
 	for _, e := range known { // somebody has removed its record here: it may be in use
 		delete(made, e.ID)
 	}
+	if err := m.unreadable(made); err != nil {
+		return err
+	}
 	for id := range made {
 		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id)}, nil); err != nil {
 			return err
@@ -53,6 +57,21 @@ func (m *environments) removeOrphans() error {
 		m.a.console.Note("removed what was left of the test environment %s", id)
 	}
 	return m.store.Forget(time.Now())
+}
+
+// unreadable says which environments of other workspaces nobody here can look after, and
+// takes them out of those that are left: they may be in use.
+func (m *environments) unreadable(made map[string]bool) error {
+	broken, err := m.store.Unreadable()
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(broken)) {
+		delete(made, id)
+		m.a.console.Note("%v; its workspace has a record of its own: remove the directory of this one. If the workspace is gone, its machines are: docker ps -a --filter label=%s=%s",
+			broken[id], testenv.Label, id)
+	}
+	return nil
 }
 
 // labelled are the environments that containers of this workspace are of; none when no
@@ -128,25 +147,16 @@ func (m *environments) removeElsewhere(engine string) {
 }
 
 // cleanUpElsewhere removes an environment that this workspace does not know: by its id, or
-// the beginning of it. The error is for when no other workspace knows it.
-func (m *environments) cleanUpElsewhere(id string, unknown error) error {
-	all, err := m.store.Everywhere()
+// the beginning of it.
+func (m *environments) cleanUpElsewhere(id string) error {
+	e, err := m.store.Elsewhere(id)
 	if err != nil {
 		return err
 	}
-	var found []*testenv.Environment
-	for _, e := range all {
-		if e.ID == id || len(id) >= 3 && strings.HasPrefix(e.ID, id) {
-			found = append(found, e)
-		}
-	}
-	if len(found) != 1 {
-		return unknown
-	}
-	if err := m.removeFrom(found[0], true); err != nil {
+	if err := m.removeFrom(e, true); err != nil {
 		return err
 	}
-	m.a.console.Print("%s removed, of %s", found[0].ID, found[0].Workspace)
+	m.a.console.Print("%s removed, of %s", e.ID, e.Workspace)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -159,12 +160,29 @@ func (s *Store) Save(e *Environment) error {
 	return nil
 }
 
+// write replaces a file in one step. When it returns nil, the content survives a loss of
+// power, after which nobody else would know of the machines.
 func write(file string, data []byte) error {
 	fresh := file + ".new" // only the holder of the lease writes
-	if err := os.WriteFile(fresh, data, 0o644); err != nil {
+	f, err := os.Create(fresh)
+	if err != nil {
 		return err
 	}
-	return os.Rename(fresh, file)
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, file); err != nil {
+		return err
+	}
+	dir := filepath.Dir(file)
+	for _, d := range []string{dir, filepath.Dir(dir)} { // the directory may be new as well
+		if f, err := os.Open(d); err == nil {
+			_ = f.Sync() // some file systems cannot
+			_ = f.Close()
+		}
+	}
+	return nil
 }
 
 // Get returns the record of an environment, by its id, the beginning of it, or its name.
@@ -173,18 +191,38 @@ func (s *Store) Get(id string) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
+	return one(all, id, func(e *Environment) bool { return e.begins(id) || e.Name == id && e.Status != Removed })
+}
+
+// Elsewhere returns the record of an environment of any workspace of the user. Its name is
+// not asked for: others have that as well.
+func (s *Store) Elsewhere(id string) (*Environment, error) {
+	all, err := s.Everywhere()
+	if err != nil {
+		return nil, err
+	}
+	return one(all, id, func(e *Environment) bool { return e.begins(id) })
+}
+
+// begins reports whether part is the beginning of the id, and long enough for one.
+func (e *Environment) begins(part string) bool {
+	return len(part) >= 3 && strings.HasPrefix(e.ID, part)
+}
+
+// one is the environment of the id, or else the only one that matches what was given.
+func one(all []*Environment, given string, matches func(*Environment) bool) (*Environment, error) {
 	var found []*Environment
 	for _, e := range all {
-		if e.ID == id {
+		if e.ID == given {
 			return e, nil
 		}
-		if strings.HasPrefix(e.ID, id) && len(id) >= 3 || e.Name == id && e.Status != Removed {
+		if matches(e) {
 			found = append(found, e)
 		}
 	}
 	switch len(found) {
 	case 0:
-		return nil, fault.New(fault.NotFound, "there is no test environment %q", id).WithHint("see them with: provisioning test env list")
+		return nil, fault.New(fault.NotFound, "there is no test environment %q", given).WithHint("see them with: provisioning test env list")
 	case 1:
 		return found[0], nil
 	}
@@ -192,20 +230,47 @@ func (s *Store) Get(id string) (*Environment, error) {
 	for i, e := range found {
 		ids[i] = e.ID
 	}
-	return nil, fault.New(fault.Usage, "%q is several test environments: %s", id, strings.Join(ids, ", "))
+	return nil, fault.New(fault.Usage, "%q is several test environments: %s", given, strings.Join(ids, ", "))
 }
 
 // List returns all records of the workspace, the oldest first.
-func (s *Store) List() ([]*Environment, error) { return list(s.Dir) }
+func (s *Store) List() ([]*Environment, error) {
+	all, broken, err := list(s.Dir)
+	if err != nil || len(broken) == 0 {
+		return all, err
+	}
+	e := broken[slices.Sorted(maps.Keys(broken))[0]]
+	if s.User == "" {
+		return nil, e.WithHint("remove its directory")
+	}
+	return nil, e.WithHint("remove its directory: then provisioning test env cleanup ID goes by the copy in %s", s.User)
+}
+
+// Unreadable are the copies that Everywhere leaves out, by their ids: of environments of
+// other workspaces, whose records cannot be read.
+func (s *Store) Unreadable() (map[string]*fault.Error, error) {
+	if s.User == "" {
+		return nil, nil
+	}
+	_, broken, err := list(s.User)
+	for id := range broken {
+		if _, serr := os.Stat(filepath.Join(s.Dir, id, recordFile)); serr == nil { // here is what it is a copy of
+			delete(broken, id)
+		}
+	}
+	return broken, err
+}
 
 // Everywhere returns the records of environments of all workspaces of the user, but for
-// those that are removed. Those of the workspace itself are among them.
+// those that are removed, and copies that cannot be read: what power failures have left of
+// them in one workspace is no matter of the others. Those of the workspace itself are among
+// them.
 func (s *Store) Everywhere() ([]*Environment, error) {
 	all, err := s.List()
 	if err != nil || s.User == "" {
 		return left(all), err
 	}
-	copies, err := list(s.User)
+	copies, _, err := list(s.User)
 	known := map[string]bool{}
 	for _, e := range all {
 		known[e.ID] = true
@@ -226,17 +291,20 @@ func left(all []*Environment) []*Environment {
 
 func byAge(a, b *Environment) int { return a.CreatedAt.Compare(b.CreatedAt) }
 
-func list(dir string) ([]*Environment, error) {
+// list reads the records in a directory, the oldest first. Broken are those that cannot be
+// read, by their ids.
+func list(dir string) (all []*Environment, broken map[string]*fault.Error, err error) {
 	dirs, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Failed, err, "cannot list the test environments")
+		return nil, nil, fault.Wrap(fault.Failed, err, "cannot list the test environments")
 	}
-	var all []*Environment
+	broken = map[string]*fault.Error{}
 	for _, d := range dirs {
-		data, err := os.ReadFile(filepath.Join(dir, d.Name(), recordFile))
+		file := filepath.Join(dir, d.Name(), recordFile)
+		data, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) || !d.IsDir() {
 			continue // it is just being made, or was forgotten
 		}
@@ -245,12 +313,13 @@ func list(dir string) ([]*Environment, error) {
 			err = json.Unmarshal(data, e)
 		}
 		if err != nil {
-			return nil, fault.Wrap(fault.Failed, err, "cannot read the record of the test environment %s", d.Name())
+			broken[d.Name()] = fault.Wrap(fault.Failed, err, "cannot read the record %s of the test environment %s", file, d.Name())
+			continue
 		}
 		all = append(all, e)
 	}
 	slices.SortStableFunc(all, byAge)
-	return all, nil
+	return all, broken, nil
 }
 
 // Forget removes what is known of environments that were removed long ago.

@@ -3,6 +3,7 @@ package testenv
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -174,6 +175,82 @@ func TestUser(t *testing.T) {
 	}
 	if one.Owner() == "" || one.Owner() != two.Owner() || copies.Owner() != "" {
 		t.Errorf("the owners are %q, %q and %q", one.Owner(), two.Owner(), copies.Owner())
+	}
+}
+
+// TestUnreadable: a record that is broken hinders nobody but its workspace, which learns
+// what file it is.
+func TestUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	one := Store{Dir: filepath.Join(dir, "one"), User: filepath.Join(dir, "user")}
+	two := Store{Dir: filepath.Join(dir, "two"), User: one.User}
+	var ids []string
+	for _, s := range []Store{one, two} {
+		e := &Environment{Name: "redis", Status: Ready}
+		lease, err := s.New(e)
+		if err == nil {
+			err = s.Save(e)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Release()
+		ids = append(ids, e.ID)
+	}
+	file := filepath.Join(one.User, ids[0], recordFile)
+	check(t, os.Truncate(file, 0))
+	if all, err := two.Everywhere(); err != nil || len(all) != 1 || all[0].ID != ids[1] {
+		t.Errorf("everywhere there are %v, %v", all, err)
+	}
+	if broken, err := two.Unreadable(); err != nil || len(broken) != 1 || !strings.Contains(broken[ids[0]].Error(), file) {
+		t.Errorf("unreadable are %v, %v", broken, err)
+	}
+	if broken, err := one.Unreadable(); err != nil || len(broken) != 0 {
+		t.Errorf("unreadable are %v, %v, though the record is there", broken, err)
+	}
+	if all, err := one.Everywhere(); err != nil || len(all) != 2 {
+		t.Errorf("everywhere there are %v, %v", all, err)
+	}
+
+	file = filepath.Join(one.Dir, ids[0], recordFile)
+	check(t, os.Truncate(file, 0))
+	if _, err := one.List(); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("the error does not name the file: %v", err)
+	}
+	if all, err := two.Everywhere(); err != nil || len(all) != 1 {
+		t.Errorf("everywhere there are %v, %v", all, err)
+	}
+}
+
+// TestElsewhere: of all workspaces an environment is found by its id, and by the beginning
+// of it where that is the only one.
+func TestElsewhere(t *testing.T) {
+	s := Store{Dir: filepath.Join(t.TempDir(), "environments")}
+	for _, id := range []string{"abc00001", "abc00002", "abd00001"} {
+		check(t, os.MkdirAll(filepath.Join(s.Dir, id), 0o755))
+		check(t, s.Save(&Environment{ID: id, Name: "redis", Status: Ready}))
+	}
+	for _, c := range []struct{ given, want string }{
+		{"abc00001", "abc00001"},
+		{"abd", "abd00001"},
+		{"abc", `"abc" is several test environments: abc00001, abc00002`},
+		{"ab", `there is no test environment "ab"`},
+		{"redis", `there is no test environment "redis"`},
+	} {
+		e, err := s.Elsewhere(c.given)
+		if err != nil {
+			e = &Environment{ID: err.Error()}
+		}
+		if e.ID != c.want {
+			t.Errorf("%q: %s, want %s", c.given, e.ID, c.want)
+		}
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
