@@ -36,8 +36,9 @@ as the recipe can tell. One server is updated after the other, until one fails; 
 --parallel more of them at a time. Services that the recipe can back up are, before they
 get a version that is named: backups/NAME/SERVER-pre-update-VERSION.
 
-With --security-only, what has a version with a known hole gets the newest one that mends
-it, as the makers of the software say; the rest stays as it is.`,
+With --security-only, what has a version with a known hole gets the newest one of its
+branch of releases that mends it, as the makers of the software say; the rest stays as it
+is.`,
 		Example: `  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check
   provisioning taskserv update --servers web-1,web-2 --security-only
   provisioning taskserv update --resume`,

@@ -111,7 +111,7 @@ func (a *app) taskservCheckUpdates() *cobra.Command {
 		Long: `Look whether there are newer versions than recipes install by default, or, with --servers,
 than these have. Without NAME, all recipes are looked at that say where versions are
 announced. With --security-only, only versions count that mend a hole, as the makers of
-the software say.
+the software say: those of the same branch of releases, where there are such.
 
 What package managers of servers have is shown by "provisioning taskserv update --check".`,
 		Example: `  provisioning taskserv check-updates
@@ -182,6 +182,9 @@ func (a *app) updates(of announcement, named bool) func(r *recipe.Recipe, curren
 		}
 		if of.security && !named && fault.Is(found.err, fault.Invalid) {
 			return nil
+		}
+		if of.security {
+			found.versions = release.Mends(recipe.Upstream(current), found.versions)
 		}
 		u := &updateRecord{Taskserv: r.Name, Current: current, Checked: time.Now().UTC()}
 		if found.err != nil {

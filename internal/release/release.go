@@ -301,3 +301,31 @@ func Level(from, to string) string {
 	}
 	return "patch"
 }
+
+// Mends are those of the versions that mend holes which count for a version: those of its
+// branch of releases, of the same major and minor version or else of the same major one.
+// Where there is no such branch, all count.
+func Mends(version string, mends []string) []string {
+	had, err := semver.NewVersion(version)
+	if err != nil {
+		return mends
+	}
+	var minor, major []string
+	for _, text := range mends {
+		v, err := semver.NewVersion(text)
+		if err != nil || v.Major() != had.Major() {
+			continue
+		}
+		major = append(major, text)
+		if v.Minor() == had.Minor() {
+			minor = append(minor, text)
+		}
+	}
+	switch {
+	case len(minor) > 0:
+		return minor
+	case len(major) > 0:
+		return major
+	}
+	return mends
+}

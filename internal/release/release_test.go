@@ -95,3 +95,18 @@ func TestLevel(t *testing.T) {
 		}
 	}
 }
+
+func TestMends(t *testing.T) {
+	for _, c := range []struct{ version, mends, want string }{
+		{"3.4.37", "3.5.16 3.4.37", "3.4.37"},
+		{"3.4.2", "3.5.16 3.4.37 3.4.30", "3.4.37 3.4.30"},
+		{"15.3", "16.2 15.6 14.11", "15.6"},
+		{"17.0", "16.2 15.6", "16.2 15.6"},
+		{"?", "16.2 15.6", "16.2 15.6"},
+		{"15.3", "", ""},
+	} {
+		if got := strings.Join(Mends(c.version, strings.Fields(c.mends)), " "); got != c.want {
+			t.Errorf("%s of %s: %q, want %q", c.version, c.mends, got, c.want)
+		}
+	}
+}
