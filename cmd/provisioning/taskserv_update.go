@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -42,10 +43,13 @@ is.`,
 		Example: `  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check
   provisioning taskserv update --servers web-1,web-2 --security-only
   provisioning taskserv update --resume`,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			names := taskservNames(append(args, u.names...))
 			if u.resume {
-				return a.resumeUpdate(names, &f)
+				if err := onlyResumed(cmd, args); err != nil {
+					return err
+				}
+				return a.resumeUpdate(&f)
 			}
 			return a.update(&f, &u, names)
 		},
@@ -151,11 +155,24 @@ func (a *app) mending(recipes []*recipe.Recipe, named bool) (*starlark.Dict, err
 	return mends, nil
 }
 
-// resumeUpdate goes on with the newest update that can be resumed.
-func (a *app) resumeUpdate(names []string, f *taskservFlags) error {
-	if len(names) > 0 || len(f.servers) > 0 || f.check || f.script {
-		return fault.New(fault.Usage, "--resume goes on with an update as it was begun: names, servers and --check are for a new one")
+// onlyResumed refuses what would be said in vain: a run has what it was begun with. Flags
+// of all commands, such as --out, say nothing of what is run.
+func onlyResumed(cmd *cobra.Command, args []string) error {
+	vain := slices.Clone(args)
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != "resume" && cmd.InheritedFlags().Lookup(f.Name) == nil {
+			vain = append(vain, "--"+f.Name)
+		}
+	})
+	if len(vain) == 0 {
+		return nil
 	}
+	return fault.New(fault.Usage, "--resume goes on with an update as it was begun, without %s", strings.Join(vain, ", ")).
+		WithHint("begin another one without --resume")
+}
+
+// resumeUpdate goes on with the newest update that can be resumed.
+func (a *app) resumeUpdate(f *taskservFlags) error {
 	j, err := a.journal()
 	if err != nil {
 		return err
