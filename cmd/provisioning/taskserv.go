@@ -146,35 +146,46 @@ func taskservNames(args []string) []string {
 
 // placesOf are where the recipes of the names are. complete adds those that they need.
 func (a *app) placesOf(names []string, complete bool) ([]recipe.Place, []*recipe.Recipe, error) {
-	c, done, err := a.catalogue()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer done()
-	var recipes []*recipe.Recipe
-	if complete {
-		recipes, err = recipe.Complete(c, names, nil)
-	} else {
-		recipes, err = recipesOf(c, names)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	places := make([]recipe.Place, len(recipes))
-	for i, r := range recipes {
-		if places[i], err = c.Place(r.Name); err != nil {
-			return nil, nil, err
-		}
-	}
-	return places, recipes, nil
+	places, recipes, _, err := a.placesNamed(names, complete)
+	return places, recipes, err
 }
 
+// placesNamed are placesOf, and how many of them were named: these come first. They are
+// fewer than the names where one of these is an alias of another.
+func (a *app) placesNamed(names []string, complete bool) (places []recipe.Place, recipes []*recipe.Recipe, named int, err error) {
+	c, done, err := a.catalogue()
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	defer done()
+	if recipes, err = recipesOf(c, names); err != nil {
+		return nil, nil, 0, err
+	}
+	named = len(recipes)
+	if complete {
+		if recipes, err = recipe.Complete(c, namesOf(recipes), nil); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	places = make([]recipe.Place, len(recipes))
+	for i, r := range recipes {
+		if places[i], err = c.Place(r.Name); err != nil {
+			return nil, nil, 0, err
+		}
+	}
+	return places, recipes, named, nil
+}
+
+// recipesOf are those of the names, each once.
 func recipesOf(c *recipe.Catalogue, names []string) ([]*recipe.Recipe, error) {
-	recipes := make([]*recipe.Recipe, len(names))
-	for i, name := range names {
-		var err error
-		if recipes[i], err = c.Recipe(name); err != nil {
+	var recipes []*recipe.Recipe
+	for _, name := range names {
+		r, err := c.Recipe(name)
+		if err != nil {
 			return nil, err
+		}
+		if !slices.Contains(namesOf(recipes), r.Name) {
+			recipes = append(recipes, r)
 		}
 	}
 	return recipes, nil
@@ -256,11 +267,11 @@ and --config.`,
   provisioning taskserv create redis --servers web-1 --config redis.toml
   provisioning taskserv create etcd postgres --servers db-1,db-2,db-3`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, recipes, err := a.placesOf(taskservNames(args), true)
+			places, recipes, named, err := a.placesNamed(taskservNames(args), true)
 			if err != nil {
 				return err
 			}
-			wanted := recipes[:len(taskservNames(args))] // those that were added come after them
+			wanted := recipes[:named]
 			s := &taskservScript{function: "create", recipes: places, arguments: f.arguments()}
 			for argument, given := range map[string]bool{"force": force, "migrate": migrate} {
 				if given {
@@ -288,7 +299,7 @@ and --config.`,
 			if s.arguments["config"], err = a.taskservConfig(recipes, wanted[0].Name, profile, config); err != nil {
 				return err
 			}
-			s.arguments["kept"] = kept(recipes[len(wanted):], s.arguments["config"].(*starlark.Dict))
+			s.arguments["kept"] = kept(recipes[named:], s.arguments["config"].(*starlark.Dict))
 			f.bound(recipes)
 			return a.runTaskserv(&f, s, a.showCreated)
 		},

@@ -29,7 +29,7 @@ stay as they are. Configuration is that of "provisioning taskserv create".`,
 			if f.servers = taskservNames(append(args, f.servers...)); len(f.servers) == 0 {
 				return fault.New(fault.Usage, "%s takes the names of servers", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
 			}
-			places, recipes, err := a.placesOf(wanted, true)
+			places, recipes, named, err := a.placesNamed(wanted, true)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ stay as they are. Configuration is that of "provisioning taskserv create".`,
 				return err
 			}
 			s.arguments["config"], s.arguments["tags"] = config, labels
-			s.arguments["kept"] = kept(recipes[len(wanted):], config)
+			s.arguments["kept"] = kept(recipes[named:], config)
 			for name, text := range machine {
 				if *text != "" {
 					s.arguments[name] = starlark.String(*text)
