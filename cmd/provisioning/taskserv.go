@@ -309,7 +309,7 @@ and --config.`,
 	fs.StringVar(&version, "version", "", "version of the software")
 	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
-	fs.BoolVar(&force, "force", false, "install whatever the requirements say, and older versions")
+	fs.BoolVar(&force, "force", false, "install whatever the requirements say, older versions, and where the backup before an update fails")
 	fs.BoolVar(&controlPlane, "control-plane-only", false, "only on those servers that are the control plane, as the recipe tells")
 	fs.BoolVar(&workers, "workers-only", false, "only on those servers that are workers, as the recipe tells")
 	fs.BoolVar(&migrate, "migrate", false, "bring data along to another major version, after a backup")

@@ -62,7 +62,7 @@ is.`,
 	fs.BoolVar(&u.security, "security-patches", false, "the same as --security-only")
 	fs.BoolVar(&u.resume, "resume", false, "go on with the last update that did not come to its end")
 	fs.BoolVar(&u.migrate, "migrate", false, "bring data along to another major version, after a backup")
-	fs.BoolVar(&u.force, "force", false, "to another major version also where there are data, and no backup")
+	fs.BoolVar(&u.force, "force", false, "also where the backup fails, and to another major version where there are data and no backup")
 	_ = fs.MarkHidden("security-patches") // the flag exists
 	return cmd
 }
