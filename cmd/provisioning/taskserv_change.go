@@ -45,7 +45,8 @@ func (a *app) taskservConfigure() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "configure NAME", Short: "Give a service another configuration", Args: exactly(1, "the name of a taskserv"),
 		Long: `Give a service another configuration: its files are written, and it is restarted when
-they have changed. --reset goes back to the defaults of the recipe.`,
+they have changed. --reset gives it the configuration that it would have if it were
+installed now, without a file.`,
 		Example: "  provisioning taskserv configure redis --servers web-1 --config redis.toml\n  provisioning taskserv configure redis --servers web-1 --reset",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if (config == "") != reset {
@@ -66,7 +67,7 @@ they have changed. --reset goes back to the defaults of the recipe.`,
 	f.defineRun(cmd.Flags())
 	cmd.Flags().StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
 	cmd.Flags().StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
-	cmd.Flags().BoolVar(&reset, "reset", false, "go back to the defaults")
+	cmd.Flags().BoolVar(&reset, "reset", false, "go back to the configuration without changes: the one that it would have if it were installed now")
 	return cmd
 }
 
