@@ -3,6 +3,7 @@ package release
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -35,7 +37,7 @@ type debianIndex struct {
 func (s Source) index(ctx context.Context, c *Client) (*debianIndex, error) {
 	root := strings.TrimSuffix(s["index"], "/") + "/"
 	x := &debianIndex{base: root + "dists/" + s["suite"] + "/", sums: map[string]string{}}
-	x.prefix = path.Join(orElse(s["component"], "main"), "binary-"+orElse(s["arch"], "amd64")) + "/"
+	x.prefix = path.Join(cmp.Or(s["component"], "main"), "binary-"+cmp.Or(s["arch"], "amd64")) + "/"
 	if strings.HasSuffix(s["suite"], "/") {
 		x.base, x.prefix = root+strings.TrimPrefix(s["suite"], "./"), ""
 	}
@@ -132,6 +134,10 @@ func (s Source) list(ctx context.Context, c *Client, url, sum string) ([]string,
 	return versions, nil
 }
 
+// candidate is the version of a package of what is not released yet: 2.0~rc1-1. What comes
+// behind a plus is the distribution's own.
+var candidate = regexp.MustCompile(`(?i)^[^+]*~(rc|beta|alpha|pre)`)
+
 // versionsOf are the versions of a package in a list.
 func versionsOf(text io.Reader, name string) ([]string, error) {
 	var versions []string
@@ -143,7 +149,9 @@ func versionsOf(text io.Reader, name string) ([]string, error) {
 		if rest, ok := bytes.CutPrefix(line, []byte("Package: ")); ok {
 			in = string(bytes.TrimSpace(rest)) == name
 		} else if rest, ok := bytes.CutPrefix(line, []byte("Version: ")); ok && in {
-			versions = append(versions, upstream(string(bytes.TrimSpace(rest))))
+			if version := string(bytes.TrimSpace(rest)); !candidate.MatchString(version) {
+				versions = append(versions, upstream(version))
+			}
 		}
 	}
 	return versions, lines.Err()
@@ -161,11 +169,4 @@ func upstream(version string) string {
 		version = version[:i]
 	}
 	return version
-}
-
-func orElse(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

@@ -182,6 +182,12 @@ Description: store
 Package: redis-server
 Version: 5:7.0.11+dfsg~rc1-1
 
+Package: redis-server
+Version: 5:7.2.0~rc1-1
+
+Package: redis-server
+Version: 5:8.0~Beta2+ds-1
+
 Package: redis
 Version: 8.0-1
 `
