@@ -18,6 +18,7 @@ def install(ctx):
 r = taskserv.declare("tool", install = install, %s)
 got = `
 	for _, c := range []struct{ more, expr, want string }{
+		{"", `list(taskserv.EXCLUSIVE)`, `["cni", "container-runtime"]`},
 		{"", `[r.name, r.version, r.category, r.requires, r.provides, r.services, r.default_version, r.source, str(r.timeout)]`, `["tool", "0.1.0", "", [], [], [], "", {}, "1h0m0s"]`},
 		{"", `[getattr(r, n) for n in ["configure", "check", "status", "update", "uninstall", "backup", "restore", "installed_version", "role", "config"]]`, `[None, None, None, None, None, None, None, None, None, None]`},
 		{`requires = ["os", taskserv.need("db", version = ">= 1")], provides = ["store"]`, `[r.requires[0], r.requires[1].name, r.requires[1].version, r.provides]`, `["os", "db", ">= 1", ["store"]]`},

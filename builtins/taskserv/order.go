@@ -53,6 +53,17 @@ func (o *order) Compute(*effect.Env) (any, error) {
 	return starlark.NewList(lists), nil
 }
 
+var _ = Module.Fact("EXCLUSIVE", "What only one service on a server can provide: a tuple of names.", exclusive)
+
+// exclusive is a tuple, which a script cannot change for another one.
+func exclusive(*effect.Run) any {
+	var names starlark.Tuple
+	for _, name := range recipe.Exclusive {
+		names = append(names, starlark.String(name))
+	}
+	return names
+}
+
 var _ = Module.Pure(`
 def satisfies(version, constraint):
     """Tells whether a version of some software meets a constraint.
