@@ -173,6 +173,9 @@ func entryOf(v starlark.Value, key string) starlark.Value {
 	if !ok {
 		return nil
 	}
-	found, _, _ := d.Get(starlark.String(key)) // a string can be looked up
+	found, ok, _ := d.Get(starlark.String(key)) // a string can be looked up
+	if !ok {
+		return nil
+	}
 	return found
 }

@@ -131,8 +131,8 @@ func (f *taskservFlags) arguments() starlark.StringDict {
 	}
 }
 
-// taskservNames are the names among the arguments, which may be lists with commas.
-func taskservNames(args []string) []string {
+// namesIn are the names among the arguments, which may be lists with commas.
+func namesIn(args []string) []string {
 	var names []string
 	for _, arg := range args {
 		for name := range strings.SplitSeq(strings.Trim(arg, "[]"), ",") {
@@ -267,7 +267,7 @@ and --config.`,
   provisioning taskserv create redis --servers web-1 --config redis.toml
   provisioning taskserv create etcd postgres --servers db-1,db-2,db-3`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, recipes, named, err := a.placesNamed(taskservNames(args), true)
+			places, recipes, named, err := a.placesNamed(namesIn(args), true)
 			if err != nil {
 				return err
 			}
@@ -362,7 +362,7 @@ func (a *app) taskservDelete() *cobra.Command {
 --cleanup-data is given.`,
 		Example: "  provisioning taskserv delete redis --servers web-1 --check\n  provisioning taskserv delete redis --servers web-1 --yes",
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, recipes, err := a.placesOf(taskservNames(args), false)
+			places, recipes, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}

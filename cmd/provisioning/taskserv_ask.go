@@ -256,7 +256,7 @@ func (a *app) ask(use, short, function string, show func(starlark.Value)) *cobra
 		Use: use + " NAME…", Short: short, Args: atLeastOne("the names of taskservs"),
 		Example: "  provisioning taskserv " + use + " redis --servers web-1,web-2",
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, _, err := a.placesOf(taskservNames(args), false)
+			places, _, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}
@@ -378,7 +378,7 @@ func (a *app) taskservLogs() *cobra.Command {
 			if lines < 1 {
 				return fault.New(fault.Usage, "--tail is a number of lines, 1 or more")
 			}
-			places, _, err := a.placesOf(taskservNames(args), false)
+			places, _, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}

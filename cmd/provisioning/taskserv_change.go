@@ -19,7 +19,7 @@ func (a *app) taskservPower(verb, short, state string) *cobra.Command {
 		Long:    short + `. Started services have to be well then, as their recipe says.`,
 		Example: fmt.Sprintf("  provisioning taskserv %s redis --servers web-1,web-2", verb),
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, _, err := a.placesOf(taskservNames(args), false)
+			places, _, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ installed now, without a file.`,
 			if (config == "") != reset {
 				return fault.New(fault.Usage, "either --config or --reset is needed")
 			}
-			places, recipes, err := a.placesOf(taskservNames(args), false)
+			places, recipes, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ a file and without a profile, and restart them, whatever that changes. That has 
 confirmed. Data stay.`,
 		Example: "  provisioning taskserv reset redis --servers web-1 --check\n  provisioning taskserv reset redis --servers web-1 --yes",
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, recipes, err := a.placesOf(taskservNames(args), false)
+			places, recipes, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}
@@ -117,7 +117,7 @@ func (a *app) taskservBackup() *cobra.Command {
 		Use: "backup NAME…", Short: "Back services up, into files of the workspace", Args: atLeastOne("the names of taskservs"),
 		Example: "  provisioning taskserv backup postgres --servers db-1 --label before-update",
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, _, err := a.placesOf(taskservNames(args), false)
+			places, _, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}
@@ -206,7 +206,7 @@ change, as their servers have recorded it. Data stay as they are: see restore. T
 back all that a run has done, use "provisioning rollback RUN".`,
 		Example: "  provisioning taskserv rollback redis --servers web-1,web-2 --check",
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, _, err := a.placesOf(taskservNames(args), false)
+			places, _, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}

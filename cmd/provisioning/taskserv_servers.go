@@ -22,11 +22,11 @@ stay as they are. Configuration is that of "provisioning taskserv create".`,
 		Example: `  provisioning create-server-task cache-1 cache-2 --taskservs redis --plan 1xCPU-512MB --check
   provisioning create-server-task web-1 --taskservs nginx,node-exporter --rollback-on-failure`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			wanted := taskservNames(names)
+			wanted := namesIn(names)
 			if len(wanted) == 0 {
 				return fault.New(fault.Usage, "%s needs --taskservs", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
 			}
-			if f.servers = taskservNames(append(args, f.servers...)); len(f.servers) == 0 {
+			if f.servers = namesIn(append(args, f.servers...)); len(f.servers) == 0 {
 				return fault.New(fault.Usage, "%s takes the names of servers", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
 			}
 			places, recipes, named, err := a.placesNamed(wanted, true)

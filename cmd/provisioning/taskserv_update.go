@@ -44,7 +44,7 @@ is.`,
   provisioning taskserv update --servers web-1,web-2 --security-only
   provisioning taskserv update --resume`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			names := taskservNames(append(args, u.names...))
+			names := namesIn(append(args, u.names...))
 			if u.resume {
 				if err := onlyResumed(cmd, args); err != nil {
 					return err

@@ -118,7 +118,7 @@ What package managers of servers have is shown by "provisioning taskserv update 
   provisioning taskserv check-updates etcd --out json
   provisioning taskserv check-updates --servers web-1,web-2 --security-only`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			recipes, err := a.announcing(taskservNames(append(args, names...)))
+			recipes, err := a.announcing(namesIn(append(args, names...)))
 			if err != nil {
 				return err
 			}

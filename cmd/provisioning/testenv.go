@@ -69,7 +69,7 @@ func (f *testenvFlags) trial(e *testenv.Environment) trial {
 		function: "test", timeout: f.timeout, config: f.config,
 		arguments: starlark.StringDict{
 			"outside": starlark.String(e.Network.Outside),
-			"tests":   stringsValue(taskservNames(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
+			"tests":   stringsValue(namesIn(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
 		},
 	}
 }
@@ -152,7 +152,7 @@ func (a *app) testEnvServer() *cobra.Command {
 			}
 			var names []string
 			for _, arg := range args[1:] {
-				names = append(names, taskservNames(strings.Fields(strings.Trim(arg, "[]")))...)
+				names = append(names, namesIn(strings.Fields(strings.Trim(arg, "[]")))...)
 			}
 			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Server, ServerName: args[0], Taskservs: names}))
 		},
@@ -332,7 +332,7 @@ func (a *app) resolve(nodes []testenv.Node) error {
 
 // makeEnvironment makes an environment, and tests and removes it as the flags say.
 func (a *app) makeEnvironment(f *testenvFlags, c testenv.Config) error {
-	if err := checkTests(taskservNames(f.tests)); err != nil {
+	if err := checkTests(namesIn(f.tests)); err != nil {
 		return err
 	}
 	m, err := a.environments()
@@ -391,7 +391,7 @@ The tests are ` + strings.Join(testNames[:6], ", ") + `,
 ` + strings.Join(testNames[6:], ", ") + `.`,
 		Example: "  provisioning test env run 4f1c9a02 --tests install,health --timeout 10m",
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkTests(taskservNames(f.tests)); err != nil {
+			if err := checkTests(namesIn(f.tests)); err != nil {
 				return err
 			}
 			m, err := a.environments()

@@ -341,6 +341,10 @@ func (r *run) stop() {
 	}
 }
 
+// killLater is for sh: what is still there of the process group pid when grace is over
+// gets SIGKILL.
+const killLater = "for i in 1 2 3 4 5; do kill -0 -$pid || exit; sleep 1; done; kill -KILL -$pid"
+
 // kill ends a process and all that is of its group.
 func (l *link) kill(pid int) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*grace)
@@ -351,7 +355,7 @@ func (l *link) kill(pid int) {
 	}
 	defer l.sessions.give(ch)
 	r := newRun(l, ch, machine.Streams{})
-	_ = r.start("", fmt.Sprintf("p=%d; kill -TERM -$p 2>/dev/null || kill -TERM $p; for i in 1 2 3 4 5; do kill -0 -$p || exit; sleep 1; done; kill -KILL -$p", pid))
+	_ = r.start("", fmt.Sprintf("pid=%d; kill -TERM -$pid 2>/dev/null || kill -TERM $pid; ", pid)+killLater)
 	select {
 	case <-r.exited:
 	case <-l.done:

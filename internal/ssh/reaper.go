@@ -68,7 +68,7 @@ end() {
   since "$was"; was=$since; since "$is"
   [ "$since" = "$was" ] || return
   kill -TERM -$pid
-  (for i in 1 2 3 4 5; do kill -0 -$pid || exit; sleep 1; done; kill -KILL -$pid) &
+  (` + killLater + `) &
 }
 while read -r n pid; do end "$f$n" $pid; done
 true >"${f}alive"
