@@ -69,11 +69,15 @@ func (a apart) Undo(e *journal.Effect, x *execution) error {
 // isolate makes x evaluate its script in another process. What is left of the
 // interpreter here gives that one the sources.
 func (x *execution) isolate(req request, events event.Sink) {
-	a := apart{isolate.New(isolate.Config{
+	cfg := isolate.Config{
 		Acting: isolate.Acting{Door: x.door, Budget: x.budget, Limits: x.limits, Stop: x.stop, Tree: x.star.Tree},
 		Loader: x.star.Loader, Modules: x.rt.cfg.Modules, Events: events,
 		Key: req.box.Key, Root: x.shared.Files.Workspace(), Halt: func(err error) { x.halt(err) }, Held: x.flush,
-	})}
+	}
+	if away := x.rt.cfg.Elsewhere; away != nil { // also for a replay: what it has registered may act
+		cfg.Lines, cfg.Spell = away.Lines, away.Spell
+	}
+	a := apart{isolate.New(cfg)}
 	x.engine = a
 	x.shared.Secrets.OnAdd = a.Secret
 }

@@ -64,6 +64,7 @@ type request struct {
 	replay     bool
 	box        *seal.Box
 	isolated   bool              // evaluate the script in another process
+	foreign    []string          // elsewhere: files that are not the user's own
 	sources    map[string][]byte // nil: from the disk
 }
 
@@ -125,8 +126,15 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir, Instrument: test.Instrument,
 	})
-	x.star.Tree.Ordered, x.star.Tree.Lines = req.ordered, away.Lines
-	if r.cfg.Guard != nil && !req.replay { // a replay acts on nothing
+	x.star.Tree.Ordered = req.ordered
+	if away.Lines != nil {
+		x.star.Tree.Lines = away.Lines
+	}
+	switch {
+	case req.replay: // it acts on nothing
+	case r.cfg.Elsewhere != nil:
+		x.star.Loader.MayLoad = mayLoad(req.foreign)
+	case r.cfg.Guard != nil:
 		guard := r.cfg.Guard(files)
 		x.door.Guard, x.star.Loader.MayLoad = guard, guard.MayLoad
 	}

@@ -54,10 +54,7 @@ func (r *Runtime) submit(in Interrupt, s Start, req request, follows *journal.Ap
 	if err != nil {
 		return nil, err
 	}
-	if x.isolated {
-		return nil, noIsolation(engine, name)
-	}
-	if err := kept(s.Limits); err != nil {
+	if err := kept(s.Limits, x.isolated); err != nil {
 		return nil, err
 	}
 	run, err := r.create(x, name, s, follows, engine)
@@ -70,10 +67,10 @@ func (r *Runtime) submit(in Interrupt, s Start, req request, follows *journal.Ap
 
 // kept refuses limits that an engine elsewhere cannot keep: its workers execute many
 // runs in one process, and whether a run goes on must not depend on the others.
-func kept(limits map[string]string) error {
-	if _, named := limits["memory"]; named {
-		return fault.New(fault.Usage, "the limit memory is for runs on this machine: a worker shares its memory among runs").
-			WithHint("limit the memory of the workers, or run it here: --engine local")
+func kept(limits map[string]string, isolated bool) error {
+	if _, named := limits["memory"]; named && !isolated {
+		return fault.New(fault.Usage, "the limit memory is for isolated runs, and for those on this machine: a worker shares its memory among runs").
+			WithHint("add --isolate, limit the memory of the workers, or run it here: --engine local")
 	}
 	return nil
 }
@@ -125,14 +122,17 @@ func (r *Runtime) Hand(run, infra string, generation int, key []byte, paths ...s
 	d := door.New(&door.Door{
 		Run: shared, Box: seal.BoxOf(key), Codec: &codec.Codec{Secrets: shared.Secrets}, Events: event.Discard,
 	})
-	return &door.Hand{Door: d, Restore: r.restore}, nil
+	if r.cfg.Guard != nil {
+		d.Guard = r.cfg.Guard(files)
+	}
+	return &door.Hand{Door: d, Recall: r.recall}, nil
 }
 
-// restore makes an effect of a kind from the arguments that a journal keeps.
-func (r *Runtime) restore(kind string, args *starlark.Dict) (effect.Performer, effect.Options, error) {
+// recall makes the call of an effect of a kind from the arguments that a journal keeps.
+func (r *Runtime) recall(kind string, args *starlark.Dict) (*effect.Call, error) {
 	f := r.function(kind)
 	if f == nil {
-		return nil, effect.NoOptions, fault.New(fault.Internal, "this program has no builtin %s", kind)
+		return nil, fault.New(fault.Internal, "this program has no builtin %s", kind)
 	}
-	return f.Restore(args)
+	return f.Recall(args)
 }

@@ -61,8 +61,10 @@ type Config struct {
 // beginning whenever it wants to, so nothing in it may depend on anything but the run.
 type Elsewhere struct {
 	World door.World
-	Lines branch.Lines
+	Lines branch.Coroutines
 	Clock clock.Clock
+	// Spell is how long an isolated script may compute at a time; 0: for ever.
+	Spell time.Duration
 	// Prepared is told of the door of each execution.
 	Prepared func(*door.Door)
 }

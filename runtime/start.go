@@ -89,10 +89,18 @@ func (r *Runtime) ready(in Interrupt, s Start, req request) (x *execution, name 
 
 // create adds the run to the journal and takes it for this process.
 func (r *Runtime) create(x *execution, name string, s Start, follows *journal.Applied, engine string) (*journal.Run, error) {
-	run, err := x.add(name, s.inputs(), journal.Options{
+	options := journal.Options{
 		Infra: s.Infra, AllowPaths: s.AllowPaths, RollbackOnFailure: s.RollbackOnFailure, Limits: s.Limits, Applied: follows,
 		Isolate: x.isolated, Engine: engine,
-	}, x.sources()...)
+	}
+	if engine != "" && x.isolated {
+		all, err := x.allSources(name)
+		if err != nil {
+			return nil, err
+		}
+		options.Foreign = x.foreign(all)
+	}
+	run, err := x.add(name, s.inputs(), options, x.sources()...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +166,7 @@ func (r *Runtime) Resume(in Interrupt, id string, with Resume) (*Outcome, error)
 		return nil, err
 	}
 	if r.cfg.Elsewhere != nil {
-		if err := kept(with.Limits); err != nil {
+		if err := kept(with.Limits, run.Options.Isolate); err != nil {
 			return nil, err
 		}
 	}
@@ -318,7 +326,7 @@ func (r *Runtime) reopen(in Interrupt, run *journal.Run, replay bool, sources ma
 	x, err := r.prepare(in, request{
 		id: run.ID, infra: run.Options.Infra, allowPaths: run.Options.AllowPaths, limits: bounds,
 		replay: replay, box: box, sources: sources,
-		isolated: (run.Options.Isolate || r.cfg.Isolate) && !run.Options.Session,
+		isolated: (run.Options.Isolate || r.cfg.Isolate) && !run.Options.Session, foreign: run.Options.Foreign,
 	})
 	if err != nil {
 		return nil, inputs, err

@@ -21,8 +21,10 @@ func (r *Runtime) Template(in Interrupt, s Start, engine, schedule string) (*jou
 	if err != nil {
 		return nil, err
 	}
-	if x.isolated && engine != "" {
-		return nil, noIsolation(engine, name)
+	if engine != "" {
+		if err := kept(s.Limits, x.isolated); err != nil {
+			return nil, err
+		}
 	}
 	params, err := s.inputs().Encode()
 	if err != nil {
@@ -38,8 +40,11 @@ func (r *Runtime) Template(in Interrupt, s Start, engine, schedule string) (*jou
 	for _, l := range x.printed {
 		t.Lines = append(t.Lines, journal.Line{Place: "0", Level: l.Level, Text: x.shared.Secrets.Redact(l.Text)})
 	}
-	t.Sources, err = x.allSources(name)
-	return t, err
+	if t.Sources, err = x.allSources(name); err != nil {
+		return nil, err
+	}
+	t.Options.Foreign = x.foreign(t.Sources)
+	return t, nil
 }
 
 // allSources are the texts of all modules that a script can load: also of those that its
@@ -73,11 +78,6 @@ func (x *execution) allSources(name string) ([]journal.Source, error) {
 		}
 	}
 	return unique, failed
-}
-
-func noIsolation(engine, name string) error {
-	return fault.New(fault.Usage, "the script loads code that is not the user's own, or was to be isolated: the engine %s cannot do that yet", engine).
-		WithHint("run it on this machine: provisioning run --engine local %s", script.FileName(name))
 }
 
 // Make makes a run of a template, which is not in the journal yet.

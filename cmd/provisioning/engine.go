@@ -171,8 +171,8 @@ func (a *app) executed(file, id string, do func(engine, runtime.Interrupt) (*run
 		if name != temporal.Name {
 			return do(rt, in)
 		}
-		if a.isolate {
-			return nil, notElsewhere("--isolate")
+		if a.isolate && id != "" {
+			return nil, notElsewhere("--isolate for a run that was begun without it")
 		}
 		client, err := a.temporal(in.Cut, ws, rt, sink)
 		if err != nil {

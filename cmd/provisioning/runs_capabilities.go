@@ -15,6 +15,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/capability"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
 	"github.com/provisioning-systems/provisioning/runtime/script"
@@ -146,7 +147,7 @@ func callsOf(run *journal.Run, values *codec.Codec, counts func(*journal.Effect)
 		return nil, nil, err
 	}
 	for i, rec := range effects {
-		if door.Refused(rec) || capability.Bookkeeping(rec.Kind) || !counts(rec) {
+		if door.Refused(rec) || effect.Bookkeeping(rec.Kind) || !counts(rec) {
 			continue
 		}
 		if err := run.Details(rec); err != nil {

@@ -87,9 +87,7 @@ func (a *app) runServers(f *serverFlags, entry string, params map[string]starlar
 		})
 		return a.checked(&f.runFlags, out, err)
 	}
-	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
-		return rt.Start(in, f.start)
-	})
+	out, err := a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) { return e.Start(in, f.start) })
 	if out != nil && out.Value != nil && !a.console.Structured() {
 		show(out.Value)
 		out.Value = nil

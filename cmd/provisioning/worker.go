@@ -102,7 +102,7 @@ func (a *app) serveRuns(ws workspace.Workspace, work temporal.Work, address stri
 		return err
 	}
 	work.Runtime = runtime.Config{
-		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: library{},
+		Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Stdlib: library{}, Guard: newGuard,
 		Key: seal.KeyAt(keyFile), CacheDir: workspace.CacheDir(),
 	}
 	work.Log = slog.New(slog.NewTextHandler(a.console.Err, &slog.HandlerOptions{Level: slog.LevelInfo}))

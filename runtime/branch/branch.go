@@ -131,6 +131,16 @@ type Lines interface {
 	Each(from any, n, limit int, run func(i int, line any))
 }
 
+// Coroutines are lines that an engine lets take turns: each goes on until it waits.
+type Coroutines interface {
+	Lines
+	// Go calls do on a line of its own, and does not wait for it. from is any line.
+	Go(from any, do func(line any))
+	// Await blocks a line until a condition is met, which is asked about whenever
+	// something has happened.
+	Await(line any, met func() bool) error
+}
+
 // lineKey is what a line is found by in the contexts of a branch.
 type lineKey struct{}
 
@@ -230,6 +240,10 @@ func (c *Branch) become(b *Branch, f Fork) {
 
 // Depth is how many branches b is within.
 func (b *Branch) Depth() int { return b.depth }
+
+// Move has the branch go on with another context that ends when its own does, for those
+// who follow from another process what it does.
+func (b *Branch) Move(ctx context.Context) { b.ctx = ctx }
 
 // Cancel makes the branch stop, for the cause.
 func (b *Branch) Cancel(cause error) { b.cancel(cause) }

@@ -18,7 +18,6 @@ package capability
 
 import (
 	"fmt"
-	"slices"
 	"sort"
 	"strings"
 
@@ -67,13 +66,6 @@ func (c Catalog) Kinds() []string {
 	sort.Strings(kinds)
 	return kinds
 }
-
-// bookkeeping are the marks that control functions leave in the journal. They
-// reach nothing; what the functions call is asked about itself.
-var bookkeeping = []string{effect.KindPause, effect.KindWaitUntil, effect.KindOnRollback, effect.KindFork}
-
-// Bookkeeping reports whether effects of the kind need no capability.
-func Bookkeeping(kind string) bool { return slices.Contains(bookkeeping, kind) }
 
 // Call is an effect as rules see it.
 type Call struct {

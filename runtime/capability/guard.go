@@ -102,7 +102,7 @@ func (g *Guard) MayLoad(module, from string) error {
 
 // Allow refuses the call unless every one of the extensions has a grant for it.
 func (g *Guard) Allow(restricted []string, call *effect.Call) error {
-	if Bookkeeping(call.Decl.Kind) {
+	if effect.Bookkeeping(call.Decl.Kind) {
 		return nil
 	}
 	c := CallOf(call)

@@ -8,6 +8,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -24,7 +25,7 @@ func Synthesize(calls []Call, cat Catalog, paths Paths, secrets *value.Secrets) 
 	unique := map[string]Capability{}
 	samples := map[string]Call{} // by the entry that was made for it
 	for i, call := range calls {
-		if Bookkeeping(call.Kind) || cat[call.Kind] == nil {
+		if effect.Bookkeeping(call.Kind) || cat[call.Kind] == nil {
 			continue
 		}
 		plain, err := inTheClear(call, secrets)

@@ -26,16 +26,12 @@ type Guard interface {
 // guarded asks the guard. A refusal is recorded as any other failure is, so that
 // a script may handle it, and a resumed run tries again what stopped it.
 func (d *Door) guarded(s *site) error {
-	if d.Guard == nil {
-		return nil
-	}
-	restricted := d.Guard.Restricted(s.caller.Modules())
-	if len(restricted) == 0 {
-		return nil
-	}
-	call, err := d.inTheClear(s.call)
-	if err == nil {
-		err = d.Guard.Allow(restricted, call)
+	var err error
+	switch {
+	case d.World != nil:
+		err = d.guardedAbroad(s)
+	case d.Guard != nil:
+		err = d.guardedCall(s.call, s.caller.Modules())
 	}
 	if err != nil && s.rec != nil && s.rec.Status == journal.Intended {
 		// It may have happened when it was allowed. That stays open, and nothing
@@ -45,6 +41,35 @@ func (d *Door) guarded(s *site) error {
 		return e
 	}
 	return err
+}
+
+// guardedCall asks the guard about a call that code of the modules has led to.
+func (d *Door) guardedCall(call *effect.Call, modules []string) error {
+	restricted := d.Guard.Restricted(modules)
+	if len(restricted) == 0 {
+		return nil
+	}
+	call, err := d.inTheClear(call)
+	if err != nil {
+		return err
+	}
+	return d.Guard.Allow(restricted, call)
+}
+
+// guardedAbroad has the guard asked where the effect is performed.
+func (d *Door) guardedAbroad(s *site) error {
+	if effect.Bookkeeping(s.call.Decl.Kind) {
+		return nil
+	}
+	modules := d.World.Foreign(s.caller.Modules())
+	if len(modules) == 0 {
+		return nil
+	}
+	rec, err := d.newRecord(s)
+	if err != nil {
+		return err
+	}
+	return d.World.Allowed(s.branch.Context(), d.order(s.call.Do, s.call.Options, rec, false), modules)
 }
 
 // inTheClear returns a copy of the call with the secrets in its arguments

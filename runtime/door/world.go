@@ -37,6 +37,10 @@ type World interface {
 	Finish(orders []*Order)
 	// Close ends what lives, when an execution is over.
 	Close()
+	// Foreign returns those of the modules whose code is not the user's own.
+	Foreign(modules []string) []string
+	// Allowed returns an error unless code of the modules may have an order carried out.
+	Allowed(ctx context.Context, o *Order, modules []string) error
 	// Enter is called before each effect that nothing is known of yet. Its error stops
 	// the run there, for now.
 	Enter() error
@@ -192,8 +196,8 @@ func (d *Door) sendUndo(ctx context.Context, do effect.Undoer, options effect.Op
 // Hand carries out orders of the runs of other processes. It serves one run.
 type Hand struct {
 	Door *Door
-	// Restore makes an effect of a kind from the arguments that the journal keeps.
-	Restore func(kind string, args *starlark.Dict) (effect.Performer, effect.Options, error)
+	// Recall makes the call of an effect of a kind from the arguments that the journal keeps.
+	Recall func(kind string, args *starlark.Dict) (*effect.Call, error)
 }
 
 // Call is how one order is carried out.
@@ -204,20 +208,40 @@ type Call struct {
 	Remember func(sealed []byte) error
 }
 
-// restore makes the effect of an order, with secrets in the clear.
-func (h *Hand) restore(o *Order, call Call) (effect.Performer, *effect.Env, *journal.Effect, error) {
+// recall makes the call of an order.
+func (h *Hand) recall(o *Order) (*effect.Call, error) {
 	args, err := h.Door.Codec.Decode(o.Args)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	dict, ok := args.(*starlark.Dict)
 	if !ok {
-		return nil, nil, nil, fault.New(fault.Internal, "the arguments of %s are damaged", o.Kind)
+		return nil, fault.New(fault.Internal, "the arguments of %s are damaged", o.Kind)
 	}
-	do, options, err := h.Restore(o.Kind, dict)
-	if err == nil {
-		do, err = h.Door.expanded(do)
+	return h.Recall(o.Kind, dict)
+}
+
+// Allowed returns an error unless code of the modules, which is not the user's own, may
+// have an order carried out.
+func (h *Hand) Allowed(o *Order, modules []string) error {
+	if h.Door.Guard == nil || len(h.Door.Guard.Restricted(modules)) == 0 {
+		return fault.New(fault.Permission, "%s is not allowed: it is asked for by %s, which the workspace of this worker does not know as an extension", o.Kind, strings.Join(modules, ", ")).
+			WithHint("bring the workspace of the worker up to date: what an extension may do is decided there")
 	}
+	call, err := h.recall(o)
+	if err != nil {
+		return err
+	}
+	return h.Door.guardedCall(call, modules)
+}
+
+// restore makes the effect of an order, with secrets in the clear.
+func (h *Hand) restore(o *Order, call Call) (effect.Performer, *effect.Env, *journal.Effect, error) {
+	asked, err := h.recall(o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	do, err := h.Door.expanded(asked.Do)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -226,7 +250,7 @@ func (h *Hand) restore(o *Order, call Call) (effect.Performer, *effect.Env, *jou
 		rec.Status = journal.Done
 	}
 	env := &effect.Env{
-		Run: h.Door.Run, Place: o.Place, Options: options, Begun: o.Begun, Origin: o.Origin, Turn: o.Turn, Again: o.Again,
+		Run: h.Door.Run, Place: o.Place, Options: asked.Options, Begun: o.Begun, Origin: o.Origin, Turn: o.Turn, Again: o.Again,
 		Output: call.Output, Progress: call.Progress,
 		Ask: func(context.Context, string, string, []string) (string, string, error) {
 			return "", "", fault.New(fault.Internal, "%s asks a question away from its run", o.Kind)

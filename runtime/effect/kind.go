@@ -20,6 +20,13 @@ var ofTheRun = map[string]bool{
 	KindHandler: true,
 }
 
+// bookkeeping are the marks that control functions leave in the journal. They
+// reach nothing; what the functions call is asked about itself.
+var bookkeeping = map[string]bool{KindPause: true, KindWaitUntil: true, KindOnRollback: true, KindFork: true}
+
+// Bookkeeping reports whether effects of the kind need no capability.
+func Bookkeeping(kind string) bool { return bookkeeping[kind] }
+
 // OfTheRun reports whether effects of a kind are about the run alone: waits and
 // marks. They happen in every run, whoever answers its other effects.
 func OfTheRun(kind string) bool { return ofTheRun[kind] }

@@ -67,9 +67,12 @@ type child struct {
 	told    sync.Map                 // secrets that came from the parent
 	undoing sync.Map                 // place → what on_rollback has registered
 
+	turns *turns // nil: branches go on beside each other
+
 	mu      sync.Mutex
 	last    int64 // number of a request
 	pending map[int64]chan *answer
+	asking  []*asking // with turns: in the order in which they have asked
 }
 
 func (c *child) begin(config *start) {
@@ -86,6 +89,9 @@ func (c *child) begin(config *start) {
 	c.env = &effect.Env{Run: c.run, Options: effect.NoOptions}
 	c.codec = &codec.Codec{Wire: true, Secrets: c.run.Secrets}
 	c.stop, c.halt = context.WithCancelCause(context.Background())
+	if config.Turns {
+		c.turns = &turns{idle: c.rest}
+	}
 	c.star = c.interpreter(config.Limits)
 }
 
@@ -101,6 +107,9 @@ func (c *child) interpreter(l sandbox.Limits) *interpreter.Interpreter {
 		Held: c.held, Workspace: c.config.Workspace,
 	})
 	i.Tree.Compares, i.Tree.Ordered = c.config.Compares, c.config.Ordered
+	if c.turns != nil {
+		i.Tree.Lines = c.turns
+	}
 	i.Loader.Fetch = c.source
 	if c.config.Guarded {
 		i.Loader.MayLoad = c.mayLoad
@@ -155,6 +164,10 @@ func (c *child) serve() error {
 
 // finish does something and sends what came of it.
 func (c *child) finish(do func() (starlark.Value, []branch.Line, error)) {
+	if c.turns != nil {
+		c.turns.take()
+		defer c.turns.give()
+	}
 	v, lines, err := do()
 	end := &done{Lines: lines, Fault: carry(c.explain(err))}
 	if err == nil && v != nil {

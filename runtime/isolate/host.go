@@ -32,10 +32,14 @@ var errLost = fault.New(fault.Cancelled, "the run has ended")
 // branch that it is from, or nil.
 func (c *child) ask(b *branch.Branch, m message, id *int64) (*answer, error) {
 	waiting := make(chan *answer, 1)
+	waits := c.turns != nil && mayTakeLong(m)
 	c.mu.Lock()
 	c.last++
 	*id = c.last
 	c.pending[*id] = waiting
+	if waits {
+		c.asking = append(c.asking, &asking{id: *id, branch: b})
+	}
 	c.mu.Unlock()
 	if err := c.conn.send(m); err != nil {
 		if errors.Is(err, errGarbage) {
@@ -46,7 +50,7 @@ func (c *child) ask(b *branch.Branch, m message, id *int64) (*answer, error) {
 		}
 		return nil, errLost
 	}
-	if b != nil {
+	if b != nil && c.turns == nil {
 		quit := context.AfterFunc(b.Context(), func() {
 			if context.Cause(b.Context()) == error(branch.ErrSibling) {
 				_ = c.conn.send(&tellCancel{b.Path}) // without the parent this process ends
@@ -54,12 +58,30 @@ func (c *child) ask(b *branch.Branch, m message, id *int64) (*answer, error) {
 		})
 		defer quit()
 	}
+	if waits {
+		c.turns.give()
+	}
 	a := <-waiting
+	if waits {
+		c.turns.take()
+		c.mu.Lock()
+		c.asking = slices.DeleteFunc(c.asking, func(w *asking) bool { return w.id == *id })
+		c.mu.Unlock()
+	}
 	if b != nil && a.Ordinal > 0 {
 		b.Advance(a.Ordinal)
 		b.Planned += a.Planned
 	}
 	return a, a.Fault.err(c.run.Secrets)
+}
+
+// mayTakeLong reports whether the parent answers a request when it can, and not at once.
+func mayTakeLong(m message) bool {
+	switch m.(type) {
+	case *askEffect, *askSettle, *askFork, *askJoin, *askDecide:
+		return true
+	}
+	return false
 }
 
 // siteOf says where thread is.

@@ -16,6 +16,7 @@ type (
 		Guarded                          bool   // modules may not load what they like
 		Compares                         bool   // an edited script is followed along a journal
 		Ordered                          bool   // branches follow each other
+		Turns                            bool   // branches take turns
 		Key                              []byte // of the markers of secrets
 		Limits                           sandbox.Limits
 	}
@@ -133,6 +134,8 @@ type (
 	}
 	tellCancel struct{ Path string } // another branch has failed
 	tellHalt   struct{ Why *carried }
+	// tellIdle says, where branches take turns, that all of them wait for answers.
+	tellIdle struct{}
 	// done ends what the interpreter was told to do.
 	done struct {
 		Value []byte // codec, on the wire
@@ -194,6 +197,8 @@ func kindOf(m message) byte {
 		return 32
 	case *done:
 		return 33
+	case *tellIdle:
+		return 37
 	}
 	panic("isolate: a message without a kind")
 }
@@ -206,7 +211,7 @@ func fromParent(kind byte) message {
 // fromChild makes the messages that the parent gets.
 func fromChild(kind byte) message {
 	return pick(kind, &askEffect{}, &askSettle{}, &askFork{}, &askJoin{}, &askDecide{}, &askLog{}, &askProgress{}, &askEnded{}, &askHandled{},
-		&askHeld{}, &askSource{}, &askPass{}, &askLoad{}, &tellBranch{}, &tellCancel{}, &tellHalt{}, &done{}, &secret{})
+		&askHeld{}, &askSource{}, &askPass{}, &askLoad{}, &tellBranch{}, &tellCancel{}, &tellHalt{}, &tellIdle{}, &done{}, &secret{})
 }
 
 func pick(kind byte, messages ...message) message {
@@ -227,6 +232,7 @@ func (m *start) fields(c *coder) {
 	c.flag(&m.Guarded)
 	c.flag(&m.Compares)
 	c.flag(&m.Ordered)
+	c.flag(&m.Turns)
 	c.data(&m.Key)
 	limits(c, &m.Limits)
 }
@@ -374,6 +380,7 @@ func (m *tellBranch) fields(c *coder) {
 
 func (m *tellCancel) fields(c *coder) { c.text(&m.Path) }
 func (m *tellHalt) fields(c *coder)   { c.fault(&m.Why) }
+func (m *tellIdle) fields(*coder)     {}
 
 func (m *done) fields(c *coder) {
 	c.data(&m.Value)

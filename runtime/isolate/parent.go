@@ -44,6 +44,12 @@ type Config struct {
 	Halt    func(error)               // ends the run
 	Held    func(lines []branch.Line) // takes what the top level of a loaded module has printed
 	Program string                    // for the process; "": the one that is running
+	// Lines, unless nil, answer requests in place of goroutines, for an engine that
+	// repeats runs: then branches take turns, see turns.go.
+	Lines branch.Coroutines
+	// Spell is how long the script may compute at a time with lines, for nothing else can
+	// happen meanwhile; 0: for ever.
+	Spell time.Duration
 }
 
 // Engine evaluates the script of a run in another process, which it starts when
@@ -65,15 +71,18 @@ type Engine struct {
 	cause   error // why the process was killed
 
 	process *process
+	in      *conn
 	out     *outbox
 	ends    chan *done
 	gone    chan struct{} // closed when nothing more comes from the process
+	stopped bool          // with lines: the process was told to stop
 	active  atomic.Int64  // requests that are being performed
 	working sync.WaitGroup
 
 	decisions atomic.Int64
 	told      sync.Map // secrets that came from the process
 	last      atomic.Pointer[place]
+	lost      func() // closes gone
 	close     func()
 }
 
@@ -83,11 +92,14 @@ type place struct{ pos, kind string }
 // shadow stands for a branch of the interpreter.
 type shadow struct {
 	*branch.Branch
-	forks []int // that have not been joined
-	busy  bool  // it has a request
-	seen  bool  // it has begun, as was told
+	ctx   context.Context // of the branch, on no line yet
+	forks []int           // that have not been joined
+	busy  bool            // it has a request
+	seen  bool            // it has begun, as was told
 	ended bool
 }
+
+func newShadow(b *branch.Branch) *shadow { return &shadow{Branch: b, ctx: b.Context()} }
 
 // fork is a range of branches that were made together.
 type fork struct {
@@ -107,6 +119,7 @@ func New(cfg Config) *Engine {
 		codec:  &codec.Codec{Wire: true, Secrets: cfg.Door.Run.Secrets},
 		acting: cfg.Acting,
 	}
+	e.lost = sync.OnceFunc(func() { close(e.gone) })
 	return e
 }
 
@@ -159,7 +172,8 @@ func (e *Engine) Undo(place, path string, on Acting) error {
 func (e *Engine) root(path string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.shadows[path] = &shadow{Branch: branch.NewRoot(e.acting.Stop, path, e.acting.Tree), seen: true}
+	e.shadows[path] = newShadow(branch.NewRoot(e.acting.Stop, path, e.acting.Tree))
+	e.shadows[path].seen = true
 }
 
 // do tells the process to do something and waits until it has.
@@ -169,7 +183,11 @@ func (e *Engine) do(m message) (*done, error) {
 			return nil, err
 		}
 	}
+	e.tellStop()
 	e.out.send(m)
+	if err := e.awaitEnd(); err != nil {
+		return nil, err
+	}
 	select {
 	case end := <-e.ends:
 		if e.active.Load() > 0 {
@@ -180,7 +198,7 @@ func (e *Engine) do(m message) (*done, error) {
 	}
 	why := e.death()
 	e.cfg.Halt(why) // effects that are under way may end
-	e.working.Wait()
+	e.awaitEffects()
 	return nil, why
 }
 
@@ -190,18 +208,22 @@ func (e *Engine) start() error {
 		return err
 	}
 	e.effects()
-	e.process, e.out = p, newOutbox(p.requests, e.kill)
+	e.process, e.in, e.out = p, newConn(p.answers, nil), newOutbox(p.requests, e.kill)
 	e.out.start(e.gone)
 	run := e.cfg.Door.Run
 	e.out.send(&start{
 		RunID: run.ID, Infra: run.Infra, Workspace: e.cfg.Root, Program: run.Program, Check: run.Check, Replay: run.Replay,
 		Key: e.cfg.Key, Limits: e.cfg.Limits, Guarded: e.cfg.Loader.MayLoad != nil, Compares: e.cfg.Tree.Compares, Ordered: e.cfg.Tree.Ordered,
+		Turns: e.cfg.Lines != nil,
 	})
 	run.Secrets.Each(e.Secret)
 	unfollow := e.follow(e.cfg.Stop)
 	e.close = sync.OnceFunc(func() {
 		unfollow()
 		e.kill(nil)
+		if e.cfg.Lines != nil {
+			e.lost() // nobody reads any more
+		}
 		<-e.gone
 		e.working.Wait()
 		p.close()
@@ -209,7 +231,9 @@ func (e *Engine) start() error {
 	if e.cfg.Limits.Memory > 0 {
 		go p.watch(e.cfg.Limits.Memory, e.kill)
 	}
-	go e.read()
+	if e.cfg.Lines == nil {
+		go e.read()
+	}
 	return nil
 }
 
@@ -234,6 +258,9 @@ const patience = 3 * time.Second
 // follow passes on that the run has to stop, and kills an interpreter that does
 // not: within one operation it does not notice.
 func (e *Engine) follow(ctx context.Context) (unfollow func()) {
+	if e.cfg.Lines != nil {
+		return func() {} // it is told with the next answer
+	}
 	quit := make(chan struct{})
 	go func() {
 		select {
@@ -266,19 +293,23 @@ func (e *Engine) follow(ctx context.Context) (unfollow func()) {
 
 // read takes what the process sends, until there is nothing more.
 func (e *Engine) read() {
-	defer close(e.gone)
-	in := newConn(e.process.answers, nil)
+	defer e.lost()
 	for {
-		m, err := in.receive(fromChild)
+		m, err := e.in.receive(fromChild)
 		if err == nil {
 			err = e.take(m)
 		}
 		if err != nil {
-			if errors.Is(err, errGarbage) || fault.As(err) != nil {
-				e.kill(err)
-			}
+			e.broken(err)
 			return
 		}
+	}
+}
+
+// broken ends a process that nothing more can be read from.
+func (e *Engine) broken(err error) {
+	if errors.Is(err, errGarbage) || fault.As(err) != nil {
+		e.kill(err)
 	}
 }
 
@@ -330,7 +361,7 @@ func (e *Engine) garbage(err error) error {
 	<-e.gone
 	why := e.death()
 	e.cfg.Halt(why)
-	e.working.Wait()
+	e.awaitEffects()
 	return why
 }
 

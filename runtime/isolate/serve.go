@@ -182,7 +182,7 @@ func (e *Engine) inBranch(s *site, kind string, do func(b *shadow, a *answer) er
 		e.last.Store(&place{s.Pos, kind})
 	}
 	e.active.Add(1)
-	e.working.Go(func() {
+	e.begin(b, func() {
 		a := &answer{ID: s.ID}
 		planned := b.Planned
 		err := guarded(func() error { return do(b, a) })
@@ -231,6 +231,7 @@ func (e *Engine) leave(b *shadow, a *answer) {
 	e.mu.Lock()
 	b.busy = false
 	e.mu.Unlock()
+	e.tellStop()
 	e.out.send(a)
 }
 
@@ -248,7 +249,7 @@ func (e *Engine) find(name string) (*shadow, error) {
 		}
 		for _, id := range parent.forks {
 			if f := e.forks[id]; n >= f.first && n < f.first+f.n {
-				b := &shadow{Branch: parent.Child(f.ctx, n, f.Fork)}
+				b := newShadow(parent.Child(f.ctx, n, f.Fork))
 				e.shadows[name] = b
 				f.made = append(f.made, name)
 				return b, nil

@@ -67,6 +67,7 @@ type Options struct {
 	Isolate           bool              `json:"isolate,omitempty"`  // the interpreter has a process of its own
 	Engine            string            `json:"engine,omitempty"`   // that executes it; "" for this program
 	Schedule          string            `json:"schedule,omitempty"` // that has begun it; "" for a person
+	Foreign           []string          `json:"foreign,omitempty"`  // files of its code that are not the user's own, for an engine elsewhere
 	Applied           *Applied          `json:"applied,omitempty"`  // the plan that it follows; nil for none
 }
 

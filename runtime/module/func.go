@@ -332,21 +332,32 @@ func (f *Func) unknown(host Host, u *unpacking, args starlark.Tuple, kwargs []st
 // Restore makes the effect again from the arguments that the journal keeps, for
 // those who have to undo it or ask about it later.
 func (f *Func) Restore(args *starlark.Dict) (effect.Performer, effect.Options, error) {
+	call, err := f.Recall(args)
+	if err != nil {
+		return nil, effect.NoOptions, err
+	}
+	return call.Do, call.Options, nil
+}
+
+// Recall makes the call of an effect again from the arguments that the journal keeps.
+func (f *Func) Recall(args *starlark.Dict) (*effect.Call, error) {
 	u := unpacking{f: f, spec: f.spec()}
 	kwargs := make([]starlark.Tuple, 0, args.Len())
 	for _, kv := range args.Items() {
 		if _, ok := kv[0].(starlark.String); !ok {
-			return nil, u.options, fmt.Errorf("the arguments of %s are damaged", f.name)
+			return nil, fmt.Errorf("the arguments of %s are damaged", f.name)
 		}
 		kwargs = append(kwargs, kv)
 	}
 	ptr := reflect.New(f.proto)
-	err := u.unpack(ptr.Elem(), nil, kwargs)
-	do, ok := whole(ptr).(effect.Performer)
-	if err == nil && !ok {
-		err = fmt.Errorf("%s is not an effect", f.name)
+	if err := u.unpack(ptr.Elem(), nil, kwargs); err != nil {
+		return nil, err
 	}
-	return do, u.options, err
+	do, ok := whole(ptr).(effect.Performer)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an effect", f.name)
+	}
+	return &effect.Call{Decl: f.decl, Do: do, Args: u.given, Options: u.options, Under: u.under}, nil
 }
 
 // Call makes the call of an effect again from what it was called with in another

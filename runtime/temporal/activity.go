@@ -88,7 +88,7 @@ func (h *hands) closeAll() {
 func (h *hands) activities() map[string]any {
 	return map[string]any{
 		activityPerform: h.Perform, activityHappened: h.Happened, activityUndo: h.Undo,
-		activityRevive: h.Revive, activityFinish: h.Finish, activityClose: h.Close,
+		activityAllowed: h.Allowed, activityRevive: h.Revive, activityFinish: h.Finish, activityClose: h.Close,
 	}
 }
 
@@ -143,6 +143,14 @@ func (h *hands) Perform(ctx context.Context, j job) (done, error) {
 	return h.carryOut(ctx, j, func(ctx context.Context, hand *door.Hand, call door.Call, d *done) (err error) {
 		d.Deed, err = hand.Perform(ctx, j.Orders[0], call)
 		return err
+	})
+}
+
+// Allowed is the activity that asks whether code that is not the user's own may have an
+// effect.
+func (h *hands) Allowed(ctx context.Context, j job) (done, error) {
+	return h.carryOut(ctx, j, func(_ context.Context, hand *door.Hand, _ door.Call, _ *done) error {
+		return hand.Allowed(j.Orders[0], j.Modules)
 	})
 }
 

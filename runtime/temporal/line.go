@@ -18,7 +18,7 @@ import (
 // lines lets branches take turns as coroutines of a workflow.
 type lines struct{}
 
-var _ branch.Lines = lines{}
+var _ branch.Coroutines = lines{}
 
 // Each runs one coroutine for each line that is allowed at a time.
 func (lines) Each(from any, n, limit int, run func(i int, line any)) {
@@ -38,6 +38,14 @@ func (lines) Each(from any, n, limit int, run func(i int, line any)) {
 	}
 	group.Wait(ctx)
 }
+
+// Go runs a coroutine.
+func (lines) Go(from any, do func(line any)) {
+	workflow.Go(from.(workflow.Context), func(ctx workflow.Context) { do(ctx) })
+}
+
+// Await blocks the coroutine of line.
+func (lines) Await(line any, met func() bool) error { return await(line.(workflow.Context), met) }
 
 // await blocks a coroutine until a condition is met, as [workflow.Await] does. That looks
 // through its stack for a panic whenever anything happens to the workflow: so it waits

@@ -73,6 +73,7 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		root: ctx, run: x.run, key: in.Parcel.Key, limit: in.Limit, slots: workflow.NewSemaphore(ctx, atOnce), bytes: workflow.NewSemaphore(ctx, bytesAtOnce),
 		data: h.data,
 		home: in.Home, routes: in.Routes, reviving: workflow.NewMutex(ctx), silence: in.Silence, paths: in.Parcel.Bundle.Run.Options.AllowPaths,
+		foreign: in.Parcel.Bundle.Run.Options.Foreign,
 	}
 	if x.world.limit == 0 {
 		x.world.limit = longHistory
@@ -81,7 +82,7 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		x.world.silence = heartbeat
 	}
 	cfg.Elsewhere = &runtime.Elsewhere{
-		World: x.world, Lines: lines{}, Clock: newTimers(ctx, x.run),
+		World: x.world, Lines: lines{}, Clock: newTimers(ctx, x.run), Spell: in.taskTime() / 2,
 		Prepared: func(d *door.Door) {
 			x.world.door = func() *door.Door { return d }
 			x.world.turn = workflow.Now(ctx).UnixMilli() * turns // the clock of the server: later executions have higher ones

@@ -37,6 +37,7 @@ type workers struct {
 	outer   workflow.Context // ends when the run is to stop
 	run     string
 	paths   []string // outside of the workspace, that the script may use
+	foreign []string // files whose code is not the user's own
 	key     []byte
 	cut     context.Context // ends when effects are to be cut off
 	limit   int
@@ -155,8 +156,9 @@ func (w *workers) arrive(line workflow.Context) (string, error) {
 	return w.home, nil
 }
 
-// do performs an activity for the branch of ctx. A read ends with its branch.
-func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done, error) {
+// do performs an activity for the branch of ctx, which code of the modules asks for. A
+// read ends with its branch.
+func (w *workers) do(ctx context.Context, activity string, o *door.Order, modules ...string) (done, error) {
 	line := coroutine(ctx)
 	o.Turn = w.turn + min(o.Turn, turns-1)
 	if o.Route == "" {
@@ -174,6 +176,7 @@ func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done,
 		return done{}, err
 	}
 	j := w.job(o)
+	j.Modules = modules
 	size := j.size()
 	if err := w.fits(size, j); err != nil {
 		return done{}, err
@@ -234,6 +237,28 @@ func (w *workers) job(orders ...*door.Order) job {
 	j := job{Run: w.run, Paths: w.paths, Key: w.key, Orders: orders, Busy: w.busy}
 	w.secrets().Each(func(name, plain string) { j.Secrets = append(j.Secrets, secret{name, plain}) })
 	return j
+}
+
+// Foreign goes by what was found out where the run was begun.
+func (w *workers) Foreign(modules []string) []string {
+	if len(w.foreign) == 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(modules), func(file string) bool { return !slices.Contains(w.foreign, file) })
+}
+
+// Allowed asks a worker, in whose workspace the grants are.
+func (w *workers) Allowed(ctx context.Context, o *door.Order, modules []string) error {
+	asked := *o
+	asked.Repeatable, asked.Write = true, false // to ask changes nothing
+	d, err := w.do(ctx, activityAllowed, &asked, modules...)
+	if err != nil {
+		if fault.As(err) == nil {
+			err = fault.Wrap(fault.Unavailable, err, "no worker says whether an extension may do %s", o.Kind)
+		}
+		return err
+	}
+	return d.Fault.err(w.door())
 }
 
 // Perform has a worker carry out an order.
