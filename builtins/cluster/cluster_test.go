@@ -63,9 +63,41 @@ got = [s.type, s.name, [r.name for r in s.recipes], s.servers, s.config, s.versi
 			`["taskserv", "db", ["os", "redis"], ["a"], {"redis": {"port": 1}}, {"os": "1", "redis": "7"}, "local", [], ["nodes"]]`,
 		},
 		{
+			"what all components have", `a = cluster.application("app", image = "reg:5000/app", enabled = False, tier = "web", requires = ["db"], dependencies = ["db", "log"], min_replicas = 2, replicas = 3, batch_size = "25%")
+got = [a.enabled, a.tier, a.requires, a.version, a.min_replicas, a.batch_size, cluster.application("b", image = "x/b:1.2").version, cluster.infrastructure("n", ["n"], role = "db").role]`,
+			`[False, "web", ["db", "log"], "latest", 2, "25%", "1.2", "db"]`,
+		},
+		{
+			"the version of the last recipe", `s = cluster.taskserv("db", [shelf.recipe("os"), shelf.recipe("redis")], role = "db", version = "7.2", versions = {"os": "1"})
+got = [s.version, s.versions, s.servers, s.role, cluster.taskserv("db", [shelf.recipe("redis")], ["a"], versions = {"redis": "6"}).version]`,
+			`["7.2", {"os": "1", "redis": "7.2"}, [], "db", "6"]`,
+		},
+		{
+			"roles", `got = [[(c.name, getattr(c, "servers"), c.requires) for c in wave] for wave in cluster.order([
+    cluster.taskserv("s", [shelf.recipe("os")], role = "db"), cluster.infrastructure("n", ["a", "b"], role = "db"),
+    cluster.infrastructure("m", ["c"], role = "db"), cluster.infrastructure("o", ["d"], role = "db", enabled = False), cluster.infrastructure("p", ["e"])])]`,
+			`[[("m", ["c"], []), ("n", ["a", "b"], []), ("p", ["e"], [])], [("s", ["a", "b", "c"], ["n", "m"])]]`,
+		},
+		{
+			"records", `c = cluster.declare("shop", lambda config: [], resources = {"min_nodes": 2}, services = [{"name": "a", "image": "a:1"}], load_balancer = {}, auto_scaling = {"metrics": {"cpu": 50}})
+got = [c.resources.min_nodes, c.resources.memory_per_node, c.network, c.services[0].replicas, c.load_balancer.health_check, c.auto_scaling.metrics.cpu, c.auto_scaling.max_replicas]`,
+			`[2, "4Gi", None, 1, "/health", 50, 20]`,
+		},
+		{
+			"what servers lack", `r = cluster.declare("shop", lambda config: [], resources = {"min_nodes": 3, "cpu_per_node": "2", "memory_per_node": "1Gi"}).resources
+u = cluster.unmet(r, {"b": "2xCPU-512MB", "a": "t3.medium"})
+got = [u.unmet, u.unknown, cluster.unmet(r, {"a": "2xCPU-1GB", "b": "4xCPU-4GB", "c": "2xCPU-1024MB"}).unmet, cluster.unmet(None, {}).unmet]`,
+			`[["3 servers, and there are 2", "1Gi of memory, and b (2xCPU-512MB) has less"], ["a"], [], []]`,
+		},
+		{
+			"what is secret", `s = cluster.split({"a": 1, "b": {"c": [1], "d": {}}})
+got = [s.plain, s.secret]`,
+			`[{"a": 1, "b": {"c": [1], "d": {}}}, {}]`,
+		},
+		{
 			"cluster", `c = cluster.declare("shop", components = lambda config: [config])
-got = [c.name, c.components(1), c.version, c.description, c.category, c.config, c.before_create, c.after_create, c.before_delete, c.after_delete, c.endpoints]`,
-			`["shop", [1], "0.1.0", "", "", None, None, None, None, None, None]`,
+got = [c.name, c.components(1), c.version, c.description, c.category, c.config, c.before_create, c.after_create, c.before_delete, c.after_delete, c.endpoints, c.status, c.scale, c.upgrade, c.resources, c.services]`,
+			`["shop", [1], "0.1.0", "", "", None, None, None, None, None, None, None, None, None, None, []]`,
 		},
 		{
 			"cluster with hooks", `c = cluster.declare("shop", lambda config: [], version = "1.2.3", description = "d", category = "web", config = 7,
@@ -120,6 +152,22 @@ func TestErrors(t *testing.T) {
 		{app(`, replicas = 2, ports = ["80", "8080:80"]`), "component app: only one container can have the port 8080:80"},
 		{app(`, max_replicas = 2, ports = ["8080:80"]`), "only one container can have the port 8080:80"},
 		{app(`, ready = "soon"`), "ready"},
+		{app(`, min_replicas = 0`), "component app has 1 replicas, and 0 at least"},
+		{app(`, min_replicas = 2`), "component app has 1 replicas, and 2 at least"},
+		{app(`, batch_size = 0`), "component app: batch_size is 0"},
+		{app(`, batch_size = "120%"`), `component app: batch_size is "120%"`},
+		{app(`, batch_size = "0.5%"`), "batch_size"},
+		{app(`, batch_size = [1]`), "batch_size is [1]"},
+		{`cluster.taskserv("db", [shelf.recipe("os")], ["a"], role = "db")`, "component db names servers, and a role"},
+		{`cluster.taskserv("db", [shelf.recipe("os")], ["a"], version = "1", versions = {"os": "2"})`, "component db has two versions of os: 1 and 2"},
+		{`cluster.order([cluster.taskserv("db", [shelf.recipe("os")], role = "db")])`, `component db is for servers with the role "db", and no component makes any`},
+		{`cluster.order([` + app(`, requires = ["db"]`) + `, cluster.application("db", image = "x", enabled = False)])`, "app requires db, which is not enabled"},
+		{`cluster.declare("shop", lambda c: [], resources = {"min_nodes": "x"})`, "resources.min_nodes must be"},
+		{`cluster.declare("shop", lambda c: [], services = [{"name": "a"}])`, "services[0].image"},
+		{`cluster.declare("shop", lambda c: [], network = {"subnets": {"a": "x"}})`, "network.subnets.a must be"},
+		{`cluster.declare("shop", lambda c: [], auto_scaling = {"min_replicas": 5, "max_replicas": 4})`, "auto_scaling.max_replicas must not be less than auto_scaling.min_replicas, 5"},
+		{`cluster.unmet("x", {})`, "resources is what cluster.declare has made of it, not a string"},
+		{`cluster.split([])`, "config"},
 		{app(`, replica = 2`), `did you mean "replicas"`},
 		{`cluster.application("App", image = "x")`, `the component is "App", which is not a name`},
 		{`cluster.application("app")`, "image"},

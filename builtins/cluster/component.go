@@ -12,13 +12,30 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
+// part is what all components have.
+type part struct {
+	Name         string   `star:"name"`
+	Enabled      bool     `star:"enabled"`
+	Tier         string   `star:"tier"`
+	Requires     []string `star:"requires"`
+	Dependencies []string `star:"dependencies"`
+	After        []string `star:"after"`
+}
+
 // component makes the struct of one, of its own fields and those that all have.
-func component(kind, name string, requires, after []string, own starlark.StringDict) (any, error) {
-	if err := recipe.ValidName("the component", name); err != nil {
+func (p *part) component(kind string, own starlark.StringDict) (any, error) {
+	if err := recipe.ValidName("the component", p.Name); err != nil {
 		return nil, err
 	}
-	own["type"], own["name"] = starlark.String(kind), starlark.String(name)
-	own["requires"], own["after"] = texts(requires), texts(after)
+	requires := p.Requires
+	for _, name := range p.Dependencies {
+		if !slices.Contains(requires, name) {
+			requires = append(requires, name)
+		}
+	}
+	own["type"], own["name"] = starlark.String(kind), starlark.String(p.Name)
+	own["enabled"], own["tier"] = starlark.Bool(p.Enabled), starlark.String(p.Tier)
+	own["requires"], own["after"] = texts(requires), texts(p.After)
 	return starlarkstruct.FromStringDict(composition.ComponentConstructor, own), nil
 }
 

@@ -8,7 +8,7 @@ import (
 )
 
 var _ = Module.Pure(`
-def infrastructure(name, servers, plan = "", image = "", provider = "local", requires = [], after = []):
+def infrastructure(name, servers, plan = "", image = "", provider = "local", role = "", enabled = True, tier = "", requires = [], dependencies = [], after = []):
     """Describes servers as a component of a cluster.
 
     Args:
@@ -17,7 +17,13 @@ def infrastructure(name, servers, plan = "", image = "", provider = "local", req
       plan: their size, in the words of the provider.
       image: what they are made of.
       provider: who makes them.
+      role: what they are for, such as "database": cluster.taskserv can name it instead of
+        the servers. They have it as the tag role.
+      enabled: False for a component that is described and not wanted: where it is
+        deployed already, an update removes it.
+      tier: of the cluster that it belongs to, such as "web"; for people.
       requires: list of names of components that have to be there before.
+      dependencies: the same.
       after: the same, of those that come before when they are there at all.
     Returns:
       A component for cluster.declare.
@@ -28,20 +34,20 @@ def infrastructure(name, servers, plan = "", image = "", provider = "local", req
     """`, &infrastructure{})
 
 type infrastructure struct {
-	Name     string   `star:"name"`
+	part
 	Servers  []string `star:"servers"`
 	Plan     string   `star:"plan"`
 	Image    string   `star:"image"`
 	Provider string   `star:"provider"`
-	Requires []string `star:"requires"`
-	After    []string `star:"after"`
+	Role     string   `star:"role"`
 }
 
 func (i *infrastructure) Compute(*effect.Env) (any, error) {
 	if err := onServers(i.Name, i.Servers); err != nil {
 		return nil, err
 	}
-	return component(composition.Infrastructure, i.Name, i.Requires, i.After, starlark.StringDict{
+	return i.component(composition.Infrastructure, starlark.StringDict{
 		"servers": texts(i.Servers), "plan": starlark.String(i.Plan), "image": starlark.String(i.Image), "provider": starlark.String(i.Provider),
+		"role": starlark.String(i.Role),
 	})
 }

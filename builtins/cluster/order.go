@@ -12,6 +12,9 @@ var _ = Module.Pure(`
 def order(components):
     """Sorts components so that each comes after those that it requires.
 
+    Those that are not enabled are left out, and services that name a role get the
+    servers that have it.
+
     Args:
       components: list of components.
     Returns:
@@ -19,7 +22,7 @@ def order(components):
       other. Components of a wave are sorted by name.
     Errors:
       invalid when components require each other in a circle, which it names, or one that
-      is not there, and when two have the same name.
+      is not there or not enabled; when two have the same name; when no server has a role.
     Example:
       [[c.name for c in wave] for wave in cluster.order([])]   # []
     """`, &order{})
@@ -35,6 +38,10 @@ func (o *order) Compute(*effect.Env) (any, error) {
 		if components[i], err = composition.ComponentOf(v); err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "the component at index %d", i)
 		}
+	}
+	components, err := composition.Place(components)
+	if err != nil {
+		return nil, err
 	}
 	waves, err := composition.Order(components)
 	if err != nil {

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"maps"
+
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -10,7 +12,7 @@ import (
 )
 
 var _ = Module.Pure(`
-def taskserv(name, recipes, servers, config = {}, versions = {}, provider = "local", requires = [], after = []):
+def taskserv(name, recipes, servers = [], role = "", config = {}, versions = {}, version = "", provider = "local", enabled = True, tier = "", requires = [], dependencies = [], after = []):
     """Describes services on servers as a component of a cluster.
 
     Args:
@@ -18,10 +20,17 @@ def taskserv(name, recipes, servers, config = {}, versions = {}, provider = "loc
       recipes: list of recipes, as taskserv.declare makes them: the service, with those
         that it requires.
       servers: list of names, as "provisioning taskserv" takes them.
+      role: instead of servers: all servers that components of the cluster make with
+        that role. It requires these components.
       config: dict of configurations, by the names of the recipes.
       versions: dict of versions of the software, by the names of the recipes.
+      version: the same, of the last of the recipes.
       provider: who has made the servers.
+      enabled: False for a component that is described and not wanted: where it is
+        deployed already, an update removes it.
+      tier: of the cluster that it belongs to, such as "web"; for people.
       requires: list of names of components that have to be there before.
+      dependencies: the same.
       after: the same, of those that come before when they are there at all.
     Returns:
       A component for cluster.declare.
@@ -33,30 +42,44 @@ def taskserv(name, recipes, servers, config = {}, versions = {}, provider = "loc
     """`, &service{})
 
 type service struct {
-	Name     string                     `star:"name"`
+	part
 	Recipes  []starlark.Value           `star:"recipes"`
 	Servers  []string                   `star:"servers"`
+	Role     string                     `star:"role"`
 	Config   *starlark.Dict             `star:"config"`
 	Versions map[string]starlark.String `star:"versions"`
+	Version  string                     `star:"version"`
 	Provider string                     `star:"provider"`
-	Requires []string                   `star:"requires"`
-	After    []string                   `star:"after"`
 }
 
 func (s *service) Compute(*effect.Env) (any, error) {
-	if err := onServers(s.Name, s.Servers); err != nil {
+	if s.Role != "" && len(s.Servers) > 0 {
+		return nil, fault.New(fault.Invalid, "component %s names servers, and a role", s.Name).WithHint("name one of the two")
+	}
+	if err := onServers(s.Name, s.Servers); err != nil && s.Role == "" {
 		return nil, err
 	}
 	if len(s.Recipes) == 0 {
 		return nil, fault.New(fault.Invalid, "component %s names no recipes", s.Name)
 	}
+	name := ""
 	for i, v := range s.Recipes {
-		if _, err := recipe.Parse(v); err != nil {
+		r, err := recipe.Parse(v)
+		if err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "component %s: the recipe at index %d", s.Name, i)
 		}
+		name = r.Name
 	}
-	return component(composition.Taskserv, s.Name, s.Requires, s.After, starlark.StringDict{
-		"recipes": starlark.NewList(s.Recipes), "servers": texts(s.Servers), "config": s.Config,
-		"versions": byName(s.Versions), "provider": starlark.String(s.Provider),
+	versions := map[string]starlark.String{}
+	maps.Copy(versions, s.Versions)
+	if s.Version != "" {
+		if other, said := versions[name]; said && string(other) != s.Version {
+			return nil, fault.New(fault.Invalid, "component %s has two versions of %s: %s and %s", s.Name, name, s.Version, string(other))
+		}
+		versions[name] = starlark.String(s.Version)
+	}
+	return s.component(composition.Taskserv, starlark.StringDict{
+		"recipes": starlark.NewList(s.Recipes), "servers": texts(s.Servers), "role": starlark.String(s.Role), "config": s.Config,
+		"versions": byName(versions), "version": versions[name], "provider": starlark.String(s.Provider),
 	})
 }

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
+	"filippo.io/age/armor"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.starlark.net/starlark"
@@ -26,16 +27,17 @@ func (a *app) clusterCommand() *cobra.Command {
 		Long: `Make servers, services and applications that belong together.
 
 A cluster is a script that says which components there are, and which need each other.
-There are those of the program and those of the workspace, below extensions. Every
-command that changes something is a run: see what it would do with --check, go on with
-"provisioning resume" after a failure, take it back with "provisioning rollback".`,
+There are those of the program and those of the workspace, below extensions; commands that
+name none mean the only one of the infrastructure, or of the workspace. Every command that
+changes something is a run: see what it would do with --check, go on with "provisioning
+resume" after a failure, take it back with "provisioning rollback".`,
 		Example: `  provisioning cluster list
   provisioning cluster create web --check
   provisioning cluster status web`,
 	}
 	cmd.AddCommand(
-		a.clusterList(), a.clusterShow(), a.clusterCreate(), a.clusterDelete(), a.clusterStatus(), a.clusterScale(),
-		a.clusterUpdate(), a.clusterComponents(), a.clusterValidate(),
+		a.clusterList(), a.clusterShow(), a.clusterCreate(), a.clusterDelete(), a.clusterStatus(), a.clusterLogs(), a.clusterScale(),
+		a.clusterUpdate(), a.clusterUpgrade(), a.clusterRollback(), a.clusterRestart(), a.clusterComponents(), a.clusterValidate(),
 	)
 	return cmd
 }
@@ -43,7 +45,7 @@ command that changes something is a run: see what it would do with --check, go o
 // clusterFlags are those of commands that change clusters.
 type clusterFlags struct {
 	taskservFlags
-	config string
+	config, secrets string
 }
 
 func (f *clusterFlags) define(fs *pflag.FlagSet) {
@@ -55,24 +57,30 @@ func (f *clusterFlags) define(fs *pflag.FlagSet) {
 	_ = fs.MarkHidden("dry-run") // the flag exists
 }
 
-// defineConfig defines the flag of commands that take a configuration.
+// defineConfig defines the flags of commands that take a configuration.
 func (f *clusterFlags) defineConfig(fs *pflag.FlagSet) {
 	fs.StringVar(&f.config, "config", "", "file with the configuration: TOML, YAML or JSON")
+	fs.StringVar(&f.secrets, "secrets", "", "encrypted file of the workspace with more of the configuration, all texts of which are secrets")
 }
 
-// described finds a cluster, and reads its script.
-func (a *app) described(name string) (*clusterScript, *starlarkstruct.Struct, error) {
-	p, err := a.clusterPlace(name)
+// described finds a cluster, and reads its script. names are those that were given: one,
+// or none for the only cluster.
+func (a *app) described(function string, names []string) (*clusterScript, *starlarkstruct.Struct, error) {
+	p, err := a.clusterMeant(names)
 	if err != nil {
 		return nil, nil, err
 	}
 	s, err := a.composition(p)
-	return &clusterScript{place: p, arguments: starlark.StringDict{}}, s, err
+	return &clusterScript{function: function, place: p, arguments: starlark.StringDict{}}, s, err
 }
 
 // configure gives a script the configuration, after it has been checked: the file over
-// what [app.settings] finds. Without a file a cluster keeps what it has, if it may.
+// what [app.settings] finds. Without a file a cluster keeps what it has, if it may. Where
+// a part is encrypted, only the run can check it: before it does anything.
 func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkstruct.Struct, keeps bool) error {
+	if err := f.hide(a, s); err != nil {
+		return err
+	}
 	if f.config == "" && keeps {
 		return nil
 	}
@@ -99,6 +107,10 @@ func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkst
 	if !ok {
 		return fault.New(fault.Config, "cluster %s takes no configuration, but there is %s", s.place.name, doc.Name)
 	}
+	s.arguments["config"] = doc.Value
+	if sealed, err := a.hasSecrets(s); sealed || err != nil {
+		return err
+	}
 	_, report, err := config.Validate(&starlark.Thread{Name: doc.Name}, doc.Value, doc.At)
 	if err != nil {
 		return err
@@ -106,8 +118,45 @@ func (f *clusterFlags) configure(a *app, s *clusterScript, described *starlarkst
 	for _, w := range report.Warnings {
 		a.console.Note("%s", w.Text())
 	}
-	s.arguments["config"] = doc.Value
 	return report.Fault(fault.Config, "the configuration of "+s.place.name)
+}
+
+// hide gives a script the file with secrets, as the run finds it in the workspace.
+func (f *clusterFlags) hide(a *app, s *clusterScript) error {
+	if f.secrets == "" {
+		return nil
+	}
+	ws, err := a.workspace("")
+	if err != nil {
+		return err
+	}
+	file, err := filepath.Abs(f.secrets)
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(ws.Root, file)
+	if err != nil || !filepath.IsLocal(rel) {
+		return fault.New(fault.Usage, "%s is not in the workspace", f.secrets).WithHint("the run reads it, also when it is resumed: put it below %s", ws.Root)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fault.Wrap(fault.NotFound, err, "cannot read the secrets")
+	}
+	if !strings.HasPrefix(strings.TrimSpace(string(text)), armor.Header) { // the run would keep what is in it
+		return fault.New(fault.Config, "%s is not encrypted", f.secrets).WithHint("age --encrypt --armor, or secret.seal in a script")
+	}
+	s.arguments["secrets"] = starlark.String(filepath.ToSlash(rel))
+	return nil
+}
+
+// hasSecrets reports whether a part of the configuration is encrypted: in the file that was
+// named, or in what is recorded of the cluster.
+func (a *app) hasSecrets(s *clusterScript) (bool, error) {
+	if s.arguments["secrets"] != nil {
+		return true, nil
+	}
+	record, err := a.recordedCluster(s.place.name)
+	return record.Sealed != "", err
 }
 
 // clusterSettings are what the tables [clusters.NAME] say, see [app.settings].
@@ -147,164 +196,4 @@ func (a *app) confirmed(f *taskservFlags, what string) error {
 		return fault.New(fault.Usage, "nothing was done")
 	}
 	return nil
-}
-
-func (a *app) clusterCreate() *cobra.Command {
-	var f clusterFlags
-	cmd := &cobra.Command{
-		Use: "create NAME", Aliases: []string{"deploy"}, Short: "Make a cluster, or bring it into the state that is wanted", Args: exactly(1, "the name of a cluster"),
-		Long: `Make a cluster, or bring it into the state that is wanted. A second time changes
-nothing. When a component fails, all that this run has made is taken back, and nothing
-that was there before.`,
-		Example: "  provisioning cluster create web --check\n  provisioning cluster create web --config web.toml --yes",
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, described, err := a.described(args[0])
-			if err != nil {
-				return err
-			}
-			s.function, f.start.RollbackOnFailure = "create", true
-			if err := f.configure(a, s, described, false); err != nil {
-				return err
-			}
-			if err := a.confirmed(&f.taskservFlags, "make cluster "+args[0]); err != nil {
-				return err
-			}
-			return a.runTaskserv(&f.taskservFlags, s, a.showDeployed)
-		},
-	}
-	f.define(cmd.Flags())
-	f.defineConfig(cmd.Flags())
-	return cmd
-}
-
-func (a *app) clusterUpdate() *cobra.Command {
-	var f clusterFlags
-	cmd := &cobra.Command{
-		Use: "update NAME", Aliases: []string{"upgrade"}, Short: "Change a cluster, one container at a time", Args: exactly(1, "the name of a cluster"),
-		Long: `Change a cluster that is deployed: by another configuration, or by what its script says
-now. Containers are replaced one at a time; one that does not become healthy is taken
-back, and the update fails there.`,
-		Example: "  provisioning cluster update web --config web.toml --check",
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, described, err := a.described(args[0])
-			if err != nil {
-				return err
-			}
-			s.function = "update"
-			if err := f.configure(a, s, described, true); err != nil {
-				return err
-			}
-			if err := a.confirmed(&f.taskservFlags, "update cluster "+args[0]); err != nil {
-				return err
-			}
-			return a.runTaskserv(&f.taskservFlags, s, a.showDeployed)
-		},
-	}
-	f.define(cmd.Flags())
-	f.defineConfig(cmd.Flags())
-	return cmd
-}
-
-func (a *app) clusterScale() *cobra.Command {
-	var f clusterFlags
-	var component string
-	var replicas int
-	cmd := &cobra.Command{
-		Use: "scale NAME --component COMPONENT --replicas N", Short: "Give a component another number of containers", Args: exactly(1, "the name of a cluster"),
-		Example: "  provisioning cluster scale web --component app --replicas 3 --yes",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if component == "" || replicas == 0 {
-				return fault.New(fault.Usage, "%s needs --component and --replicas", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
-			}
-			s, _, err := a.described(args[0])
-			if err != nil {
-				return err
-			}
-			s.function = "scale"
-			s.arguments["component"], s.arguments["replicas"] = starlark.String(component), starlark.MakeInt(replicas)
-			if err := a.confirmed(&f.taskservFlags, fmt.Sprintf("scale %s of cluster %s to %d", component, args[0], replicas)); err != nil {
-				return err
-			}
-			return a.runTaskserv(&f.taskservFlags, s, a.showDeployed)
-		},
-	}
-	f.define(cmd.Flags())
-	cmd.Flags().StringVar(&component, "component", "", "the component")
-	cmd.Flags().IntVar(&replicas, "replicas", 0, "how many containers")
-	return cmd
-}
-
-func (a *app) clusterDelete() *cobra.Command {
-	var f clusterFlags
-	var cleanup, force bool
-	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Remove a cluster: what it has made, and nothing else", Args: exactly(1, "the name of a cluster"),
-		Long: `Remove a cluster, its components in the opposite order. Servers and services that were
-there before it stay, and services that others need. The data of services that stay on
-their servers are kept, unless --cleanup is given.`,
-		Example: "  provisioning cluster delete web --check\n  provisioning cluster delete web --yes",
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, _, err := a.described(args[0])
-			if err != nil {
-				return err
-			}
-			s.function = "delete"
-			s.arguments["cleanup"], s.arguments["force"] = starlark.Bool(cleanup), starlark.Bool(force)
-			if err := a.confirmed(&f.taskservFlags, "remove cluster "+args[0]); err != nil {
-				return err
-			}
-			return a.runTaskserv(&f.taskservFlags, s, func(v starlark.Value) {
-				for _, s := range structs(starlark.NewList([]starlark.Value{v})) {
-					a.console.Print("%s  %s", attr(s, "cluster"), attr(s, "status"))
-				}
-			})
-		},
-	}
-	f.define(cmd.Flags())
-	cmd.Flags().BoolVar(&cleanup, "cleanup", false, "remove the data of services as well")
-	cmd.Flags().BoolVar(&force, "force", false, "go on where a component fails")
-	return cmd
-}
-
-// showDeployed prints what was made.
-func (a *app) showDeployed(v starlark.Value) {
-	s, ok := v.(*starlarkstruct.Struct)
-	if !ok {
-		return
-	}
-	var rows [][]string
-	parts, _ := s.Attr("components")
-	for _, c := range structs(parts) {
-		rows = append(rows, []string{attr(c, "component"), attr(c, "type"), attr(c, "status"), attr(c, "result")})
-	}
-	a.console.Table([]string{"COMPONENT", "TYPE", "STATUS", ""}, rows)
-	a.showEndpoints(s)
-}
-
-func (a *app) showEndpoints(s *starlarkstruct.Struct) {
-	v, _ := s.Attr("endpoints")
-	d, ok := v.(*starlark.Dict)
-	if !ok {
-		return
-	}
-	for _, item := range d.Items() {
-		name, _ := starlark.AsString(item[0])
-		address, _ := starlark.AsString(item[1])
-		a.console.Print("%s: %s", name, address)
-	}
-}
-
-// needs joins what a component requires, and what it comes after.
-func needs(s *starlarkstruct.Struct, field string) string {
-	v, _ := s.Attr(field)
-	list, ok := v.(starlark.Iterable)
-	if !ok {
-		return ""
-	}
-	var all []string
-	for e := range starlark.Elements(list) {
-		text, _ := starlark.AsString(e)
-		all = append(all, text)
-	}
-	return strings.Join(all, ", ")
 }

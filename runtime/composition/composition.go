@@ -48,6 +48,9 @@ func Of(globals starlark.StringDict) (*starlarkstruct.Struct, error) {
 // Component is what has to be known of one to order it.
 type Component struct {
 	Name     string
+	Disabled bool     // it is described, and not wanted
+	Role     string   // of the servers that it is on, or that it makes; "" for none
+	Servers  []string // that it is on, or makes
 	Requires []string // have to be there before it
 	After    []string // come before it when they are there
 	Value    starlark.Value
@@ -59,9 +62,20 @@ func ComponentOf(v starlark.Value) (Component, error) {
 	if !ok || s.Constructor() != starlark.Value(ComponentConstructor) {
 		return Component{}, fault.New(fault.Invalid, "a component is what cluster.taskserv, cluster.application and cluster.infrastructure return, not a %s", v.Type())
 	}
-	name, _ := s.Attr("name")
-	text, _ := starlark.AsString(name)
-	return Component{Name: text, Requires: texts(s, "requires"), After: texts(s, "after"), Value: v}, nil
+	enabled, err := s.Attr("enabled")
+	return Component{
+		Name: text(s, "name"), Disabled: err == nil && enabled == starlark.False, Role: text(s, "role"), Servers: texts(s, "servers"),
+		Requires: texts(s, "requires"), After: texts(s, "after"), Value: v,
+	}, nil
+}
+
+func text(s *starlarkstruct.Struct, field string) string {
+	v, err := s.Attr(field)
+	if err != nil {
+		return ""
+	}
+	t, _ := starlark.AsString(v)
+	return t
 }
 
 func texts(s *starlarkstruct.Struct, field string) []string {
@@ -80,24 +94,15 @@ func texts(s *starlarkstruct.Struct, field string) []string {
 }
 
 // Order sorts components into waves: all that one of a wave requires, or comes after, is
-// in waves before it. Within a wave they are sorted by name.
+// in waves before it. Within a wave they are sorted by name. Those that are not wanted are
+// left out.
 func Order(components []Component) ([][]Component, error) {
-	names := map[string]bool{}
-	for _, c := range components {
-		if names[c.Name] {
-			return nil, fault.New(fault.Invalid, "there are two components %q", c.Name)
-		}
-		names[c.Name] = true
-	}
-	for _, c := range components {
-		for _, need := range c.Requires {
-			if !names[need] {
-				return nil, fault.New(fault.Invalid, "%s requires %s, and there is no such component", c.Name, need)
-			}
-		}
+	left, names, err := wanted(components)
+	if err != nil {
+		return nil, err
 	}
 	var waves [][]Component
-	left, done := slices.Clone(components), map[string]bool{}
+	done := map[string]bool{}
 	ready := func(c Component) bool {
 		return !slices.ContainsFunc(slices.Concat(c.Requires, c.After), func(n string) bool { return names[n] && !done[n] })
 	}
@@ -120,6 +125,33 @@ func Order(components []Component) ([][]Component, error) {
 		waves, left = append(waves, wave), later
 	}
 	return waves, nil
+}
+
+// wanted are the components that are, and their names. Their names have to differ, and
+// what they require has to be wanted, too.
+func wanted(components []Component) (all []Component, names map[string]bool, err error) {
+	described := map[string]bool{}
+	names = map[string]bool{}
+	for _, c := range components {
+		if described[c.Name] {
+			return nil, nil, fault.New(fault.Invalid, "there are two components %q", c.Name)
+		}
+		described[c.Name] = true
+		if !c.Disabled {
+			names[c.Name], all = true, append(all, c)
+		}
+	}
+	for _, c := range all {
+		for _, need := range c.Requires {
+			switch {
+			case !described[need]:
+				return nil, nil, fault.New(fault.Invalid, "%s requires %s, and there is no such component", c.Name, need)
+			case !names[need]:
+				return nil, nil, fault.New(fault.Invalid, "%s requires %s, which is not enabled", c.Name, need)
+			}
+		}
+	}
+	return all, names, nil
 }
 
 // circle is a way from a component back to itself, among those that wait for each other.

@@ -24,6 +24,9 @@ func TestOrder(t *testing.T) {
 		{"twice", []Component{c("a", "", ""), c("a", "", "")}, "", `two components "a"`},
 		{"of itself", []Component{c("a", "a", "")}, "", "a -> a"},
 		{"a circle behind a tail", []Component{c("x", "a", ""), c("a", "b", ""), c("b", "", "a")}, "", "Circular dependency detected in cluster components: a -> b -> a"},
+		{"not wanted", []Component{{Name: "b", Disabled: true}, c("a", "", "b")}, "a", ""},
+		{"requires what is not wanted", []Component{{Name: "b", Disabled: true}, c("a", "b", "")}, "", "a requires b, which is not enabled"},
+		{"not wanted, and requires what is not there", []Component{{Name: "b", Disabled: true, Requires: []string{"z"}}, c("a", "", "")}, "a", ""},
 	} {
 		waves, err := Order(test.components)
 		if test.err != "" {
