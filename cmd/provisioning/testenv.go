@@ -3,7 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,76 +11,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/container"
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/testenv"
-	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/document"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
-
-// testenvFlags are those of commands that make environments or test them.
-type testenvFlags struct {
-	tests   []string
-	timeout time.Duration
-	config  string
-
-	version, profile  string
-	autoStart         bool
-	autoCleanup, keep bool
-	image             string
-	cpu, memory       int
-	privileged        bool
-	noInternet, ssh   bool
-}
-
-func (f *testenvFlags) defineRun(fs *pflag.FlagSet) {
-	fs.StringSliceVar(&f.tests, "tests", nil, "only these tests, separated by commas")
-	fs.DurationVar(&f.timeout, "timeout", testenv.RunTimeout, "how long the tests may take")
-	fs.StringVar(&f.config, "config", "", "file with the configuration of the taskserv: TOML, YAML or JSON")
-}
-
-func (f *testenvFlags) defineMake(fs *pflag.FlagSet) {
-	f.defineRun(fs)
-	fs.StringVar(&f.image, "base-image", testenv.BaseImage, "what the machines are made of; it has to have systemd")
-	fs.IntVar(&f.cpu, "cpu", testenv.CPU, "processors of a machine, in thousandths")
-	fs.IntVar(&f.memory, "memory", testenv.MemoryMB, "memory of a machine, in MB")
-	fs.BoolVar(&f.privileged, "privileged", false, "give the machines all rights on this one, as Kubernetes needs them")
-	fs.BoolVar(&f.noInternet, "no-internet", false, "cut the machines off from outside once their taskservs are installed")
-	fs.BoolVar(&f.ssh, "ssh", false, "reach the machines over SSH, as real ones are, not through the container engine")
-	fs.StringVar(&f.version, "version", "", "version to install, and to update from")
-	fs.StringVar(&f.profile, "profile", "", "name of a set of configuration that the recipe has")
-	fs.BoolVar(&f.keep, "keep-on-failure", false, "keep the environment when a test fails")
-}
-
-func (f *testenvFlags) defineStart(fs *pflag.FlagSet) {
-	f.defineMake(fs)
-	fs.BoolVar(&f.autoStart, "auto-start", false, "test it at once")
-	fs.BoolVar(&f.autoCleanup, "auto-cleanup", false, "remove it after its tests, however they end")
-}
-
-// trial is what the flags ask for.
-func (f *testenvFlags) trial(e *testenv.Environment) trial {
-	return trial{
-		function: "test", timeout: f.timeout, config: f.config,
-		arguments: starlark.StringDict{
-			"outside": starlark.String(e.Network.Outside),
-			"tests":   stringsValue(namesIn(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
-		},
-	}
-}
-
-// configure puts the flags into what an environment is asked for with.
-func (f *testenvFlags) configure(c testenv.Config) testenv.Config {
-	c.BaseImage, c.Profile, c.Version, c.Privileged = f.image, f.profile, f.version, f.privileged
-	c.NoInternet, c.SSH = f.noInternet, f.ssh
-	c.Resources = testenv.Resources{CPU: f.cpu, MemoryMB: f.memory}
-	return c
-}
 
 // adviceText is what the help says of sizes.
 const adviceText = `Sizes: for development 1-2 processors and 2 GB, for integration 2-4 and 4-8, as in
@@ -118,9 +57,9 @@ func (a *app) testQuick() *cobra.Command {
 There is a line for each test; the exit code is 0 only if none has failed, and at
 least one has passed.`,
 		Example: "  provisioning test quick redis\n  provisioning test quick redis --keep-on-failure --tests install,health",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			f.autoStart, f.autoCleanup = true, true
-			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Single, Taskserv: args[0]}))
+			return a.makeEnvironment(&f, f.configure(cmd.Flags(), testenv.Config{Type: testenv.Single, Taskserv: args[0]}))
 		},
 	}
 	f.defineMake(cmd.Flags())
@@ -133,8 +72,8 @@ func (a *app) testEnvSingle() *cobra.Command {
 		Use: "single TASKSERV", Short: "Make a machine for one taskserv", Args: exactly(1, "the name of a taskserv"),
 		Long:    "Make a machine for one taskserv, with what that requires.\n\n" + adviceText,
 		Example: "  provisioning test env single redis --cpu 2000 --memory 4096\n  provisioning test env single redis --auto-start --auto-cleanup",
-		RunE: func(_ *cobra.Command, args []string) error {
-			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Single, Taskserv: args[0]}))
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.makeEnvironment(&f, f.configure(cmd.Flags(), testenv.Config{Type: testenv.Single, Taskserv: args[0]}))
 		},
 	}
 	f.defineStart(cmd.Flags())
@@ -154,7 +93,7 @@ func (a *app) testEnvServer() *cobra.Command {
 			for _, arg := range args[1:] {
 				names = append(names, namesIn(strings.Fields(strings.Trim(arg, "[]")))...)
 			}
-			return a.makeEnvironment(&f, f.configure(testenv.Config{Type: testenv.Server, ServerName: args[0], Taskservs: names}))
+			return a.makeEnvironment(&f, f.configure(cmd.Flags(), testenv.Config{Type: testenv.Server, ServerName: args[0], Taskservs: names}))
 		},
 	}
 	f.defineStart(cmd.Flags())
@@ -169,7 +108,7 @@ func (a *app) testEnvCluster() *cobra.Command {
 it the standard input is read, or the topology is called as the type is.`,
 		Example: `  provisioning test env cluster etcd etcd_cluster --auto-start
   provisioning test topology load etcd_cluster | provisioning test env cluster etcd`,
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			name, t, err := a.topologyFor(args)
 			if err != nil {
 				return err
@@ -177,7 +116,7 @@ it the standard input is read, or the topology is called as the type is.`,
 			if t.ClusterType == "" {
 				t.ClusterType = args[0]
 			}
-			c := f.configure(testenv.Config{Type: testenv.Cluster, ClusterType: args[0], Topology: &t})
+			c := f.configure(cmd.Flags(), testenv.Config{Type: testenv.Cluster, ClusterType: args[0], Topology: &t})
 			c.ServerName = name
 			return a.makeEnvironment(&f, c)
 		},
@@ -198,16 +137,12 @@ func (a *app) testEnvCreate() *cobra.Command {
   environment = { LANG = "C.UTF-8" }
   resources = { cpu_millicores = 1000, memory_mb = 2048 }`,
 		Example: "  provisioning test env create redis-env.toml --auto-start",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := environmentFile(args[0])
 			if err != nil {
 				return err
 			}
-			flags := f.configure(testenv.Config{})
-			c.NoInternet, c.SSH = c.NoInternet || f.noInternet, c.SSH || f.ssh
-			c.BaseImage = cmp.Or(c.BaseImage, flags.BaseImage)
-			c.Resources.CPU, c.Resources.MemoryMB = cmp.Or(c.Resources.CPU, flags.Resources.CPU), cmp.Or(c.Resources.MemoryMB, flags.Resources.MemoryMB)
-			return a.makeEnvironment(&f, c)
+			return a.makeEnvironment(&f, f.configure(cmd.Flags(), c))
 		},
 	}
 	f.defineStart(cmd.Flags())
@@ -287,8 +222,8 @@ func topologyNodes(nodes []testenv.Node) []testenv.TopologyNode {
 	return all
 }
 
-// resolve finds what the taskservs of each node require. All that there are not are
-// named in one error.
+// resolve finds what the taskservs of each node require, other taskservs and all rights.
+// All taskservs that there are not are named in one error.
 func (a *app) resolve(nodes []testenv.Node) error {
 	c, done, err := a.catalogue()
 	if err != nil {
@@ -325,6 +260,7 @@ func (a *app) resolve(nodes []testenv.Node) error {
 		}
 		for _, r := range all {
 			nodes[i].Recipes = append(nodes[i].Recipes, r.Name)
+			nodes[i].Resources.Privileged = nodes[i].Resources.Privileged || bool(r.Field("privileged").Truth())
 		}
 	}
 	return nil
@@ -332,6 +268,12 @@ func (a *app) resolve(nodes []testenv.Node) error {
 
 // makeEnvironment makes an environment, and tests and removes it as the flags say.
 func (a *app) makeEnvironment(f *testenvFlags, c testenv.Config) error {
+	if err := checkRuntime(c.Runtime); err != nil {
+		return err
+	}
+	if c.Runtime == runtimeNative {
+		return a.testNative(f, c)
+	}
 	if err := checkTests(namesIn(f.tests)); err != nil {
 		return err
 	}
@@ -345,21 +287,27 @@ func (a *app) makeEnvironment(f *testenvFlags, c testenv.Config) error {
 	}
 	e.AutoCleanup = f.autoCleanup
 	lease, err := m.make(e)
-	if err != nil {
+	var why *lacking
+	switch {
+	case errors.As(err, &why) && f.autoStart:
+		return m.skipped(e, skippedTests(e, namesIn(f.tests), why.reason))
+	case why != nil:
+		return why.fault()
+	case err != nil:
 		return err
 	}
 	defer lease.Release()
 	if !f.autoStart {
 		return a.showMadeEnvironment(e)
 	}
-	return m.tested(e, f.trial(e), f.keep)
+	return m.tested(e, f.trial(e), f)
 }
 
 // tested makes a trial, and removes an environment that is to be removed after it.
-func (m *environments) tested(e *testenv.Environment, t trial, keep bool) error {
+func (m *environments) tested(e *testenv.Environment, t trial, f *testenvFlags) error {
 	r, err := m.test(e, t)
 	if e.AutoCleanup {
-		if keep && (r == nil || !r.OK()) {
+		if f.keep && (r == nil || !r.OK()) {
 			e.AutoCleanup = false
 			m.a.console.Note("kept: provisioning test env shell %s; remove it with: provisioning test env cleanup %s", e.ID, e.ID)
 			if serr := m.store.Save(e); serr != nil {
@@ -367,6 +315,11 @@ func (m *environments) tested(e *testenv.Environment, t trial, keep bool) error 
 			}
 		} else if rerr := m.remove(e); rerr != nil && err == nil {
 			err = rerr
+		}
+	}
+	if f.output != "" && r != nil {
+		if oerr := m.export(e, e.Nodes, f.output); oerr != nil && err == nil {
+			err = oerr
 		}
 	}
 	return m.a.reportTrial(e, r, err)
@@ -403,11 +356,10 @@ The tests are ` + strings.Join(testNames[:6], ", ") + `,
 				return err
 			}
 			defer lease.Release()
-			return m.tested(e, f.trial(e), f.keep)
+			return m.tested(e, f.trial(e), &f)
 		},
 	}
 	f.defineRun(cmd.Flags())
-	cmd.Flags().BoolVar(&f.keep, "keep-on-failure", false, "keep the environment when a test fails")
 	return cmd
 }
 
@@ -441,7 +393,7 @@ func busy(e *testenv.Environment) error {
 
 func (a *app) testEnvCleanup() *cobra.Command {
 	var all bool
-	var older time.Duration
+	var older timeFlag
 	cmd := &cobra.Command{
 		Use: "cleanup [ID…]", Aliases: []string{"rm"}, Short: "Remove environments; their results and logs stay for 7 days", Args: cobra.ArbitraryArgs,
 		Example: "  provisioning test env cleanup 4f1c9a02\n  provisioning test env cleanup --all --older-than 2h",
@@ -459,7 +411,7 @@ func (a *app) testEnvCleanup() *cobra.Command {
 					return err
 				}
 				for _, e := range records {
-					if e.Status != testenv.Removed && time.Since(e.CreatedAt) >= older {
+					if e.Status != testenv.Removed && time.Since(e.CreatedAt) >= time.Duration(older) {
 						args = append(args, e.ID)
 					}
 				}
@@ -473,7 +425,7 @@ func (a *app) testEnvCleanup() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "all of this workspace")
-	cmd.Flags().DurationVar(&older, "older-than", 0, "all that were made longer ago than this")
+	cmd.Flags().Var(&older, "older-than", "all that were made longer ago than this: 2h, 3d, or a number of seconds")
 	return cmd
 }
 
@@ -512,11 +464,11 @@ func (a *app) testEnvShell() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := m.node(args[0], node)
+			e, n, err := m.node(args[0], node)
 			if err != nil {
 				return err
 			}
-			o := &runtimeOptions{timeout: container.Patience, tty: true}
+			o := &runtimeOptions{timeout: container.Patience, tty: true, preferred: e.Config.Runtime}
 			r, err := a.detected(o)
 			if err != nil {
 				return err
@@ -530,14 +482,20 @@ func (a *app) testEnvShell() *cobra.Command {
 }
 
 // node is a machine of an environment that has not been removed.
-func (m *environments) node(id, name string) (testenv.Node, error) {
+func (m *environments) node(id, name string) (*testenv.Environment, testenv.Node, error) {
 	e, err := m.store.Get(id)
+	if err == nil && e.Status == testenv.Removed {
+		err = fault.New(fault.NotFound, "the test environment %s has been removed", e.ID)
+	}
 	if err != nil {
-		return testenv.Node{}, err
+		return nil, testenv.Node{}, err
 	}
-	if e.Status == testenv.Removed {
-		return testenv.Node{}, fault.New(fault.NotFound, "the test environment %s has been removed", e.ID)
-	}
+	n, err := nodeOf(e, name)
+	return e, n, err
+}
+
+// nodeOf is a machine of an environment; "" is the first.
+func nodeOf(e *testenv.Environment, name string) (testenv.Node, error) {
 	n, ok := e.Node(name)
 	if !ok {
 		names := make([]string, len(e.Nodes))
@@ -548,196 +506,4 @@ func (m *environments) node(id, name string) (testenv.Node, error) {
 			WithHint("it has %s", strings.Join(names, ", "))
 	}
 	return n, nil
-}
-
-func (a *app) testEnvLogs() *cobra.Command {
-	var node, output string
-	var follow bool
-	cmd := &cobra.Command{
-		Use: "logs ID", Short: "Show what the machines of an environment have logged", Args: exactly(1, "the id of an environment"),
-		Long: `Show what the machines of an environment have logged: what process 1 has printed, and
-the journal of the services. Of one that is removed, what its last tests have kept.`,
-		Example: "  provisioning test env logs 4f1c9a02 --node etcd-01\n  provisioning test env logs 4f1c9a02 --output artefacts",
-		RunE: func(_ *cobra.Command, args []string) error {
-			m, err := a.environments()
-			if err != nil {
-				return err
-			}
-			if follow {
-				n, err := m.node(args[0], node)
-				if err != nil {
-					return err
-				}
-				one := m.nodesValue(&testenv.Environment{Nodes: []testenv.Node{n}}).(*starlark.List).Index(0)
-				return a.showing(func() (*runtime.Outcome, error) { return m.run("follow", nil, starlark.StringDict{"node": one}, nil) })
-			}
-			return m.showLogs(args[0], node, output)
-		},
-	}
-	cmd.Flags().StringVar(&node, "node", "", "only those of this machine")
-	cmd.Flags().StringVar(&output, "output", "", "directory to write them to, with the record, for CI")
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show what a machine logs, until Ctrl-C")
-	return cmd
-}
-
-// showLogs shows the logs of an environment, or writes them to a directory.
-func (m *environments) showLogs(id, node, output string) error {
-	e, err := m.store.Get(id)
-	if err != nil {
-		return err
-	}
-	if e.Status != testenv.Removed {
-		out, err := m.run("logs", nil, starlark.StringDict{"nodes": m.nodesValue(e)}, nil)
-		if err != nil {
-			return err
-		}
-		logs := map[string]string{}
-		if err := returned(out, &logs); err != nil {
-			return err
-		}
-		if err := m.store.SaveLogs(e.ID, logs); err != nil {
-			return err
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(m.store.LogsDir(e.ID), cmp.Or(node, "*")+".*.log"))
-	if err != nil {
-		return err
-	}
-	if output != "" {
-		return m.exportLogs(e, files, output)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		m.a.console.Print("==> %s <==", strings.TrimSuffix(filepath.Base(file), ".log"))
-		m.a.console.Print("%s", strings.TrimSuffix(string(text), "\n"))
-	}
-	if len(files) == 0 {
-		m.a.console.Note("there are no logs")
-	}
-	for _, r := range e.Results {
-		m.a.console.Note("what the tests did: provisioning runs show %s", r.RunID)
-	}
-	return nil
-}
-
-func (m *environments) exportLogs(e *testenv.Environment, files []string, output string) error {
-	files = append(files, filepath.Join(m.store.Dir, e.ID, "environment.json"))
-	if err := os.MkdirAll(output, 0o755); err != nil {
-		return fault.Wrap(fault.Failed, err, "cannot write the logs")
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(output, filepath.Base(file)), text, 0o644)
-		}
-		if err != nil {
-			return fault.Wrap(fault.Failed, err, "cannot write the logs")
-		}
-	}
-	m.a.console.Print("%s in %s", count(len(files), "file"), output)
-	return nil
-}
-
-func (a *app) testEnvList() *cobra.Command {
-	var removed, everywhere bool
-	cmd := &cobra.Command{
-		Use: "list", Aliases: []string{"ls"}, Short: "List the environments of the workspace", Args: exactly(0, "no arguments"),
-		Example: "  provisioning test env list --out json",
-		RunE: func(*cobra.Command, []string) error {
-			m, err := a.environments()
-			if err != nil {
-				return err
-			}
-			list := m.store.List
-			if everywhere {
-				list = m.store.Everywhere
-			}
-			all, err := list()
-			if err != nil {
-				return err
-			}
-			shown := []*testenv.Environment{}
-			var rows [][]string
-			for _, e := range all {
-				if e.Status != testenv.Removed || removed {
-					shown = append(shown, e)
-					row := []string{e.ID, e.Name, e.Type, e.Status, fmt.Sprint(len(e.Nodes)), orDash(e.Network.Subnet), e.CreatedAt.Format(time.DateTime)}
-					if everywhere {
-						row = append(row, e.Workspace)
-					}
-					rows = append(rows, row)
-				}
-			}
-			if a.console.Structured() {
-				return a.console.Result(shown)
-			}
-			if len(rows) == 0 {
-				a.console.Note("there are no test environments")
-				return nil
-			}
-			head := []string{"ID", "NAME", "TYPE", "STATUS", "NODES", "NETWORK", "MADE"}
-			if everywhere {
-				head = append(head, "WORKSPACE")
-			}
-			a.console.Table(head, rows)
-			return nil
-		},
-	}
-	cmd.Flags().BoolVar(&removed, "removed", false, "also those that were removed in the last 7 days")
-	cmd.Flags().BoolVar(&everywhere, "everywhere", false, "those of all your workspaces, but for removed ones")
-	cmd.MarkFlagsMutuallyExclusive("removed", "everywhere")
-	return cmd
-}
-
-func (a *app) testEnvGet() *cobra.Command {
-	return a.showEnvironment("get", "Show the record of an environment", func(e *testenv.Environment) {
-		a.console.Table(nil, [][]string{
-			{"id", e.ID}, {"name", e.Name}, {"type", e.Type}, {"status", e.Status}, {"image", e.Config.BaseImage},
-			{"network", e.Network.Name + ", " + orDash(e.Network.Subnet)}, {"made", e.CreatedAt.Format(time.DateTime)}, {"until", e.ExpiresAt.Format(time.DateTime)},
-		})
-		a.showNodes(e)
-		for _, r := range e.Results {
-			a.console.Print("tested %s: %d passed, %d failed, %d skipped", r.CompletedAt.Format(time.DateTime), r.Passed, r.Failed, r.Skipped)
-		}
-	})
-}
-
-func (a *app) testEnvStatus() *cobra.Command {
-	return a.showEnvironment("status", "Say how an environment is", func(e *testenv.Environment) {
-		a.console.Print("%s %s", e.ID, e.Status)
-		a.showNodes(e)
-	})
-}
-
-func (a *app) showNodes(e *testenv.Environment) {
-	var rows [][]string
-	for _, n := range e.Nodes {
-		rows = append(rows, []string{n.Name, orDash(n.Role), n.Status, orDash(n.IP), strings.Join(n.Taskservs, ","), n.Container})
-	}
-	a.console.Table([]string{"NODE", "ROLE", "STATUS", "ADDRESS", "TASKSERVS", "CONTAINER"}, rows)
-}
-
-func (a *app) showEnvironment(verb, short string, show func(*testenv.Environment)) *cobra.Command {
-	return &cobra.Command{
-		Use: verb + " ID", Short: short, Args: exactly(1, "the id of an environment"),
-		Example: "  provisioning test env " + verb + " 4f1c9a02 --out json",
-		RunE: func(_ *cobra.Command, args []string) error {
-			m, err := a.environments()
-			if err != nil {
-				return err
-			}
-			e, err := m.store.Get(args[0])
-			if err != nil {
-				return err
-			}
-			if a.console.Structured() {
-				return a.console.Result(e)
-			}
-			show(e)
-			return nil
-		},
-	}
 }

@@ -16,8 +16,9 @@ import (
 
 // An environment is left behind when nobody holds its lease and nobody has any use for
 // it. Every command removes such ones of its workspace, and those that make environments
-// remove such ones of all workspaces of the user. What they remove is recorded, in the
-// workspace or by the user: never is something guessed from the name of a container.
+// remove such ones of all workspaces of the user, and so
+// does a worker, at once and every hour. What they remove is recorded, in the workspace or by
+// the user: never is something guessed from the name of a container.
 
 // removeOrphans removes environments that nobody has any use for: their process has
 // died, or they have expired. It finds containers of this workspace that no record
@@ -50,8 +51,8 @@ func (m *environments) removeOrphans() error {
 	if err := m.unreadable(made); err != nil {
 		return err
 	}
-	for id := range made {
-		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id)}, nil); err != nil {
+	for _, id := range slices.Sorted(maps.Keys(made)) {
+		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id), "engine": starlark.String(made[id])}, nil); err != nil {
 			return err
 		}
 		m.a.console.Note("removed what was left of the test environment %s", id)
@@ -61,7 +62,7 @@ func (m *environments) removeOrphans() error {
 
 // unreadable says which environments of other workspaces nobody here can look after, and
 // takes them out of those that are left: they may be in use.
-func (m *environments) unreadable(made map[string]bool) error {
+func (m *environments) unreadable(made map[string]string) error {
 	broken, err := m.store.Unreadable()
 	if err != nil {
 		return err
@@ -74,18 +75,43 @@ func (m *environments) unreadable(made map[string]bool) error {
 	return nil
 }
 
-// labelled are the environments that containers of this workspace are of; none when no
-// engine answers, which whoever needs one will say.
-func (m *environments) labelled() (map[string]bool, error) {
-	ids := map[string]bool{}
-	if all, err := m.store.List(); err != nil || len(all) == 0 {
+// labelled are the environments that containers of this workspace are of, and the engines
+// that have them; none where no engine answers, which whoever needs one will say.
+func (m *environments) labelled() (map[string]string, error) {
+	ids := map[string]string{}
+	all, err := m.store.List()
+	if err != nil || len(all) == 0 {
 		return ids, err // there has never been one here: nothing is asked
 	}
+	for _, named := range enginesOf(all) {
+		for _, id := range m.labelledOn(named) {
+			if _, known := ids[id]; !known { // an engine may have two names
+				ids[id] = named
+			}
+		}
+	}
+	return ids, nil
+}
+
+// enginesOf are the engines that have environments: the one that is found, and those that
+// were named.
+func enginesOf(all []*testenv.Environment) []string {
+	engines := []string{""}
+	for _, e := range all {
+		if !slices.Contains(engines, e.Config.Runtime) {
+			engines = append(engines, e.Config.Runtime)
+		}
+	}
+	return engines
+}
+
+// labelledOn are those of one engine.
+func (m *environments) labelledOn(named string) (ids []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), container.Patience)
 	defer cancel()
-	engine, err := openEngine(ctx)
+	engine, err := openEngineOf(ctx, named)
 	if err != nil {
-		return ids, nil
+		return nil
 	}
 	defer engine.Close() //nolint:errcheck // it was only asked
 	mine := container.Filter{Owner: container.Owner{Workspace: m.ws.Root}, Labels: map[string]string{testenv.Label: ""}}
@@ -94,12 +120,12 @@ func (m *environments) labelled() (map[string]bool, error) {
 	}
 	containers, err := engine.List(ctx, mine)
 	if err != nil {
-		return ids, nil
+		return nil
 	}
 	for _, c := range containers {
-		ids[c.Labels[testenv.Label]] = true
+		ids = append(ids, c.Labels[testenv.Label])
 	}
-	return ids, nil
+	return ids
 }
 
 func (m *environments) removeOrphan(id string) error {

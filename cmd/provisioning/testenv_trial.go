@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/testenv"
+	"github.com/provisioning-systems/provisioning/runtime"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
@@ -17,6 +19,9 @@ import (
 var testNames = []string{
 	"install", "idempotent", "status", "health", "config", "restart", "update", "nodes_joined", "network", "dns", "uninstall",
 }
+
+// clusterTests are those of all machines together, where there are several.
+var clusterTests = []string{"nodes_joined", "network", "dns"}
 
 // trial is what is tested of an environment.
 type trial struct {
@@ -76,20 +81,44 @@ func (m *environments) test(e *testenv.Environment, t trial) (*testenv.Result, e
 			result.Tests = done.Tests
 			rerr = m.store.SaveLogs(e.ID, done.Logs)
 		}
+	} else if out != nil && out.Run != nil {
+		m.saveLogs(e)
 	}
 	if rerr != nil {
 		result.Error = firstLine(rerr.Error())
 	}
 	result.Count()
 	result.Duration, result.CompletedAt = time.Since(began).Seconds(), time.Now().UTC().Truncate(time.Second)
+	if err := m.record(e, out, result); err != nil {
+		return result, errors.Join(rerr, err)
+	}
+	return result, rerr
+}
+
+// record keeps a result with the logs of its tests.
+func (m *environments) record(e *testenv.Environment, out *runtime.Outcome, result *testenv.Result) error {
+	var err error
+	if out != nil && out.Run != nil {
+		if err = m.keepRecords(e, out.Run, result); err == nil {
+			_, err = m.store.SaveResult(e.ID, result)
+		}
+	}
 	e.Results, e.Status = append(e.Results, *result), testenv.Ready
 	if !result.OK() {
 		e.Status = testenv.Failed
 	}
-	if err := m.store.Save(e); err != nil {
-		return result, err
+	return errors.Join(err, m.store.Save(e))
+}
+
+// saveLogs reads the logs of machines whose tests were stopped. Nothing depends on them.
+func (m *environments) saveLogs(e *testenv.Environment) {
+	logs, err := m.readLogs(e, logsPatience)
+	if err == nil {
+		err = m.store.SaveLogs(e.ID, logs)
 	}
-	return result, rerr
+	if err != nil {
+		m.a.console.Note("the logs of the machines of %s are not kept: %v", e.ID, err)
+	}
 }
 
 func (m *environments) trialArguments(e *testenv.Environment, t trial) (starlark.StringDict, []recipe.Place, error) {
@@ -135,6 +164,8 @@ func (a *app) reportTrial(e *testenv.Environment, r *testenv.Result, err error) 
 	if r.Failed == 0 {
 		a.console.Note("nothing was tested: no test passed")
 	}
-	a.console.Note("logs: provisioning test env logs %s", e.ID)
+	if e.ID != "" {
+		a.console.Note("logs: provisioning test env logs %s", e.ID)
+	}
 	return exitCode(1)
 }

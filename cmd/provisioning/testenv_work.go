@@ -77,48 +77,43 @@ func returned(out *runtime.Outcome, into any) error {
 
 // nodesValue are the nodes as the library wants them.
 func (m *environments) nodesValue(e *testenv.Environment) starlark.Value {
-	key := ""
-	if e.Config.SSH {
-		key = m.store.KeyFile(e.ID)
-	}
 	nodes := make([]map[string]any, len(e.Nodes))
 	for i, n := range e.Nodes {
-		nodes[i] = map[string]any{
-			"name": n.Name, "role": n.Role, "taskservs": n.Taskservs, "recipes": n.Recipes,
-			"container": n.Container, "ip": n.IP, "cpus": float64(n.Resources.CPU) / 1000, "memory_mb": n.Resources.MemoryMB,
-			"privileged": n.Resources.Privileged,
-		}
-		if key != "" {
-			nodes[i]["ssh"] = map[string]any{"key": key, "host_key": n.HostKey}
-		}
+		nodes[i] = m.nodeValue(e, n)
 	}
 	return value.Of(nodes)
 }
 
-// open connects to the container engine.
-func openEngine(ctx context.Context) (*container.Engine, error) {
-	at, err := container.Find("")
-	if err != nil {
-		return nil, err
+func (m *environments) nodeValue(e *testenv.Environment, n testenv.Node) map[string]any {
+	node := map[string]any{
+		"name": n.Name, "role": n.Role, "taskservs": n.Taskservs, "recipes": n.Recipes,
+		"container": n.Container, "ip": n.IP, "cpus": float64(n.Resources.CPU) / 1000, "memory_mb": n.Resources.MemoryMB,
+		"privileged": n.Resources.Privileged,
 	}
-	return container.Open(ctx, at)
+	if e.Config.Runtime != "" {
+		node["engine"] = e.Config.Runtime
+	}
+	if e.Config.SSH {
+		node["ssh"] = map[string]any{"key": m.store.KeyFile(e.ID), "host_key": n.HostKey}
+	}
+	return node
 }
 
 // prepare looks whether the engine can make the environment, and fits it to the engine:
 // a machine cannot have more processors than there are.
-func (m *environments) prepare(e *testenv.Environment) error {
+func (m *environments) prepare(e *testenv.Environment) (info container.Info, err error) {
 	ctx := context.Background()
-	engine, err := openEngine(ctx)
+	engine, named, err := chooseEngine(ctx, e.Config.Runtime)
 	if err != nil {
-		return err
+		return info, err
 	}
 	defer engine.Close() //nolint:errcheck // it was only asked
-	info, err := engine.Info(ctx)
-	if err != nil {
-		return err
+	if info, err = engine.Info(ctx); err != nil {
+		return info, err
 	}
+	e.Config.Runtime = named
 	if e.Config.SSH && (goruntime.GOOS != "linux" || !strings.HasPrefix(info.Host, "unix:") || info.Rootless) {
-		return fault.New(fault.Invalid, "the machines cannot be reached over SSH: the networks of the container engine %s are not those of this machine", info.Host).
+		return info, fault.New(fault.Invalid, "the machines cannot be reached over SSH: the networks of the container engine %s are not those of this machine", info.Host).
 			WithHint("--ssh needs an engine on this machine, a Linux one, that runs as root")
 	}
 	e.Runtime, e.RuntimeAt = info.Engine, placeOf(info)
@@ -133,17 +128,23 @@ func (m *environments) prepare(e *testenv.Environment) error {
 		}
 	}
 	if need := e.MemoryMB(); need > free {
-		return m.tooLarge(need, free)
+		return info, m.tooLarge(need, free)
 	}
-	if _, found, err := engine.LookImage(ctx, e.Config.BaseImage); err != nil || !found {
-		if err == nil {
-			err = fault.New(fault.NotFound, "there is no image %q", e.Config.BaseImage).
-				WithHint("make images makes %s, in the source of the program; --base-image names another one, with systemd", testenv.BaseImage)
-		}
-		return err
+	_, found, err := engine.LookImage(ctx, e.Config.BaseImage)
+	switch {
+	case err != nil || found:
+	case strings.HasPrefix(e.Config.BaseImage, ourImages):
+		err = fault.New(fault.NotFound, "there is no image %q", e.Config.BaseImage).
+			WithHint("make images makes %s, in the source of the program; --base-image names another one, with systemd", testenv.BaseImage)
+	default:
+		m.a.console.Note("fetching the image %s, which the container engine does not have", e.Config.BaseImage)
 	}
-	return nil
+	return info, err
 }
+
+// ourImages begins the names of images that are in no registry, where anybody could put
+// something else under that name.
+const ourImages = "provisioning/"
 
 // tooLarge says which environments could be removed.
 func (m *environments) tooLarge(need, free int) error {
@@ -159,20 +160,25 @@ func (m *environments) tooLarge(need, free int) error {
 }
 
 // make records an environment and makes its machines. When that fails, what was made is
-// removed again. The lease is the caller's.
+// removed again; the error is a [lacking] when the host cannot give what they need. The
+// lease is the caller's.
 func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
 	limit, from, err := m.a.maxEnvironments(m.ws)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.prepare(e); err != nil {
+	info, err := m.prepare(e)
+	if err != nil {
 		return nil, err
 	}
 	lease, err := m.admit(e, limit, from)
 	if err != nil {
 		return nil, err
 	}
-	if err = m.start(e); err != nil {
+	if err = lacks(e, info); err == nil {
+		err = refused(e, m.start(e))
+	}
+	if err != nil {
 		if rerr := m.remove(e); rerr != nil {
 			m.a.console.Note("what was made of the environment %s could not be removed: %v", e.ID, rerr)
 		}
@@ -228,7 +234,7 @@ func (m *environments) start(e *testenv.Environment) error {
 	}
 	out, err := m.run("create", nil, starlark.StringDict{
 		"outside": starlark.String(e.Network.Outside), "public_key": starlark.String(public),
-		"id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": m.nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
+		"engine": starlark.String(e.Config.Runtime), "id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": m.nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
 		"subnet": starlark.String(e.Network.Subnet), "subnets": stringsValue(subnets(e.ID)), "environment": value.Of(e.Config.Environment), "volumes": stringsValue(e.Config.Volumes),
 	}, nil)
 	if err != nil {
@@ -280,7 +286,7 @@ func (m *environments) reached(e *testenv.Environment) error {
 		return nil
 	}
 	ctx := context.Background()
-	engine, err := openEngine(ctx)
+	engine, err := openEngineOf(ctx, e.Config.Runtime)
 	if err != nil {
 		return err
 	}
@@ -303,7 +309,7 @@ func (m *environments) remove(e *testenv.Environment) error {
 	if err := m.store.Save(e); err != nil {
 		return err
 	}
-	arguments := starlark.StringDict{"id": starlark.String(e.ID)}
+	arguments := starlark.StringDict{"id": starlark.String(e.ID), "engine": starlark.String(e.Config.Runtime)}
 	if e.Workspace != m.ws.Root {
 		arguments["owner"] = starlark.String(e.Owner)
 	}

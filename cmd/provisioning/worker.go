@@ -40,7 +40,8 @@ workspace that it is started in. All workers and clients need the same key, see
 
 With the engine local, it begins the runs of the schedules of the workspace, and
 executes them. One process does so for a workspace. Runs that were under way when
-it ended go on when it is started again.
+it ended go on when it is started again. At once and every hour it removes the test
+environments that were left behind.
 
 The engine is that of --engine, else temporal where a flag is about it, else
 [engine] default, else local.
@@ -136,6 +137,7 @@ func (a *app) serveSchedules(ws workspace.Workspace, address string) error {
 		return err
 	}
 	defer end()
+	defer a.sweepHourly(in.Stop, clock.Real)()
 	return schedule.NewKeeper(rt, in, a.console.Note).Serve(clock.Real, func() {
 		h.ready.Store(true)
 		a.console.Note("the worker is ready: it serves the schedules of %s", ws.Root)

@@ -47,6 +47,13 @@ const (
 	Removed  = "removed"
 )
 
+// Statuses of a test.
+const (
+	Passed     = "passed"
+	Skipped    = "skipped"
+	TestFailed = "failed"
+)
+
 // Resources are what a node may use.
 type Resources struct {
 	CPU        int  `json:"cpu_millicores,omitempty" toml:"cpu_millicores,omitempty"`
@@ -99,6 +106,7 @@ type Config struct {
 	Resources   Resources         `json:"resources" toml:"resources"`
 	Volumes     []string          `json:"volumes,omitempty" toml:"volumes"`
 	Privileged  bool              `json:"privileged,omitempty" toml:"privileged"`
+	Runtime     string            `json:"runtime,omitempty" toml:"runtime"`         // docker, podman, native; "": the engine that is found
 	NoInternet  bool              `json:"no_internet,omitempty" toml:"no_internet"` // once all is installed
 	SSH         bool              `json:"ssh,omitempty" toml:"ssh"`                 // not through the engine
 	Profile     string            `json:"profile,omitempty" toml:"profile"`
@@ -151,7 +159,7 @@ type Test struct {
 	Name     string  `json:"name"`
 	Taskserv string  `json:"taskserv,omitempty"`
 	Node     string  `json:"node"`
-	Status   string  `json:"status"` // passed, failed, skipped
+	Status   string  `json:"status"` // Passed, Skipped, TestFailed
 	Message  string  `json:"message,omitempty"`
 	Duration float64 `json:"duration"` // seconds
 	Log      string  `json:"log,omitempty"`
@@ -176,9 +184,9 @@ func (r *Result) Count() {
 	r.Total, r.Passed, r.Failed, r.Skipped = len(r.Tests), 0, 0, 0
 	for _, t := range r.Tests {
 		switch t.Status {
-		case "passed":
+		case Passed:
 			r.Passed++
-		case "skipped":
+		case Skipped:
 			r.Skipped++
 		default:
 			r.Failed++

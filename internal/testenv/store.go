@@ -27,6 +27,7 @@ const (
 	recordFile = "environment.json"
 	lockFile   = "lock"
 	logsDir    = "logs"
+	resultsDir = "results"
 )
 
 // Lease is the right to work on an environment. The operating system ends it when the
@@ -136,10 +137,11 @@ func (s *Store) Count() (done func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// Save writes the record of an environment. Whoever reads it meanwhile sees the old
-// one. Of one that is removed the user has no copy, and nobody its key.
+// Save writes the record of an environment, without the logs of its tests: those are with
+// [Store.SaveResult]. Whoever reads it meanwhile sees the old one. Of one that is removed the
+// user has no copy, and nobody its key.
 func (s *Store) Save(e *Environment) error {
-	data, err := json.MarshalIndent(e, "", "  ")
+	data, err := json.MarshalIndent(e.withoutLogs(), "", "  ")
 	if err == nil {
 		err = write(filepath.Join(s.Dir, e.ID, recordFile), data)
 	}
@@ -339,23 +341,6 @@ func (s *Store) Forget(now time.Time) error {
 	}
 	return nil
 }
-
-// SaveLogs writes the logs of nodes, by the names of their files.
-func (s *Store) SaveLogs(id string, logs map[string]string) error {
-	dir := s.LogsDir(id)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fault.Wrap(fault.Failed, err, "cannot keep the logs of the environment %s", id)
-	}
-	for name, text := range logs {
-		if err := write(filepath.Join(dir, name), []byte(text)); err != nil {
-			return fault.Wrap(fault.Failed, err, "cannot keep the logs of the environment %s", id)
-		}
-	}
-	return nil
-}
-
-// LogsDir is where the logs of an environment are.
-func (s *Store) LogsDir(id string) string { return filepath.Join(s.Dir, id, logsDir) }
 
 // Orphan reports whether nobody needs the containers of an environment any more whose
 // lease nobody holds: it has expired, or its process has died before it had a use, or
