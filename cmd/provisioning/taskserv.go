@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ container://NAME and local are others.`,
 		a.taskservStatus(), a.taskservHealth(), a.taskservCheck(),
 		a.taskservPower("start", "Start services", "started"), a.taskservPower("stop", "Stop services", "stopped"),
 		a.taskservPower("restart", "Restart services", "restarted"),
-		a.taskservConfigure(), a.taskservReset(), a.taskservCheckMigration(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
+		a.taskservConfigure(), a.taskservReset(), a.taskservCheckMigration(), a.taskservMigrationLogs(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
 		a.taskservTest(),
 		a.taskservCheckDeps(), a.taskservRollback(), a.taskservVersions(), a.taskservCheckUpdates(),
 	)
@@ -57,6 +58,8 @@ type taskservFlags struct {
 	timeout  wallTime
 	yes      bool
 	script   bool
+	debug    bool
+	told     *told                               // what is told of a plan; nil for nothing but the plan
 	judge    func(starlark.Value) error          // whether what the run returns is a failure; may be nil
 	view     func(starlark.Value) starlark.Value // makes what is shown of what the run returns; may be nil
 }
@@ -78,12 +81,30 @@ func (w *wallTime) Set(text string) error {
 	return err
 }
 
+// always is the value of a flag for what is always so.
+type always struct{}
+
+var _ pflag.Value = always{}
+
+func (always) String() string { return "true" }
+func (always) Type() string   { return "bool" }
+
+func (always) Set(text string) error {
+	if on, err := strconv.ParseBool(text); err != nil || !on {
+		return fault.New(fault.Usage, "a service that is not well is not installed: it cannot be switched off")
+	}
+	return nil
+}
+
 // define defines the flags of commands that only ask. What is in f already is the default.
 func (f *taskservFlags) define(fs *pflag.FlagSet) {
 	fs.StringSliceVarP(&f.servers, "servers", "s", nil, "servers, separated by commas")
 	fs.StringVar(&f.provider, "provider", "local", "who has made the servers")
 	fs.BoolVar(&f.sudo, "sudo", false, "act as root, by sudo, on servers that are reached over SSH")
 	fs.IntVar(&f.atOnce, "parallel", cmp.Or(f.atOnce, 10), "how many servers at a time")
+	fs.BoolVar(&f.debug, "debug", false, "show all that is done, as --verbose does, and what commands on servers print")
+	fs.Var(always{}, "wait", "wait until services are well: it is always so")
+	fs.Lookup("wait").NoOptDefVal = "true"
 }
 
 // defineRun defines the flags of commands that are runs.
@@ -94,6 +115,7 @@ func (f *taskservFlags) defineRun(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.exitCode, "exit-code", false, "with --check: exit with 10 when changes are planned")
 	fs.BoolVar(&f.start.RollbackOnFailure, "rollback-on-failure", false, "take everything back when something fails")
 	fs.BoolVar(&f.script, "script", false, "print the script that would be run, and do nothing")
+	fs.BoolVarP(&f.yes, "yes", "y", false, "do not ask whether it is right")
 	_ = fs.MarkHidden("dry-run") // the flag exists
 }
 
@@ -146,13 +168,14 @@ func namesIn(args []string) []string {
 
 // placesOf are where the recipes of the names are. complete adds those that they need.
 func (a *app) placesOf(names []string, complete bool) ([]recipe.Place, []*recipe.Recipe, error) {
-	places, recipes, _, err := a.placesNamed(names, complete)
+	places, recipes, _, err := a.placesNamed(names, complete, given{})
 	return places, recipes, err
 }
 
 // placesNamed are placesOf, and how many of them were named: these come first. They are
-// fewer than the names where one of these is an alias of another.
-func (a *app) placesNamed(names []string, complete bool) (places []recipe.Place, recipes []*recipe.Recipe, named int, err error) {
+// fewer than the names where one of these is an alias of another. What is given chooses, of
+// several that provide what is needed, the one to take.
+func (a *app) placesNamed(names []string, complete bool, g given) (places []recipe.Place, recipes []*recipe.Recipe, named int, err error) {
 	c, done, err := a.catalogue()
 	if err != nil {
 		return nil, nil, 0, err
@@ -161,9 +184,8 @@ func (a *app) placesNamed(names []string, complete bool) (places []recipe.Place,
 	if recipes, err = recipesOf(c, names); err != nil {
 		return nil, nil, 0, err
 	}
-	named = len(recipes)
-	if complete {
-		if recipes, err = recipe.Complete(c, namesOf(recipes), nil); err != nil {
+	if named = len(recipes); complete {
+		if recipes, err = recipe.Complete(c, namesOf(recipes), a.chooser(c, recipes[0].Name, g)); err != nil {
 			return nil, nil, 0, err
 		}
 	}
@@ -226,6 +248,9 @@ func (a *app) ended(f *taskservFlags, out *runtime.Outcome, err error, show func
 
 // use makes the script the one that is executed.
 func (a *app) use(f *taskservFlags, s generatedScript) {
+	if f.debug {
+		a.console.Verbose = true
+	}
 	a.library = s.library()
 	f.start.Script, f.start.Infra = "@std//"+generatedDir+s.name(), a.flags.infra
 	if f.timeout != "" {
@@ -243,6 +268,9 @@ func (a *app) checkTaskserv(f *taskservFlags, s generatedScript) error {
 	out, err := a.watched("", func(rt *runtime.Runtime, in runtime.Interrupt) (*runtime.Outcome, error) {
 		return rt.Check(in, f.start)
 	})
+	if f.told != nil {
+		return a.tell(f, out, err)
+	}
 	return a.checked(&f.runFlags, out, err)
 }
 
@@ -250,14 +278,19 @@ func (a *app) taskservCreate() *cobra.Command {
 	var f taskservFlags
 	var version, profile, config string
 	var force, migrate, controlPlane, workers bool
-	cmd := &cobra.Command{
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use: "create NAME…", Aliases: []string{"install"}, Short: "Install services, with all that they require", Args: atLeastOne("the names of taskservs"),
 		Long: `Install services, with all that they require.
 
 What is there already is brought into the state that is wanted: another configuration
 is written, another version installed. A second time changes nothing. An older version
 than the one that is there is refused without --force, and another major version of what
-has data without --migrate.
+has data without --migrate. With --force, what is there in the version that is wanted is
+removed, but for its data, and installed again.
+
+Where several taskservs provide what one requires, its configuration may choose: cri is who
+provides container-runtime, cni who provides cni, runtime_default who provides oci-runtime.
 
 Configuration comes in layers, the later ones over the earlier ones: the profile, the table
 [taskservs.NAME] of the user's config.toml, of config/provisioning.toml and of
@@ -267,17 +300,24 @@ and --config.`,
   provisioning taskserv create redis --servers web-1 --config redis.toml
   provisioning taskserv create etcd postgres --servers db-1,db-2,db-3`,
 		RunE: func(_ *cobra.Command, args []string) error {
-			places, recipes, named, err := a.placesNamed(namesIn(args), true)
+			places, recipes, named, err := a.placesNamed(namesIn(args), true, given{profile, config})
 			if err != nil {
 				return err
 			}
 			wanted := recipes[:named]
 			s := &taskservScript{function: "create", recipes: places, arguments: f.arguments()}
-			for argument, given := range map[string]bool{"force": force, "migrate": migrate} {
-				if given {
+			if s.elsewhere, err = a.awaitedElsewhere(recipes); err != nil {
+				return err
+			}
+			for argument, said := range map[string]bool{"force": force, "migrate": migrate, "tell": f.check} {
+				if said {
 					s.arguments[argument] = starlark.True
 				}
 			}
+			if force {
+				s.arguments["again"] = stringsValue(namesOf(wanted))
+			}
+			f.told = &told{recipes: recipes, command: repeated(cmd, args)}
 			if role := roleOf(controlPlane, workers); role != "" {
 				if controlPlane && workers || len(wanted) != 1 {
 					return fault.New(fault.Usage, "--control-plane-only and --workers-only exclude each other, and are for one taskserv")
@@ -309,7 +349,7 @@ and --config.`,
 	fs.StringVar(&version, "version", "", "version of the software")
 	fs.StringVar(&profile, "profile", "", "name of a set of configuration that the recipe has")
 	fs.StringVar(&config, "config", "", "file with the configuration: TOML, YAML, JSON, or a script that sets config")
-	fs.BoolVar(&force, "force", false, "install whatever the requirements say, older versions, and where the backup before an update fails")
+	fs.BoolVar(&force, "force", false, "install whatever the requirements say, older versions, where the backup before an update fails, and again what is there")
 	fs.BoolVar(&controlPlane, "control-plane-only", false, "only on those servers that are the control plane, as the recipe tells")
 	fs.BoolVar(&workers, "workers-only", false, "only on those servers that are workers, as the recipe tells")
 	fs.BoolVar(&migrate, "migrate", false, "bring data along to another major version, after a backup")
@@ -359,7 +399,12 @@ func (a *app) taskservDelete() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "delete NAME…", Aliases: []string{"uninstall"}, Short: "Remove services from servers", Args: atLeastOne("the names of taskservs"),
 		Long: `Remove services from servers. That has to be confirmed. Their data stay, unless
---cleanup-data is given.`,
+--cleanup-data is given.
+
+A step that fails is a warning, and the rest goes on: the status is partial then, and the
+service stays recorded as failed, so that it can be removed again.
+
+Exit codes: 0 all of it is removed; 1 a step has failed, or others need the service.`,
 		Example: "  provisioning taskserv delete redis --servers web-1 --check\n  provisioning taskserv delete redis --servers web-1 --yes",
 		RunE: func(_ *cobra.Command, args []string) error {
 			places, recipes, err := a.placesOf(namesIn(args), false)
@@ -376,14 +421,16 @@ func (a *app) taskservDelete() *cobra.Command {
 			}
 			s := &taskservScript{function: "delete", recipes: places, arguments: f.arguments()}
 			s.arguments["cleanup_data"], s.arguments["force"] = starlark.Bool(cleanup), starlark.Bool(force)
+			if !force {
+				f.judge = removedWhole
+			}
 			return a.runTaskserv(&f, s, a.showDeleted)
 		},
 	}
 	f.defineRun(cmd.Flags())
 	cmd.Flags().BoolVar(&cleanup, "cleanup-data", false, "remove their data as well, which cannot be taken back")
 	cmd.Flags().BoolVar(&keep, "keep-data", false, "keep their data, as without it")
-	cmd.Flags().BoolVar(&force, "force", false, "go on where a step fails, and where others need the service")
-	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask whether it is right")
+	cmd.Flags().BoolVar(&force, "force", false, "also where others need the service; and forget it whatever step has failed")
 	return cmd
 }
 
@@ -400,6 +447,16 @@ func (a *app) confirmUninstall(recipes []*recipe.Recipe, servers []string, data,
 	}
 	if !a.agreed("remove %s", what) {
 		return fault.New(fault.Usage, "nothing was removed")
+	}
+	return nil
+}
+
+// removedWhole is a failure when a part of something is still there.
+func removedWhole(v starlark.Value) error {
+	for _, s := range structs(v) {
+		if attr(s, "status") == "partial" {
+			return exitCode(1)
+		}
 	}
 	return nil
 }

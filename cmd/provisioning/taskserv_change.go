@@ -97,7 +97,6 @@ confirmed. Data stay.`,
 		},
 	}
 	f.defineRun(cmd.Flags())
-	cmd.Flags().BoolVarP(&f.yes, "yes", "y", false, "do not ask whether it is right")
 	return cmd
 }
 
@@ -199,20 +198,30 @@ func (a *app) taskservRun() *cobra.Command {
 
 func (a *app) taskservRollback() *cobra.Command {
 	var f taskservFlags
+	var data bool
 	cmd := &cobra.Command{
 		Use: "rollback NAME…", Short: "Bring services back to what they were before the last change", Args: atLeastOne("the names of taskservs"),
 		Long: `Bring services back to the version and the configuration that they had before the last
-change, as their servers have recorded it. Data stay as they are: see restore. To take
-back all that a run has done, use "provisioning rollback RUN".`,
+change, as their servers have recorded it. Where that change has failed on its way, it is
+what was there before it, and servers that it had not come to stay as they are.
+
+Data stay as they are, unless --data is given: then they are those of the backup that was
+made before the update, and what was written since is gone. To take back all that a run has
+done, use "provisioning rollback RUN".`,
 		Example: "  provisioning taskserv rollback redis --servers web-1,web-2 --check",
 		RunE: func(_ *cobra.Command, args []string) error {
 			places, _, err := a.placesOf(namesIn(args), false)
 			if err != nil {
 				return err
 			}
-			return a.runTaskserv(&f, &taskservScript{function: "rollback", recipes: places, arguments: f.arguments()}, a.showCreated)
+			s := &taskservScript{function: "rollback", recipes: places, arguments: f.arguments()}
+			if data {
+				s.arguments["data"] = starlark.True
+			}
+			return a.runTaskserv(&f, s, a.showCreated)
 		},
 	}
 	f.defineRun(cmd.Flags())
+	cmd.Flags().BoolVar(&data, "data", false, "also bring back the data, from the backup that was made before the update")
 	return cmd
 }

@@ -36,21 +36,13 @@ func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file str
 	}
 	all := starlark.NewDict(len(recipes))
 	for _, r := range recipes {
-		docs, err := a.settings(ws, "taskservs", r.Name, known)
+		own := ""
+		if r.Name == wanted {
+			own = file
+		}
+		docs, err := a.layers(ws, r.Name, known, own)
 		if err != nil {
 			return nil, err
-		}
-		own, err := a.infraConfig(ws, r.Name)
-		if err != nil {
-			return nil, err
-		}
-		docs = append(docs, own...)
-		if file != "" && r.Name == wanted {
-			doc, err := readDocument(file)
-			if err != nil {
-				return nil, err
-			}
-			docs = append(docs, doc)
 		}
 		if len(docs) == 0 {
 			continue
@@ -65,6 +57,28 @@ func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file str
 		_ = all.SetKey(starlark.String(r.Name), doc.Value) // a fresh dict takes strings
 	}
 	return all, nil
+}
+
+// layers are the documents with the configuration of a service, the later ones over the
+// earlier ones: the file, unless it is "", over all.
+func (a *app) layers(ws workspace.Workspace, name string, known []string, file string) ([]*document.Document, error) {
+	docs, err := a.settings(ws, "taskservs", name, known)
+	if err != nil {
+		return nil, err
+	}
+	own, err := a.infraConfig(ws, name)
+	if err != nil {
+		return nil, err
+	}
+	docs = append(docs, own...)
+	if file == "" {
+		return docs, nil
+	}
+	doc, err := readDocument(file)
+	if err != nil {
+		return nil, err
+	}
+	return append(docs, doc), nil
 }
 
 // knownTaskservs are the names that configuration can be for.

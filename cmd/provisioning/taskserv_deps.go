@@ -68,9 +68,8 @@ func (a *app) checkDepsHere(name string) error {
 		return err
 	}
 	records := depsOf(c, r)
-	_, err = recipe.Complete(c, []string{r.Name}, nil)
+	all, err := recipe.Complete(c, []string{r.Name}, a.chooser(c, r.Name, given{}))
 	if err == nil {
-		all, _ := recipe.Complete(c, []string{r.Name}, nil) // it went well just now
 		_, err = recipe.Order(all)
 	}
 	missing := err != nil || slices.ContainsFunc(records, func(d depRecord) bool { return d.Kind == "required" && d.Status == "missing" })

@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/release"
+	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
@@ -57,6 +60,78 @@ Exit codes: 0 it can be made; 1 the recipe knows no such version, or it is older
 	cmd.Flags().StringVar(&to, "to", "", "version that is wanted")
 	cmd.Flags().BoolVar(&refresh, "refresh", false, "ask for the newest version again, although the last answer is not an hour old")
 	return cmd
+}
+
+// migrationLog is what programs see of a run that has brought data along.
+type migrationLog struct {
+	Run     string         `json:"run"`
+	State   journal.State  `json:"state"`
+	Created time.Time      `json:"created"`
+	Lines   []journal.Line `json:"lines"`
+}
+
+func (a *app) taskservMigrationLogs() *cobra.Command {
+	return &cobra.Command{
+		Use: "migration-logs NAME", Short: "Show the logs of the runs that have brought the data of a service along", Args: exactly(1, "the name of a taskserv"),
+		Long: `Show the logs of the runs of this workspace that have brought the data of a service along
+to another major version, or have tried to, the oldest first.
+
+Exit codes: 0 there are such runs; 5 there are none.`,
+		Example: "  provisioning taskserv migration-logs postgres",
+		RunE: func(_ *cobra.Command, args []string) error {
+			_, recipes, err := a.placesOf(args, false)
+			if err != nil {
+				return err
+			}
+			logs, err := a.migrationLogs(recipes[0].Name)
+			if err != nil {
+				return err
+			}
+			if len(logs) == 0 {
+				return fault.New(fault.NotFound, "no run of this workspace has brought data of %s along", recipes[0].Name).
+					WithHint("a step to another major version does, with --migrate")
+			}
+			if a.console.Structured() {
+				return a.console.Result(logs)
+			}
+			for _, l := range logs {
+				a.console.Print("run %s of %s, %s", l.Run[:8], l.Created.Format(time.RFC3339), l.State)
+				for _, line := range l.Lines {
+					a.console.Print("%s %s %-6s %s", line.At.Format(time.RFC3339), line.Place, line.Level, line.Text)
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// migrationLogs are those of the runs whose log says that data are brought along, as
+// @std//safeguards.star has it.
+func (a *app) migrationLogs(name string) ([]migrationLog, error) {
+	j, err := a.journal()
+	if err != nil {
+		return nil, err
+	}
+	runs, err := j.Runs(0)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(runs) // the newest came first
+	logs := []migrationLog{}
+	for _, run := range runs {
+		lines, _, err := run.Lines(0)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(lines, func(l journal.Line) bool { return strings.HasPrefix(l.Text, "migrating "+name+" on ") }) {
+			continue
+		}
+		for i := range lines {
+			lines[i].At = lines[i].At.UTC()
+		}
+		logs = append(logs, migrationLog{run.ID, run.State, run.Created.UTC(), lines})
+	}
+	return logs, nil
 }
 
 func (a *app) migration(r *recipe.Recipe, from, to string, refresh bool) (*migrationRecord, error) {

@@ -37,6 +37,7 @@ type taskservScript struct {
 	module    string // of the library, without .star; "" for taskserv
 	function  string // of the module
 	recipes   []recipe.Place
+	elsewhere []recipe.Place // recipes of what other servers have to have
 	arguments starlark.StringDict
 }
 
@@ -48,15 +49,13 @@ func (s *taskservScript) from() string { return cmp.Or(s.module, "taskserv") }
 func (s *taskservScript) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "load(\"@std//%s.star\", %q)\n", s.from(), s.function)
-	var names []string
-	for _, p := range s.recipes {
-		name := strings.ReplaceAll(p.Name, "-", "_") + "_recipe"
-		fmt.Fprintf(&b, "load(%q, %s = %q)\n", p.Module, name, recipe.Global)
-		names = append(names, name)
-	}
+	names, others := loads(&b, s.recipes), loads(&b, s.elsewhere)
 	fmt.Fprintf(&b, "\ndef main():\n    return %s(\n", s.function)
 	if s.recipes != nil {
 		fmt.Fprintf(&b, "        recipes = [%s],\n", strings.Join(names, ", "))
+	}
+	if len(others) > 0 {
+		fmt.Fprintf(&b, "        elsewhere = [%s],\n", strings.Join(others, ", "))
 	}
 	keys := s.arguments.Keys()
 	slices.Sort(keys)
@@ -65,6 +64,17 @@ func (s *taskservScript) text() string {
 	}
 	b.WriteString("    )\n")
 	return b.String()
+}
+
+// loads writes the statements that load recipes, and returns what these are called then.
+func loads(b *strings.Builder, places []recipe.Place) []string {
+	var names []string
+	for _, p := range places {
+		name := strings.ReplaceAll(p.Name, "-", "_") + "_recipe"
+		fmt.Fprintf(b, "load(%q, %s = %q)\n", p.Module, name, recipe.Global)
+		names = append(names, name)
+	}
+	return names
 }
 
 // library is that of the program, with the script.

@@ -29,7 +29,7 @@ stay as they are. Configuration is that of "provisioning taskserv create".`,
 			if f.servers = namesIn(append(args, f.servers...)); len(f.servers) == 0 {
 				return fault.New(fault.Usage, "%s takes the names of servers", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
 			}
-			places, recipes, named, err := a.placesNamed(wanted, true)
+			places, recipes, named, err := a.placesNamed(wanted, true, given{})
 			if err != nil {
 				return err
 			}

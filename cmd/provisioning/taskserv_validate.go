@@ -33,13 +33,20 @@ func (a *app) taskservValidate() *cobra.Command {
 		Long: `Find mistakes in a taskserv, without a server. Levels are
 
   static        the files: scripts, configuration and profiles, templates, shell scripts,
-                names and the manifest
+                names and the manifest; and what the rules of the workspace say of it
   dependencies  what it requires, bears and suggests, and how its health is found out
   health        only the last
-  check         static and dependencies, and with --servers a plan of installing it there
+  check         static and dependencies, and with --servers a plan of installing it there:
+                the files that would be written, with differences, and what is missing
   all           all of it, and so it is without --level
 
 Templates are rendered with the defaults of the configuration, and with every profile.
+
+Rules of the workspace are scripts in extensions/validators that define
+validate_taskserv(recipe, config). It returns a struct with errors and warnings, lists of
+texts, or of dicts with message and argument, the part of taskserv.declare that is meant. It
+is called for the configuration that the workspace gives, and for every profile; effects are
+refused.
 
 Exit codes: 0 it is valid, warnings or not; 1 it is not; 5 there is no such taskserv.`,
 		Example: `  provisioning taskserv validate redis
@@ -51,26 +58,39 @@ Exit codes: 0 it is valid, warnings or not; 1 it is not; 5 there is no such task
 		if err != nil {
 			return err
 		}
-		if err := a.showReport(report); err != nil {
-			return err
+		planned := report.Valid && len(f.servers) > 0 && (level == inspect.Check || level == inspect.All)
+		if !planned || !a.console.Structured() { // one result is one document
+			if err := a.showReport(report); err != nil {
+				return err
+			}
 		}
 		if !report.Valid {
 			return exitCode(1)
 		}
-		if len(f.servers) == 0 || level != inspect.Check && level != inspect.All {
+		if !planned {
 			return nil
 		}
-		places, _, err := a.placesOf([]string{report.Taskserv}, true)
-		if err != nil {
-			return err
-		}
-		f.check = true
-		return a.runTaskserv(&f, &taskservScript{function: "create", recipes: places, arguments: f.arguments()}, func(starlark.Value) {})
+		return a.previewTaskserv(&f, report)
 	}
 	fs := cmd.Flags()
 	f.define(fs)
 	fs.StringVar(&level, "level", inspect.All, "what to look at: "+strings.Join(inspect.Levels, ", "))
 	return cmd
+}
+
+// previewTaskserv plans an installation of what was looked at.
+func (a *app) previewTaskserv(f *taskservFlags, report *inspect.Report) error {
+	places, recipes, err := a.placesOf([]string{report.Taskserv}, true)
+	if err != nil {
+		return err
+	}
+	f.check, f.told = true, &told{recipes: recipes, report: report}
+	s := &taskservScript{function: "create", recipes: places, arguments: f.arguments()}
+	if s.arguments["config"], err = a.taskservConfig(recipes, report.Taskserv, "", ""); err != nil {
+		return err
+	}
+	s.arguments["tell"] = starlark.True
+	return a.runTaskserv(f, s, func(starlark.Value) {})
 }
 
 // inspectTaskserv looks at a taskserv, by its name or its directory.
@@ -96,14 +116,48 @@ func (a *app) inspectTaskserv(name, level string) (*inspect.Report, error) {
 		defer done()
 		return rt.Evaluate(in, module)
 	}
+	rules, err := validatorsOf(ws.Root)
+	if err != nil {
+		return nil, err
+	}
 	return t.Inspect(level, inspect.Tools{
-		Find: c, Evaluate: evaluate,
+		Find: c, Evaluate: evaluate, Validators: rules, Given: a.givenTo(c, t.Place.Name),
 		Ask: func(text string) (starlark.StringDict, error) {
 			a.library = library{generated: fstest.MapFS{"validate.star": {Data: []byte(text)}}}
 			return evaluate("@std//" + generatedDir + "validate.star")
 		},
 		Lint: lintOf(ws.Root), Effects: catalog(), Library: library{}, ShellCheck: shellCheck(),
 	})
+}
+
+// validatorsOf are the modules with the rules that a workspace has for taskservs, sorted.
+func validatorsOf(root string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(inspect.ValidatorsDir), "*.star"))
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot read %s", inspect.ValidatorsDir)
+	}
+	modules := []string{}
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.star") {
+			modules = append(modules, "//"+inspect.ValidatorsDir+"/"+filepath.Base(file))
+		}
+	}
+	return modules, nil
+}
+
+// givenTo is the configuration that the workspace gives a taskserv; nil when there is none,
+// or it is wrong, which is said when the taskserv is installed.
+func (a *app) givenTo(c *recipe.Catalogue, name string) starlark.Value {
+	r, err := c.Recipe(name)
+	if err != nil {
+		return nil
+	}
+	config, err := a.taskservConfig([]*recipe.Recipe{r}, "", "", "")
+	if err != nil {
+		return nil
+	}
+	v, _, _ := config.Get(starlark.String(r.Name)) // a string can be looked up
+	return v
 }
 
 // subject finds what is to be looked at. A directory may be of a taskserv that is too

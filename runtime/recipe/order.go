@@ -1,8 +1,11 @@
 package recipe
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"go.starlark.net/starlark"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
@@ -92,10 +95,15 @@ type Finder interface {
 	Names() []string
 }
 
+// Chooser says which of several recipes shall meet a need of r: the configuration of r
+// may know. "" leaves it open.
+type Chooser func(r *Recipe, n Need, among []string) (string, error)
+
 // Complete adds what recipes need on the same server, and do not have among them, and
-// refuses what does not bear each other. chosen says which recipe shall meet a need that several could.
-func Complete(find Finder, wanted []string, chosen map[string]string) ([]*Recipe, error) {
-	c := completion{find: find, chosen: chosen}
+// refuses what does not bear each other. choose, which may be nil, is asked where several
+// recipes could meet a need.
+func Complete(find Finder, wanted []string, choose Chooser) ([]*Recipe, error) {
+	c := completion{find: find, choose: choose}
 	for _, name := range wanted {
 		r, err := find.Recipe(name)
 		if err != nil {
@@ -115,7 +123,7 @@ func Complete(find Finder, wanted []string, chosen map[string]string) ([]*Recipe
 
 type completion struct {
 	find   Finder
-	chosen map[string]string
+	choose Chooser
 	all    []*Recipe
 }
 
@@ -132,14 +140,9 @@ func (c *completion) meet(r *Recipe, n Need) error {
 	}
 	name := n.Name
 	if providers := c.find.Providers(n.Name); len(providers) > 0 && !slices.Contains(c.find.Names(), n.Name) {
-		switch pick := c.chosen[n.Name]; {
-		case pick != "":
-			name = pick
-		case len(providers) == 1, n.Infra:
-			name = providers[0]
-		default:
-			return fault.New(fault.Invalid, "%s requires %s, which several taskservs provide: %s", r.Name, n.Name, strings.Join(providers, ", ")).
-				WithHint("name the one to take as well: taskserv create %s %s", providers[0], r.Name)
+		var err error
+		if name, err = c.pick(r, n, providers); err != nil {
+			return err
 		}
 	}
 	found, err := c.find.Recipe(name)
@@ -152,6 +155,50 @@ func (c *completion) meet(r *Recipe, n Need) error {
 		c.add(found)
 	}
 	return nil
+}
+
+// pick is the one of several recipes that shall meet a need of r.
+func (c *completion) pick(r *Recipe, n Need, providers []string) (string, error) {
+	if len(providers) == 1 || n.Infra {
+		return providers[0], nil
+	}
+	if c.choose != nil {
+		if name, err := c.choose(r, n, providers); name != "" || err != nil {
+			return name, err
+		}
+	}
+	e := fault.New(fault.Invalid, "%s requires %s, which several taskservs provide: %s", r.Name, n.Name, strings.Join(providers, ", "))
+	hint := fmt.Sprintf("name the one to take as well: taskserv create %s %s", providers[0], r.Name)
+	if key := ChosenBy[n.Name]; key != "" && c.choose != nil {
+		hint += fmt.Sprintf("; or choose it in the configuration of %s: %s = %q", r.Name, key, providers[0])
+	}
+	return "", e.WithHint("%s", hint)
+}
+
+// ChosenBy is the key of a configuration that chooses who provides something.
+var ChosenBy = map[string]string{"container-runtime": "cri", "cni": "cni", "oci-runtime": "runtime_default"}
+
+// undecided are values of such keys that choose nobody.
+var undecided = []string{"", "auto", "none"}
+
+// Chosen reads the choice of a configuration of r: the name of one of the recipes among, or
+// "" where it leaves that open.
+func Chosen(find Finder, r *Recipe, n Need, among []string, config starlark.Value) (string, error) {
+	key := ChosenBy[n.Name]
+	d, ok := config.(*starlark.Dict)
+	if key == "" || !ok {
+		return "", nil
+	}
+	v, _, _ := d.Get(starlark.String(key)) // a string can be looked up
+	text, ok := starlark.AsString(v)
+	if v == nil || !ok || slices.Contains(undecided, text) {
+		return "", nil
+	}
+	if found, err := find.Recipe(text); err == nil && slices.Contains(among, found.Name) {
+		return found.Name, nil
+	}
+	return "", fault.New(fault.Config, "the configuration of %s has %s = %q, which does not provide %s", r.Name, key, text, n.Name).
+		WithHint("these do: %s", strings.Join(among, ", "))
 }
 
 // Exclusive are what only one service on a server can provide.

@@ -125,7 +125,10 @@ func TestComplete(t *testing.T) {
 		{"the only one that provides it", "single", nil, "single only"},
 		{"one that is wanted anyway", "containerd crun", nil, "containerd crun os"},
 		{"several could", "containerd", nil, "error: containerd requires oci-runtime, which several taskservs provide: runc, crun"},
-		{"the choice", "containerd", map[string]string{"oci-runtime": "crun"}, "containerd crun os"},
+		{"the choice", "containerd", map[string]string{"runtime_default": "crun"}, "containerd crun os"},
+		{"a key that chooses something else", "containerd", map[string]string{"cri": "crun"}, "error: containerd requires oci-runtime, which several taskservs provide: runc, crun"},
+		{"a choice that leaves it open", "containerd", map[string]string{"runtime_default": "auto"}, "error: containerd requires oci-runtime, which several taskservs provide: runc, crun"},
+		{"a choice that nobody has", "containerd", map[string]string{"runtime_default": "os"}, `error: the configuration of containerd has runtime_default = "os", which does not provide oci-runtime`},
 		{"a name that nobody has", "lost", nil, `error: lost requires kubernets: there is no taskserv "kubernets" (did you mean "kubernetes"?)`},
 		{"two that provide what only one can", "containerd runc crio", nil, "error: containerd and crio conflict: they cannot be on the same server"},
 		{"what another server has is not added", "worker", nil, "worker"},
@@ -134,7 +137,13 @@ func TestComplete(t *testing.T) {
 		{"an unknown one", "reddis", nil, `error: there is no taskserv "reddis"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			recipes, err := Complete(all, strings.Fields(c.wanted), c.chosen)
+			recipes, err := Complete(all, strings.Fields(c.wanted), func(r *Recipe, n Need, among []string) (string, error) {
+				config := starlark.NewDict(len(c.chosen))
+				for key, name := range c.chosen {
+					_ = config.SetKey(starlark.String(key), starlark.String(name)) // a fresh dict takes strings
+				}
+				return Chosen(all, r, n, among, config)
+			})
 			got := strings.Join(namesOf(recipes), " ")
 			if err != nil {
 				got = "error: " + err.Error()

@@ -39,17 +39,18 @@ const (
 	templates    = "templates"
 	scripts      = "scripts"
 	structure    = "structure"
+	validators   = "validators"
 	dependencies = "dependencies"
 	health       = "health"
 )
 
 // groups are those that a level shows.
 var groups = map[string][]string{
-	Static:       {schemas, templates, scripts, structure},
+	Static:       {schemas, templates, scripts, structure, validators},
 	Dependencies: {dependencies, health},
-	Check:        {schemas, templates, scripts, structure, dependencies, health},
+	Check:        {schemas, templates, scripts, structure, validators, dependencies, health},
 	Health:       {health},
-	All:          {schemas, templates, scripts, structure, dependencies, health},
+	All:          {schemas, templates, scripts, structure, validators, dependencies, health},
 }
 
 // Taskserv is what is looked at.
@@ -68,6 +69,9 @@ type Tools struct {
 	Lint    func(main bool, module string) lint.Options
 	Effects capability.Catalog
 	Library fs.FS // what scripts load below @std//
+
+	Validators []string       // modules with rules of the workspace; empty without any
+	Given      starlark.Value // the configuration that the workspace gives it, a dict; nil without one
 
 	ShellCheck func(script []byte) ([]Problem, error) // nil when the program is not there
 }
@@ -126,6 +130,7 @@ func (t Taskserv) Inspect(level string, tools Tools) (*Report, error) {
 	i.lookAtManifest()
 	i.lookAtTemplates()
 	i.lookAtShell()
+	i.lookWithValidators()
 	i.lookAtRequirements()
 	i.lookAtHealth()
 	return i.report(level), nil
