@@ -143,7 +143,7 @@ func (a *app) sandboxStatic(name, config string) error {
 		return err
 	}
 	m := &environments{a: a, ws: ws}
-	out, err := m.run("sandbox", places, starlark.StringDict{"subject": starlark.String(recipes[0].Name), "config": settings}, nil)
+	out, err := m.run("sandbox", places, starlark.StringDict{"subject": starlark.String(recipes[0].Name), "config": settings}, 0)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ Of one that is removed, what its last tests have kept; after 7 days that is remo
 					return err
 				}
 				one := value.Of(m.nodeValue(e, n))
-				return a.showing(func() (*runtime.Outcome, error) { return m.run("follow", nil, starlark.StringDict{"node": one}, nil) })
+				return a.showing(func() (*runtime.Outcome, error) { return m.run("follow", nil, starlark.StringDict{"node": one}, 0) })
 			}
 			return m.logs(args[0], node, output)
 		},
@@ -57,11 +57,7 @@ Of one that is removed, what its last tests have kept; after 7 days that is remo
 
 // readLogs reads what machines have logged. The time limit is 0 for none.
 func (m *environments) readLogs(e *testenv.Environment, limit time.Duration) (map[string]string, error) {
-	var limits map[string]string
-	if limit > 0 {
-		limits = map[string]string{"wall": limit.String()}
-	}
-	out, err := m.run("logs", nil, starlark.StringDict{"nodes": m.nodesValue(e)}, limits)
+	out, err := m.run("logs", nil, starlark.StringDict{"nodes": m.nodesValue(e)}, limit)
 	if err != nil {
 		return nil, err
 	}

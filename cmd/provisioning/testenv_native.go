@@ -107,7 +107,7 @@ func (m *environments) refusedSettings(e *testenv.Environment, f *testenvFlags, 
 	if err != nil {
 		return nil, err
 	}
-	out, err := m.run("refused_settings", places, starlark.StringDict{"config": settings}, nil)
+	out, err := m.run("refused_settings", places, starlark.StringDict{"config": settings}, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (m *environments) removeOrphans() error {
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(made)) {
-		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id), "engine": starlark.String(made[id])}, nil); err != nil {
+		if _, err := m.run("remove", nil, starlark.StringDict{"id": starlark.String(id), "engine": starlark.String(made[id])}, 0); err != nil {
 			return err
 		}
 		m.a.console.Note("removed what was left of the test environment %s", id)

@@ -67,7 +67,7 @@ func (m *environments) test(e *testenv.Environment, t trial) (*testenv.Result, e
 	}
 	began := time.Now()
 	timeout := cmp.Or(t.timeout, testenv.RunTimeout)
-	out, rerr := m.run(t.function, places, arguments, map[string]string{"wall": timeout.String()})
+	out, rerr := m.run(t.function, places, arguments, timeout)
 	result := &testenv.Result{EnvID: e.ID, Tests: []testenv.Test{}}
 	if out != nil && out.Run != nil {
 		result.RunID = out.Run.ID

@@ -46,17 +46,27 @@ func environmentsOf(ws workspace.Workspace) testenv.Store {
 	return testenv.Store{Dir: filepath.Join(ws.State, "environments"), User: workspace.EnvironmentsDir()}
 }
 
-// run executes a function of the library. Only what it prints is shown, unless more
-// detail is asked for.
-func (m *environments) run(function string, places []recipe.Place, arguments starlark.StringDict, limits map[string]string) (*runtime.Outcome, error) {
+// cutAfter is how long what is under way may go on when the time of a run is over.
+const cutAfter = 2 * time.Second
+
+// run executes a function of the library, for as long as limit at most; 0 is as long as it
+// takes. Only what it prints is shown, unless more detail is asked for.
+func (m *environments) run(function string, places []recipe.Place, arguments starlark.StringDict, limit time.Duration) (*runtime.Outcome, error) {
 	s := &taskservScript{module: "testenv", function: function, recipes: places, arguments: arguments}
 	m.a.library = s.library()
 	quiet := m.a.console.Quiet
 	m.a.console.Quiet = quiet || !m.a.console.Verbose
 	defer func() { m.a.console.Quiet = quiet }()
 	return m.a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
+		limits := map[string]string{}
 		if function != "remove" {
 			in.Cut = in.Stop // what is under way is thrown away anyhow
+		}
+		if limit > 0 {
+			limits["wall"] = limit.String()
+			cut, cancel := context.WithTimeout(in.Cut, limit+cutAfter)
+			defer cancel()
+			in.Cut = cut
 		}
 		return e.Start(in, runtime.Start{Script: "@std//" + generatedDir + s.name(), Infra: m.a.flags.infra, Limits: limits})
 	})
@@ -236,7 +246,7 @@ func (m *environments) start(e *testenv.Environment) error {
 		"outside": starlark.String(e.Network.Outside), "public_key": starlark.String(public),
 		"engine": starlark.String(e.Config.Runtime), "id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": m.nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
 		"subnet": starlark.String(e.Network.Subnet), "subnets": stringsValue(subnets(e.ID)), "environment": value.Of(e.Config.Environment), "volumes": stringsValue(e.Config.Volumes),
-	}, nil)
+	}, 0)
 	if err != nil {
 		return err
 	}
@@ -313,7 +323,7 @@ func (m *environments) remove(e *testenv.Environment) error {
 	if e.Workspace != m.ws.Root {
 		arguments["owner"] = starlark.String(e.Owner)
 	}
-	if _, err := m.run("remove", nil, arguments, nil); err != nil {
+	if _, err := m.run("remove", nil, arguments, 0); err != nil {
 		return err
 	}
 	e.Status, e.RemovedAt = testenv.Removed, time.Now().UTC().Truncate(time.Second)
