@@ -42,7 +42,7 @@ container://NAME and local are others.`,
 		a.taskservPower("restart", "Restart services", "restarted"),
 		a.taskservConfigure(), a.taskservReset(), a.taskservCheckMigration(), a.taskservMigrationLogs(), a.taskservBackup(), a.taskservRestore(), a.taskservRun(), a.taskservLogs(), a.taskservValidate(),
 		a.taskservTest(),
-		a.taskservCheckDeps(), a.taskservRollback(), a.taskservVersions(), a.taskservCheckUpdates(),
+		a.taskservCheckDeps(), a.taskservScale(), a.taskservRollback(), a.taskservVersions(), a.taskservCheckUpdates(),
 	)
 	return cmd
 }
