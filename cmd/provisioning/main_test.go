@@ -383,7 +383,7 @@ func follower(ts *testscript.TestScript) string {
 	for _, dir := range processes {
 		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
 		words := strings.Split(string(line), "\x00")
-		if err != nil || len(words) < 2 || filepath.Base(words[0]) != "provisioning" || !slices.Contains([]string{"run", "resume", "rollback"}, words[1]) {
+		if err != nil || len(words) < 2 || filepath.Base(words[0]) != "provisioning" || !slices.Contains([]string{"run", "resume", "rollback", "test"}, words[1]) {
 			continue // it may have ended meanwhile
 		}
 		if cwd, err := os.Readlink(filepath.Join(dir, "cwd")); err == nil && cwd == ts.MkAbs(".") {

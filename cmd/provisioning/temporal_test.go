@@ -66,6 +66,7 @@ var localOnly = map[string]string{
 	"resume/redo-once":     "kills the process that executes the run",
 	"resume/redo-skip":     "kills the process that executes the run",
 	"rollback/killed":      "kills the process that executes the run",
+	"testenv/elsewhere":    "several workspaces, of which one would have a worker",
 	"travel/breakpoint":    "a breakpoint stops on the terminal of the process that executes the run",
 	"travel/edited":        "resume --edited compares, and goes on, on this machine",
 	"travel/killed":        "kills the process that executes the run",
@@ -137,7 +138,8 @@ func variables(env *testscript.Env) ([]string, error) {
 	}
 	var given []string
 	for line := range strings.Lines(string(text)) {
-		if set, ok := strings.CutPrefix(line, "env "); ok && !strings.Contains(set, "$") {
+		set, ok := strings.CutPrefix(line, "env ")
+		if set = strings.ReplaceAll(set, "$WORK/", env.WorkDir+"/"); ok && !strings.Contains(set, "$") {
 			given = append(given, strings.TrimSpace(set))
 		}
 	}
