@@ -63,13 +63,23 @@ func refused(e *testenv.Environment, err error) error {
 		for _, text := range refusals {
 			if strings.Contains(strings.ToLower(said), text) {
 				return &lacking{
-					reason: n.Name + " has to be privileged, and the container engine refuses: " + firstLine(said),
+					reason: n.Name + " has to be privileged, and the container engine refuses: " + reasonIn(said),
 					hint:   "use an engine that has all rights on its machine: --runtime, or DOCKER_HOST", cause: err,
 				}
 			}
 		}
 	}
 	return err
+}
+
+// reasonIn is what the engine has said, in the first line of an error that begins with what
+// could not be done with which container.
+func reasonIn(said string) string {
+	said, _, _ = strings.Cut(said, "\n")
+	if _, reason, ok := strings.Cut(said, `": `); ok {
+		return reason
+	}
+	return said
 }
 
 // skipped records that no test could be made, and reports it.
