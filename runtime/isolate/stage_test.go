@@ -11,6 +11,7 @@ import (
 
 	"go.starlark.net/starlark"
 
+	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
@@ -29,7 +30,7 @@ import (
 // what pretends to be one.
 func TestMain(m *testing.M) {
 	if IsChild(os.Args) {
-		_ = Child([]*module.Module{effects}, nil)
+		_ = Child(modules, builtins.Globals)
 		os.Exit(0)
 	}
 	if len(os.Args) == 3 && os.Args[1] == "fake" {
@@ -38,6 +39,9 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(m.Run())
 }
+
+// modules are those of the scripts of the tests.
+var modules = append([]*module.Module{effects}, builtins.All...)
 
 // effects are what the scripts of the tests can do.
 var effects = module.New("w", "")
@@ -116,7 +120,7 @@ func newStage(t *testing.T, program, source string) *stage {
 	})
 	s.Engine = New(Config{
 		Acting: Acting{Door: d, Budget: budget, Limits: testLimits, Stop: ctx, Tree: &branch.Tree{Budget: budget, Host: d, Events: event.Discard}},
-		Loader: &script.Loader{Workspace: dir}, Modules: []*module.Module{effects}, Events: event.Discard,
+		Loader: &script.Loader{Workspace: dir}, Modules: modules, Events: event.Discard,
 		Key: box.Key, Root: dir, Halt: func(err error) { s.stopped = err; cancel(err) }, Held: func([]branch.Line) {}, Program: program,
 	})
 	t.Cleanup(s.Close)

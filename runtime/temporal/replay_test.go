@@ -20,6 +20,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 	"github.com/provisioning-systems/provisioning/runtime"
+	"github.com/provisioning-systems/provisioning/runtime/isolate"
 	"github.com/provisioning-systems/provisioning/runtime/journal"
 	"github.com/provisioning-systems/provisioning/runtime/seal"
 	"github.com/provisioning-systems/provisioning/runtime/temporal/temporaltest"
@@ -32,6 +33,7 @@ var recorded = map[string]struct {
 	script string
 	state  journal.State
 	undo   bool                           // take everything back when it fails
+	apart  bool                           // its interpreter has a process of its own
 	then   func(*recording, *journal.Run) // what happens when it waits
 }{
 	"effects": {state: journal.Completed, script: `
@@ -79,6 +81,22 @@ def main():
     fs.write("kept", "1")
     parallel(lambda n: fs.write("kept-%d" % n, "1"), range(2))
     fail("take it back")
+`},
+	"apart": {state: journal.RolledBack, undo: true, apart: true, script: `
+def leaf(n):
+    sleep("%dms" % (n * 3))
+    fs.write("leaf-%d" % n, "x")
+    return fs.read("leaf-%d" % n)
+
+def late(n):
+    if n == 1:
+        fail("no")
+    sleep("1h")
+
+def main():
+    on_rollback(fs.append, "undone", "x")
+    parallel(lambda row: parallel(leaf, range(4), limit = 2), range(3))
+    parallel(late, range(3))
 `},
 	"lives": {state: journal.Completed, script: `
 def main():
@@ -171,6 +189,18 @@ func recordingConfig(t *testing.T, key string) runtime.Config {
 	return runtime.Config{Workspace: ws, Modules: builtins.All, Globals: builtins.Globals, Key: seal.KeyAt(key)}
 }
 
+// TestMain: the binary of the tests is also the interpreter of runs that have a process
+// for it.
+func TestMain(m *testing.M) {
+	if isolate.IsChild(os.Args) {
+		if err := isolate.Child(builtins.All, builtins.Globals); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
 // recording is a run on a real server.
 type recording struct {
 	t      *testing.T
@@ -201,7 +231,9 @@ func record(t *testing.T, key string) {
 		ready, served := make(chan struct{}), make(chan error, 1)
 		go func() { served <- Serve(ctx, Work{Settings: settings, Runtime: cfg, Ready: func() { close(ready) }}) }()
 		<-ready
-		rt := runtime.New(cfg)
+		begins := cfg
+		begins.Isolate = what.apart
+		rt := runtime.New(begins)
 		c, err := Dial(ctx, settings, cfg.Key, rt, nil)
 		if err != nil {
 			t.Fatal(err)
