@@ -250,6 +250,7 @@ func (a *app) resolve(nodes []testenv.Node) error {
 		}
 		return fault.New(fault.NotFound, "there are no taskservs %s", strings.Join(unknown, ", ")).WithHint("those that there are: provisioning taskserv list")
 	}
+	on := make([][]*recipe.Recipe, len(nodes))
 	for i := range nodes {
 		all, err := recipe.Complete(c, nodes[i].Taskservs, nil)
 		if err != nil {
@@ -258,9 +259,27 @@ func (a *app) resolve(nodes []testenv.Node) error {
 		if _, err := recipe.Order(all); err != nil {
 			return err
 		}
+		on[i] = all
 		for _, r := range all {
 			nodes[i].Recipes = append(nodes[i].Recipes, r.Name)
 			nodes[i].Resources.Privileged = nodes[i].Resources.Privileged || bool(r.Field("privileged").Truth())
+		}
+	}
+	return unmet(nodes, on)
+}
+
+// unmet is about the first thing that a taskserv needs somewhere, and that is on no node. On
+// has the recipes of each node.
+func unmet(nodes []testenv.Node, on [][]*recipe.Recipe) error {
+	everywhere := slices.Concat(on...)
+	for i, recipes := range on {
+		for _, r := range recipes {
+			for _, need := range r.Requires {
+				if need.Infra && !slices.ContainsFunc(everywhere, func(o *recipe.Recipe) bool { return o.Meets(need) }) {
+					return fault.New(fault.Invalid, "the node %s: %s requires %s somewhere, and it is on no node", nodes[i].Name, r.Name, need).
+						WithHint("add it to the taskservs of a node, here or in a topology: provisioning test env server NAME %s,%s", r.Name, need.Name)
+				}
+			}
 		}
 	}
 	return nil
