@@ -166,7 +166,6 @@ func (c *child) serve() error {
 func (c *child) finish(do func() (starlark.Value, []branch.Line, error)) {
 	if c.turns != nil {
 		c.turns.take()
-		defer c.turns.give()
 	}
 	v, lines, err := do()
 	end := &done{Lines: lines, Fault: carry(c.explain(err))}
@@ -178,6 +177,9 @@ func (c *child) finish(do func() (starlark.Value, []branch.Line, error)) {
 	}
 	if err := c.conn.send(end); errors.Is(err, errGarbage) {
 		_ = c.conn.send(&done{Fault: carry(fault.Wrap(fault.Limit, err, "the result cannot leave the interpreter"))})
+	}
+	if c.turns != nil { // not by a defer: after a panic nothing goes on
+		c.turns.give()
 	}
 }
 

@@ -140,6 +140,7 @@ var fakes = map[string]fake{
 	"a decision about nothing":   {func(f *faker) { _ = f.send(&askDecide{site: site{ID: 1, Path: "0"}, Op: "if"}) }, "there is nothing to decide", fault.Internal, nil},
 	"a stop for nothing":         {func(f *faker) { _ = f.send(&tellHalt{carry(fault.New(fault.Cancelled, "why not"))}) }, "stops the run for no limit", fault.Internal, nil},
 	"a stop without why":         {func(f *faker) { _ = f.send(&tellHalt{}) }, "stops the run for no limit", fault.Internal, nil},
+	"turns that there are not":   {func(f *faker) { _ = f.send(&tellIdle{}) }, "its branches take no turns", fault.Internal, nil},
 	"a branch that begins twice": {func(f *faker) { _ = f.send(&tellBranch{Path: "0"}) }, "has begun or ended twice", fault.Internal, nil},
 	"a flood of secrets": {func(f *faker) {
 		for i := range maxSecrets + 1 {
@@ -200,21 +201,37 @@ var fakes = map[string]fake{
 // play is what the process does.
 func (a fake) play() {
 	in, out := os.NewFile(inFD, "in"), os.NewFile(outFD, "out")
-	f := &faker{newConn(in, out), out}
+	f, turns := &faker{newConn(in, out), out}, false
 	for {
 		m, err := f.receive(fromParent)
 		if err != nil {
 			return
 		}
-		switch m.(type) {
+		switch m := m.(type) {
+		case *start:
+			turns = m.Turns
 		case *doReady:
 			_ = f.send(&done{})
+			if turns {
+				_ = f.send(&tellIdle{})
+			}
 		case *doRun:
 			a.attack(f)
 			time.Sleep(20 * time.Millisecond) // the message is there before the end
 			return
 		}
 	}
+}
+
+// fakeProgram is one of the fakes.
+func fakeProgram(t *testing.T, name string) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "fake")
+	text := fmt.Sprintf("#!/bin/sh\nexec %q fake %q\n", os.Args[0], name)
+	if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return program
 }
 
 // TestHostile lets processes that are no interpreters speak with the parent. It
@@ -224,12 +241,7 @@ func TestHostile(t *testing.T) {
 	for name, f := range fakes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			program := filepath.Join(t.TempDir(), "fake")
-			text := fmt.Sprintf("#!/bin/sh\nexec %q fake %q\n", os.Args[0], name)
-			if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			s := newStage(t, program, "")
+			s := newStage(t, fakeProgram(t, name), "")
 			if len(f.done) > 0 && f.done[0] == "held" {
 				go func() { // effects that are under way end before the run does
 					<-s.world.held

@@ -2,6 +2,7 @@ package isolate
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -22,10 +23,15 @@ func (e *Engine) converse() {
 	for !e.isGone() {
 		m, err := e.in.receive(fromChild)
 		if err == nil {
-			if _, idle := m.(*tellIdle); idle {
+			_, idle := m.(*tellIdle)
+			switch {
+			case !idle:
+				err = e.take(m)
+			case e.active.Load() > 0 || len(e.ends) > 0:
 				return
+			default:
+				err = fmt.Errorf("%w: it waits for nothing", errGarbage)
 			}
-			err = e.take(m)
 		}
 		if err != nil {
 			e.broken(err)
@@ -84,6 +90,14 @@ func (e *Engine) awaitEnd() error {
 	}
 	e.converse()
 	return e.cfg.Lines.Await(e.line(), func() bool { return len(e.ends) > 0 || e.isGone() })
+}
+
+// awaitGone waits until nothing more is read from a process that was killed.
+func (e *Engine) awaitGone() {
+	if e.cfg.Lines != nil {
+		e.lost() // nobody reads beside the caller
+	}
+	<-e.gone
 }
 
 // awaitEffects waits for what is still under way for a process that is gone.

@@ -221,10 +221,7 @@ func (e *Engine) start() error {
 	e.close = sync.OnceFunc(func() {
 		unfollow()
 		e.kill(nil)
-		if e.cfg.Lines != nil {
-			e.lost() // nobody reads any more
-		}
-		<-e.gone
+		e.awaitGone()
 		e.working.Wait()
 		p.close()
 	})
@@ -358,7 +355,7 @@ func (e *Engine) garbage(err error) error {
 		err = fmt.Errorf("%w: %w", errGarbage, err)
 	}
 	e.kill(err)
-	<-e.gone
+	e.awaitGone()
 	why := e.death()
 	e.cfg.Halt(why)
 	e.awaitEffects()

@@ -132,6 +132,8 @@ func (e *Engine) take(m message) error {
 		return e.cancel(m.Path)
 	case *tellHalt:
 		return e.halt(m)
+	case *tellIdle: // see converse
+		return fmt.Errorf("%w: its branches take no turns", errGarbage)
 	case *done:
 		select {
 		case e.ends <- m:

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"go.starlark.net/starlark"
 
-	"github.com/provisioning-systems/provisioning/builtins"
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
@@ -30,23 +30,43 @@ import (
 // what pretends to be one.
 func TestMain(m *testing.M) {
 	if IsChild(os.Args) {
-		_ = Child(modules, builtins.Globals)
+		_ = Child([]*module.Module{effects}, nil)
 		os.Exit(0)
 	}
 	if len(os.Args) == 3 && os.Args[1] == "fake" {
-		fakes[os.Args[2]].play()
+		f, ok := fakes[os.Args[2]]
+		if !ok {
+			f = fakesInTurns[os.Args[2]]
+		}
+		f.play()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-// modules are those of the scripts of the tests.
-var modules = append([]*module.Module{effects}, builtins.All...)
-
 // effects are what the scripts of the tests can do.
 var effects = module.New("w", "")
 
 var _ = effects.Write("def act(name, wait = False): pass", &act{}, effect.Blind)
+
+var _ = effects.Control("def branches(fn, items, limit = 0, go_on = False): pass", &branches{})
+
+type branches struct {
+	Fn    starlark.Callable `star:"fn"`
+	Items starlark.Iterable `star:"items"`
+	Limit int               `star:"limit"`
+	GoOn  bool              `star:"go_on"`
+}
+
+// Control returns which of the branches have not failed.
+func (a *branches) Control(thread *starlark.Thread) (any, error) {
+	outcomes, err := branch.Of(thread).Parallel(thread, a.Fn, slices.Collect(starlark.Elements(a.Items)), a.Limit, a.GoOn)
+	var ok []starlark.Value
+	for _, o := range outcomes {
+		ok = append(ok, starlark.Bool(o.Err == nil))
+	}
+	return starlark.NewList(ok), err
+}
 
 type act struct {
 	Name string `star:"name"`
@@ -120,7 +140,7 @@ func newStage(t *testing.T, program, source string) *stage {
 	})
 	s.Engine = New(Config{
 		Acting: Acting{Door: d, Budget: budget, Limits: testLimits, Stop: ctx, Tree: &branch.Tree{Budget: budget, Host: d, Events: event.Discard}},
-		Loader: &script.Loader{Workspace: dir}, Modules: modules, Events: event.Discard,
+		Loader: &script.Loader{Workspace: dir}, Modules: []*module.Module{effects}, Events: event.Discard,
 		Key: box.Key, Root: dir, Halt: func(err error) { s.stopped = err; cancel(err) }, Held: func([]branch.Line) {}, Program: program,
 	})
 	t.Cleanup(s.Close)

@@ -97,10 +97,10 @@ def leaf(n):
     return n
 
 def row(n):
-    return [b.ok for b in parallel(leaf, [n * 10 + i for i in range(3)], limit = 2, on_error = "continue")]
+    return w.branches(leaf, [n * 10 + i for i in range(3)], limit = 2, go_on = True)
 
 def main():
-    done = parallel(row, range(4))
+    done = w.branches(row, [0, 1, 2, 3])
     w.act("end")
     return done
 `
@@ -137,7 +137,7 @@ func TestTurns(t *testing.T) {
 func TestTurnsOfASibling(t *testing.T) {
 	var first string
 	for i := range 10 {
-		s := newStage(t, "", "def leaf(n):\n    w.act(\"a%d\" % n)\n    if n == 1:\n        fail(\"no\")\n    w.act(\"b%d\" % n)\n    w.act(\"c%d\" % n)\n\ndef main():\n    parallel(leaf, range(4))\n")
+		s := newStage(t, "", "def leaf(n):\n    w.act(\"a%d\" % n)\n    if n == 1:\n        fail(\"no\")\n    w.act(\"b%d\" % n)\n    w.act(\"c%d\" % n)\n\ndef main():\n    w.branches(leaf, [0, 1, 2, 3])\n")
 		s.cfg.Lines = newCoroutines(false)
 		_, err := s.execute()
 		if err == nil || !strings.Contains(err.Error(), "no") {
@@ -190,5 +190,55 @@ func TestTurnsOfADeadProcess(t *testing.T) {
 	}
 	if got := s.places(t); got != "0#1 w.act done\n" {
 		t.Errorf("the journal has\n%s", got)
+	}
+}
+
+// fakesInTurns pretend that their branches take turns.
+var fakesInTurns = map[string]fake{
+	"it waits for nothing": {func(f *faker) { _ = f.send(&tellIdle{}) }, "it waits for nothing", fault.Internal, nil},
+	"it says nothing":      {func(f *faker) { select {} }, "has computed for more than 1.0s without an effect", fault.Limit, nil},
+	"it never rests": {func(f *faker) {
+		f.effect("0", nil)
+		select {}
+	}, "has computed for more than 1.0s without an effect", fault.Limit, nil},
+	"two things in one turn": {func(f *faker) {
+		f.effect("0", nil)
+		f.effect("0", nil)
+	}, "asks for two things at a time", fault.Internal, nil},
+	"an end and a rest within an effect": {func(f *faker) {
+		f.effect("0", nil)
+		_ = f.send(&done{})
+		_ = f.send(&tellIdle{})
+		select {}
+	}, "it has ended within effects", fault.Internal, nil},
+	"an honest turn": {func(f *faker) {
+		f.effect("0", nil)
+		_ = f.send(&tellIdle{})
+		a := f.next()
+		_ = f.send(&done{Value: a.Value})
+		_ = f.send(&tellIdle{})
+		select {}
+	}, "", "", []string{"x"}},
+}
+
+// TestHostileInTurns is TestHostile for those that pretend to take turns.
+func TestHostileInTurns(t *testing.T) {
+	for name, f := range fakesInTurns {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, fakeProgram(t, name), "")
+			s.cfg.Lines, s.cfg.Spell = newCoroutines(false), time.Second
+			_, err := s.execute()
+			s.Close()
+			if f.says == "" && err != nil || f.says != "" && (err == nil || !strings.Contains(err.Error(), f.says) || fault.KindOf(err) != f.kind) {
+				t.Errorf("the parent says %s: %.500v", fault.KindOf(err), err)
+			}
+			if got := fmt.Sprint(s.world.all()); got != fmt.Sprint(f.done) {
+				t.Errorf("it has done %s", got)
+			}
+			if err := s.journal.Check(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
