@@ -20,10 +20,10 @@ import (
 // link; a line without one needs a watcher of its own (see [machine.RunHeld]), which is
 // a fifth of the time of a short command.
 //
-// A line says which process it is by writing /proc/self/stat to a file, before it
-// begins. There is one such file for each line that runs at a time: those of lines that
-// have ended are written anew, and until then the time at which a process was started
-// tells it from another one with its number.
+// A line says which process it is, and when, by writing its number and /proc/uptime to a
+// file, before it begins. There is one such file for each line that runs at a time: those
+// of lines that have ended are written anew, and until then a process that has the number
+// was started later than the file was written.
 type reaper struct {
 	link   *link
 	input  *io.PipeWriter  // a file and its process, which is to be ended, on each line
@@ -40,7 +40,10 @@ type reaper struct {
 // reaping is the program of a reaper. It says what the names of the files are to begin
 // with, or that there can be no reaper, and goes when its input ends.
 //
-// Where a line has no process group of its own, as with Dropbear, there is no reaper. A
+// Where a line has no process group of its own, as with Dropbear, there is no reaper; nor
+// where the times of /proc do not fit each other, within a minute: those of processes are
+// in hundredths of a second since the start of the machine (proc(5), with the usual
+// USER_HZ), and a container may have an uptime of its own. A
 // line begins only if it finds the file alive not empty after it has written its own.
 // So does none that writes it when the reaper looks for lines that run already.
 //
@@ -50,9 +53,11 @@ type reaper struct {
 const reaping = `trap '' TERM HUP INT
 umask 077
 own= f=
-read -r is </proc/self/stat || exit
-set -- ${is##*) }
-[ "$3" = $$ ] || exit 0
+since() { set -- ${1##*) }; group=$3; shift 19; since=$1; }
+ticks() { ticks=${1%.*}${1#*.}; }
+read -r is </proc/self/stat && read -r up _ </proc/uptime || exit
+since "$is"; ticks "$up"
+[ "$group" = $$ ] && [ "$since" -le "$ticks" ] && [ "$ticks" -le $((since + 6000)) ] || exit 0
 for d in "$XDG_RUNTIME_DIR" /run; do
   [ -O "$d" ] && [ -w "$d" ] && f=$d/provisioning-$name- && break
 done 2>/dev/null
@@ -61,12 +66,11 @@ done 2>/dev/null
 done
 [ -n "$f" ] && echo >"${f}alive" && echo "$f" || exit
 exec 2>/dev/null
-since() { set -- ${1##*) }; shift 19; since=$1; }
 end() {
-  read -r was <"$1" && pid=${was%% *} && read -r is <"/proc/$pid/stat" || return
+  read -r pid at <"$1" && read -r is <"/proc/$pid/stat" || return
   [ "${2-$pid}" = $pid ] || return
-  since "$was"; was=$since; since "$is"
-  [ "$since" = "$was" ] || return
+  since "$is"; ticks "$at"
+  [ "$since" -le "$ticks" ] || return
   kill -TERM -$pid
   (` + killLater + `) &
 }
@@ -219,7 +223,7 @@ type held struct {
 // begins.
 func (h *held) holds(r *run) (before string) {
 	h.run, r.held, r.known = r, true, h.known
-	before = fmt.Sprintf(`{ read -r _s </proc/self/stat && printf '%%s\n' "$_s" >|%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
+	before = fmt.Sprintf(`{ read -r _s _i </proc/uptime && echo $$ "$_s" >|%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
 	if r.stdin == nil {
 		before += "exec </dev/null; " // what sshd gives it is a pipe
 	}

@@ -287,7 +287,7 @@ func TestReaping(t *testing.T) {
 			if n, err := said.Read(where); err != nil || string(where[:n]) != files+"\n" {
 				t.Fatalf("it said %q, error %v", where[:n], err)
 			}
-			told, cut, other := sleeper(t, files+"0", 0), sleeper(t, files+"1", 0), sleeper(t, files+"2", 1)
+			told, cut, other := sleeper(t, files+"0", 0), sleeper(t, files+"1", 0), sleeper(t, files+"2", time.Second)
 			// A file may have another line's process in it by the time that it is read.
 			if _, err := fmt.Fprintf(input, "1 %d\n0 %[1]d\n", told.Process.Pid); err != nil {
 				t.Fatal(err)
@@ -325,26 +325,24 @@ func TestReapingWithoutGroup(t *testing.T) {
 	}
 }
 
-// sleeper is a process group that a file of a reaper tells of, as if it had been started
-// so much later than it was.
-func sleeper(t *testing.T, file string, later int) *exec.Cmd {
+// sleeper is a process group that a file of a reaper tells of, as if the line with its
+// number had written it so long before.
+func sleeper(t *testing.T, file string, before time.Duration) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+	text, err := os.ReadFile("/proc/uptime")
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := strings.Fields(string(stat))
-	since, err := strconv.Atoi(fields[21])
+	up, err := strconv.ParseFloat(strings.Fields(string(text))[0], 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields[21] = strconv.Itoa(since + later)
-	if err := os.WriteFile(file, []byte(strings.Join(fields, " ")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%d %.2f\n", cmd.Process.Pid, up-before.Seconds()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return cmd
