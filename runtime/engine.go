@@ -75,7 +75,7 @@ func (x *execution) isolate(req request, events event.Sink) {
 		Key: req.box.Key, Root: x.shared.Files.Workspace(), Halt: func(err error) { x.halt(err) }, Held: x.flush,
 	}
 	if away := x.rt.cfg.Elsewhere; away != nil { // also for a replay: what it has registered may act
-		cfg.Lines, cfg.Spell = away.Lines, away.Spell
+		cfg.Lines, cfg.Spell, cfg.Fate = away.Lines, away.Spell, away.Fate
 	}
 	a := apart{isolate.New(cfg)}
 	x.engine = a

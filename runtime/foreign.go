@@ -10,10 +10,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
-// foreignDir is the directory of the workspace whose modules are not the user's
-// own, where no guard knows better.
-const foreignDir = "//extensions/"
-
 // isolates reports whether a script has to run in a process of its own: because
 // that was asked for, or because it loads code that is not the user's own. Only
 // the user's own modules are looked at, up to the first one that is not.
@@ -29,7 +25,7 @@ func (r *Runtime) isolates(s Start) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	foreign := func(name string) bool { return strings.HasPrefix(name, foreignDir) }
+	foreign := func(name string) bool { return script.Foreign(script.FileName(name), nil) } // where no guard knows better
 	if r.cfg.Guard != nil {
 		files, err := sandbox.OpenFiles(r.cfg.Workspace.Root, r.cfg.Workspace.State)
 		if err != nil {
@@ -58,7 +54,7 @@ func (x *execution) foreign(sources []journal.Source) []string {
 // mayLoad is the rule of [Guard] for a run that is executed elsewhere: it goes by the
 // names of files that are not the user's own.
 func mayLoad(foreign []string) func(module, from string) error {
-	is := func(module string) bool { return slices.Contains(foreign, script.FileName(module)) }
+	is := func(module string) bool { return script.Foreign(script.FileName(module), foreign) }
 	return func(module, from string) error {
 		if !is(from) || is(module) || strings.HasPrefix(module, "@std//") {
 			return nil

@@ -65,6 +65,8 @@ type Elsewhere struct {
 	Clock clock.Clock
 	// Spell is how long an isolated script may compute at a time; 0: for ever.
 	Spell time.Duration
+	// Fate is that of [isolate.Config].
+	Fate func(why error) error
 	// Prepared is told of the door of each execution.
 	Prepared func(*door.Door)
 }

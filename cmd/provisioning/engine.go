@@ -171,7 +171,7 @@ func (a *app) executed(file, id string, do func(engine, runtime.Interrupt) (*run
 		if name != temporal.Name {
 			return do(rt, in)
 		}
-		if a.isolate && id != "" {
+		if a.isolate && id != "" && !a.isolated(rt, id) {
 			return nil, notElsewhere("--isolate for a run that was begun without it")
 		}
 		client, err := a.temporal(in.Cut, ws, rt, sink)
@@ -182,6 +182,16 @@ func (a *app) executed(file, id string, do func(engine, runtime.Interrupt) (*run
 		a.elsewhere.Store(true)
 		return do(client, in)
 	})
+}
+
+// isolated reports whether a run was begun with an interpreter in a process of its own.
+func (a *app) isolated(rt *runtime.Runtime, id string) bool {
+	j, err := rt.Journal()
+	if err != nil {
+		return false
+	}
+	run, err := j.Find(id)
+	return err == nil && run.Options.Isolate
 }
 
 // showing shows what a run shows, until it is interrupted.

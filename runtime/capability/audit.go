@@ -199,7 +199,7 @@ func (a *auditor) outside(name string, l lint.Loaded) {
 		target = filepath.Join(a.paths.(ByName).Workspace, filepath.FromSlash(rest))
 	}
 	rel := relative(a.paths.(ByName).Workspace, target)
-	if belowExtensions(strings.Split(rel, "/")) == 0 {
+	if script.BelowExtensions(strings.Split(rel, "/")) == 0 {
 		a.problem("%s:%d: it loads %q, which is not part of an extension: that is refused", name, l.Line, l.Module)
 	}
 }

@@ -44,7 +44,7 @@ func writes(kind, arg string, cat Catalog) bool {
 }
 
 // isCode reports whether somebody executes what is in the file of that name. The
-// case of letters does not count, see belowExtensions.
+// case of letters does not count, see script.BelowExtensions.
 func isCode(form string) bool {
 	parts := strings.Split(strings.ToLower(form), "/")
 	last := parts[len(parts)-1]

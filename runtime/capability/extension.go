@@ -10,6 +10,7 @@ import (
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 	"github.com/provisioning-systems/provisioning/internal/spell"
+	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
 // extensionsDir is the directory of a workspace, or of one of its
@@ -20,20 +21,6 @@ const extensionsDir = "extensions"
 // extensions/taskservs/databases/postgres.
 const depth = 3
 
-// belowExtensions returns how many components of a name, relative to the
-// workspace, lead to the directory of extensions that it lies in; 0 for a name
-// that does not. Case does not count: on some systems it makes no difference, and
-// "Extensions/x.star" would be the same code under another name.
-func belowExtensions(parts []string) int {
-	switch {
-	case len(parts) > 1 && strings.EqualFold(parts[0], extensionsDir):
-		return 1
-	case len(parts) > 3 && strings.EqualFold(parts[0], "infra") && strings.EqualFold(parts[2], extensionsDir):
-		return 3
-	}
-	return 0
-}
-
 // directoryOf returns the directory of the extension that a file belongs to, as
 // names relative to the workspace; "" for a file of the user's own. It is the
 // outermost one with a manifest, so that no extension can give a part of itself
@@ -41,7 +28,7 @@ func belowExtensions(parts []string) int {
 // belongs to the directory that it is in.
 func directoryOf(root, rel string) string {
 	parts := strings.Split(rel, "/")
-	n := belowExtensions(parts)
+	n := script.BelowExtensions(parts)
 	if n == 0 {
 		return ""
 	}

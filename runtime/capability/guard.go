@@ -17,6 +17,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/sandbox"
+	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
 // Guard decides at the door of a run. It reads manifests and grants when an
@@ -223,7 +224,7 @@ func (g *Guard) touchesGrants(c Call) bool {
 }
 
 // protected are the configuration of the workspace, the extensions, and what they
-// lie in. Case does not count, see belowExtensions.
+// lie in. Case does not count, see script.BelowExtensions.
 func protected(form string) bool {
 	if strings.HasPrefix(form, "/") {
 		return false // outside of the workspace
@@ -233,7 +234,7 @@ func protected(form string) bool {
 	if form == "" || workspace.Marker == form || strings.HasPrefix(workspace.Marker, form+"/") {
 		return true
 	}
-	if belowExtensions(append(parts, "")) > 0 {
+	if script.BelowExtensions(append(parts, "")) > 0 {
 		return true
 	}
 	return form == "infra" || len(parts) == 2 && parts[0] == "infra"

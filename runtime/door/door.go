@@ -172,7 +172,7 @@ func Route(b *branch.Branch, call *effect.Call) {
 	if b.Queue == "" || call.Options.Queue != "" || effect.OfTheRun(call.Decl.Kind) {
 		return
 	}
-	call.Options.Queue = b.Queue
+	call.Options.Queue, call.Routed = b.Queue, true
 	call.Under = append(call.Under[:len(call.Under):len(call.Under)], starlark.Tuple{starlark.String("_queue"), starlark.String(b.Queue)})
 }
 

@@ -53,6 +53,11 @@ func (d *Door) guardedCall(call *effect.Call, modules []string) error {
 	if err != nil {
 		return err
 	}
+	if call.Routed { // nobody grants what an extension does not choose
+		copied := *call
+		copied.Under = slices.DeleteFunc(slices.Clone(call.Under), func(kv starlark.Tuple) bool { return kv[0] == starlark.String("_queue") })
+		call = &copied
+	}
 	return d.Guard.Allow(restricted, call)
 }
 
@@ -69,7 +74,9 @@ func (d *Door) guardedAbroad(s *site) error {
 	if err != nil {
 		return err
 	}
-	return d.World.Allowed(s.branch.Context(), d.order(s.call.Do, s.call.Options, rec, false), modules)
+	o := d.order(s.call.Do, s.call.Options, rec, false)
+	o.Modules, o.Routed = modules, s.call.Routed
+	return d.World.Allowed(s.branch.Context(), o)
 }
 
 // inTheClear returns a copy of the call with the secrets in its arguments

@@ -39,8 +39,9 @@ type World interface {
 	Close()
 	// Foreign returns those of the modules whose code is not the user's own.
 	Foreign(modules []string) []string
-	// Allowed returns an error unless code of the modules may have an order carried out.
-	Allowed(ctx context.Context, o *Order, modules []string) error
+	// Allowed returns an error unless the code that has led to an order may have it carried
+	// out. One that stops the run, for now, is no refusal.
+	Allowed(ctx context.Context, o *Order) error
 	// Enter is called before each effect that nothing is known of yet. Its error stops
 	// the run there, for now.
 	Enter() error
@@ -66,6 +67,8 @@ type Order struct {
 	Result      []byte        // of one that is undone; nil when it is not known
 	Lives       bool          // its outcome lives with the process that performs it
 	Route       string        // where it is to be performed; "" for anywhere
+	Routed      bool          // that is the queue of the branch
+	Modules     []string      // files of the code that has led to it, and is not the user's own
 }
 
 // Deed is what came of an order.
@@ -105,6 +108,7 @@ func (d *Door) order(do effect.Performer, options effect.Options, rec *journal.E
 // send has the world perform an effect.
 func (d *Door) send(s *site, do effect.Performer, rec *journal.Effect) (any, error) {
 	o := d.order(do, s.call.Options, rec, s.rec != nil && s.rec.Status == journal.Erred)
+	o.Modules, o.Routed = d.World.Foreign(s.caller.Modules()), s.call.Routed
 	deed, err := d.World.Perform(s.branch.Context(), o, func(stream, line string) { d.output(s.place, stream, line) })
 	if rec.Undo == nil && deed.Undo != nil {
 		if rec.Undo = deed.Undo; err != nil { // it may have happened, whatever comes next
@@ -137,7 +141,7 @@ func (d *Door) lives(s *site, do effect.Performer, rec *journal.Effect) {
 		return // the next effect says that the journal is broken
 	}
 	o := d.order(do, s.call.Options, rec, false)
-	o.Result = rec.Result
+	o.Result, o.Modules, o.Routed = rec.Result, d.World.Foreign(s.caller.Modules()), s.call.Routed
 	d.World.Lives(reviver.Handle(d.env(s, rec)), o)
 }
 
@@ -221,18 +225,25 @@ func (h *Hand) recall(o *Order) (*effect.Call, error) {
 	return h.Recall(o.Kind, dict)
 }
 
-// Allowed returns an error unless code of the modules, which is not the user's own, may
-// have an order carried out.
-func (h *Hand) Allowed(o *Order, modules []string) error {
-	if h.Door.Guard == nil || len(h.Door.Guard.Restricted(modules)) == 0 {
-		return fault.New(fault.Permission, "%s is not allowed: it is asked for by %s, which the workspace of this worker does not know as an extension", o.Kind, strings.Join(modules, ", ")).
-			WithHint("bring the workspace of the worker up to date: what an extension may do is decided there")
+// Allowed returns an error unless the code that has led to an order, and is not the
+// user's own, may have it carried out. Each of its files has to be known here as one of
+// an extension: else it would act with the rights of the others.
+func (h *Hand) Allowed(o *Order) error {
+	if len(o.Modules) == 0 || effect.Bookkeeping(o.Kind) {
+		return nil
+	}
+	for _, file := range o.Modules {
+		if h.Door.Guard == nil || len(h.Door.Guard.Restricted([]string{file})) == 0 {
+			return fault.New(fault.Permission, "%s is not allowed: it is asked for by %s, which the workspace of this worker does not know as a file of an extension", o.Kind, file).
+				WithHint("bring the workspace of the worker up to date: what an extension may do is decided there")
+		}
 	}
 	call, err := h.recall(o)
 	if err != nil {
 		return err
 	}
-	return h.Door.guardedCall(call, modules)
+	call.Routed = o.Routed
+	return h.Door.guardedCall(call, o.Modules)
 }
 
 // restore makes the effect of an order, with secrets in the clear.
@@ -261,6 +272,9 @@ func (h *Hand) restore(o *Order, call Call) (effect.Performer, *effect.Env, *jou
 
 // Perform carries out an order.
 func (h *Hand) Perform(ctx context.Context, o *Order, call Call) (deed Deed, err error) {
+	if err := h.Allowed(o); err != nil { // another worker may have said that it may
+		return Deed{}, err
+	}
 	do, env, rec, err := h.restore(o, call)
 	if err != nil {
 		return Deed{}, err
@@ -355,6 +369,9 @@ func (h *Hand) Happened(ctx context.Context, o *Order, call Call) (effect.Doubt,
 func (h *Hand) Revive(ctx context.Context, orders []*Order, call Call) error {
 	for _, o := range orders {
 		do, env, rec, err := h.restore(o, call)
+		if err == nil {
+			err = h.Allowed(o)
+		}
 		if err != nil {
 			return err
 		}

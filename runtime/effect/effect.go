@@ -236,6 +236,7 @@ type Call struct {
 	Options Options
 	Under   []starlark.Tuple // the underscore arguments as they were given
 	Unknown *value.Unknown   // an argument that check mode does not know; then Do is incomplete
+	Routed  bool             // the queue is that of the branch, and not named by the code
 }
 
 // Options are the arguments that begin with an underscore. They are orthogonal

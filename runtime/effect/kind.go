@@ -22,7 +22,7 @@ var ofTheRun = map[string]bool{
 
 // bookkeeping are the marks that control functions leave in the journal. They
 // reach nothing; what the functions call is asked about itself.
-var bookkeeping = map[string]bool{KindPause: true, KindWaitUntil: true, KindOnRollback: true, KindFork: true}
+var bookkeeping = map[string]bool{KindPause: true, KindWaitUntil: true, KindOnRollback: true, KindFork: true, KindHandler: true}
 
 // Bookkeeping reports whether effects of the kind need no capability.
 func Bookkeeping(kind string) bool { return bookkeeping[kind] }

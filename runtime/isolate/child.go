@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"sync"
 
 	"go.starlark.net/starlark"
@@ -97,6 +98,10 @@ func (c *child) begin(config *start) {
 
 func (c *child) interpreter(l sandbox.Limits) *interpreter.Interpreter {
 	l.Wall, l.Output, l.Effects = 0, 0, 0 // the parent counts
+	if c.turns != nil && l.Memory > 0 {   // the parent looks, and only while something is computed
+		debug.SetMemoryLimit(l.Memory - l.Memory/8)
+		l.Memory = 0
+	}
 	budget := sandbox.NewBudget(l, func(err error) {
 		_ = c.conn.send(&tellHalt{carry(err)})
 		c.halt(err)

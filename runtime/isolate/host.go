@@ -45,6 +45,7 @@ func (c *child) ask(b *branch.Branch, m message, id *int64) (*answer, error) {
 		if errors.Is(err, errGarbage) {
 			c.mu.Lock()
 			delete(c.pending, *id)
+			c.asking = slices.DeleteFunc(c.asking, func(w *asking) bool { return w.id == *id })
 			c.mu.Unlock()
 			return nil, fault.New(fault.TooLarge, "what the script asks for is too large to leave the interpreter")
 		}
@@ -104,7 +105,7 @@ func (c *child) Effect(thread *starlark.Thread, call *effect.Call) (starlark.Val
 	if call.Options.More { // the parent may hold it back
 		b.Waiting = true
 	}
-	m := &askEffect{site: siteOf(thread), Kind: call.Decl.Kind, More: call.Options.More}
+	m := &askEffect{site: siteOf(thread), Kind: call.Decl.Kind, More: call.Options.More, Routed: call.Routed}
 	given, args := make([]byte, len(call.Args)), starlark.Tuple{}
 	for i, v := range call.Args {
 		given[i] = '0'

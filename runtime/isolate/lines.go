@@ -3,6 +3,7 @@ package isolate
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
@@ -17,8 +18,38 @@ import (
 // compute again. That makes no difference to whoever looks at the process: it is as if
 // the script were computed in place.
 
-// converse takes what the process sends, until all branches wait.
+// converse takes what the process sends, until all branches wait, or it is gone.
 func (e *Engine) converse() {
+	if e.isGone() {
+		return
+	}
+	e.listen()
+	var why error
+	if e.isGone() {
+		if why = e.death(); e.killedOutside() {
+			panic(why) // the machine's doing: what the run does is not decided by that
+		}
+	}
+	if e.cfg.Fate != nil {
+		why = e.cfg.Fate(why)
+	}
+	if why != nil {
+		e.fate = why
+		e.kill(nil)
+		e.lost()
+	}
+}
+
+// killedOutside reports whether the process was killed, and neither by this program nor
+// for a limit.
+func (e *Engine) killedOutside() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cause == nil && e.process.killedOutside(e.cfg.Limits)
+}
+
+// listen takes what the process sends, until all branches wait.
+func (e *Engine) listen() {
 	defer e.bound()()
 	for !e.isGone() {
 		m, err := e.in.receive(fromChild)
@@ -40,21 +71,60 @@ func (e *Engine) converse() {
 	}
 }
 
-// bound kills a process that computes for too long.
+// bound kills a process that computes for too long, or has too much memory.
 func (e *Engine) bound() (end func()) {
-	spell, wall := e.cfg.Spell, e.cfg.Limits.Wall
-	why := func() error {
+	b := &bounds{e: e, began: time.Now()}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.timer = time.AfterFunc(watchInterval, b.look)
+	return b.end
+}
+
+// bounds are those of a process while it computes.
+type bounds struct {
+	e     *Engine
+	began time.Time
+
+	mu    sync.Mutex
+	timer *time.Timer
+	looks int // how often it was looked at: a machine that stands still does not look
+	over  bool
+}
+
+func (b *bounds) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.over = true
+	b.timer.Stop()
+}
+
+// look looks at the process, again and again.
+func (b *bounds) look() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	if why := b.exceeded(); why != nil {
+		b.e.kill(why)
+		return
+	}
+	b.timer.Reset(watchInterval)
+}
+
+func (b *bounds) exceeded() error {
+	b.looks++
+	spell := b.e.cfg.Spell
+	switch l := b.e.cfg.Limits; {
+	case l.Memory > 0 && resident(b.e.process.cmd.Process.Pid) > hardMemory(l.Memory):
+		return memoryExceeded(l.Memory)
+	case l.Wall > 0 && time.Since(b.began) >= l.Wall:
+		return sandbox.Exceeded("wall", duration.Short(l.Wall))
+	case spell > 0 && time.Duration(b.looks)*watchInterval >= spell:
 		return fault.New(fault.Limit, "the script has computed for more than %s without an effect", duration.Short(spell)).
 			WithHint("a worker has other runs to execute, too; have it compute less at a time, or run it on this machine: --engine local")
 	}
-	if wall > 0 && (spell == 0 || wall < spell) {
-		spell, why = wall, func() error { return sandbox.Exceeded("wall", duration.Short(wall)) }
-	}
-	if spell == 0 {
-		return func() {}
-	}
-	timer := time.AfterFunc(spell, func() { e.kill(why()) })
-	return func() { timer.Stop() }
+	return nil
 }
 
 func (e *Engine) isGone() bool {

@@ -67,12 +67,13 @@ type (
 	}
 	askEffect struct {
 		site
-		Kind  string
-		Given string // for each parameter: 1 when it was given
-		Args  []byte // codec, on the wire: tuple of those that were given
-		Under []byte // list of pairs
-		State []byte // of a hidden effect: tuple
-		More  bool   // effect.Options.More
+		Kind   string
+		Given  string // for each parameter: 1 when it was given
+		Args   []byte // codec, on the wire: tuple of those that were given
+		Under  []byte // list of pairs
+		State  []byte // of a hidden effect: tuple
+		More   bool   // effect.Options.More
+		Routed bool   // effect.Call.Routed
 	}
 	askSettle struct{ site } // what was held back is to be performed
 	askFork   struct {
@@ -300,6 +301,7 @@ func (m *askEffect) fields(c *coder) {
 	c.data(&m.Under)
 	c.data(&m.State)
 	c.flag(&m.More)
+	c.flag(&m.Routed)
 }
 
 func (m *askSettle) fields(c *coder) { m.site.fields(c) }

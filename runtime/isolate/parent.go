@@ -50,6 +50,11 @@ type Config struct {
 	// Spell is how long the script may compute at a time with lines, for nothing else can
 	// happen meanwhile; 0: for ever.
 	Spell time.Duration
+	// Fate makes the death of the process, which is a matter of this machine, a part of
+	// what the engine repeats. It is told, with lines, whenever all branches wait, of what
+	// the process has died, if it has; and returns what it is to have died of, which in a
+	// repetition is what it was then. nil: it goes on.
+	Fate func(why error) error
 }
 
 // Engine evaluates the script of a run in another process, which it starts when
@@ -76,6 +81,7 @@ type Engine struct {
 	ends    chan *done
 	gone    chan struct{} // closed when nothing more comes from the process
 	stopped bool          // with lines: the process was told to stop
+	fate    error         // the same: what the process has died of
 	active  atomic.Int64  // requests that are being performed
 	working sync.WaitGroup
 
@@ -180,6 +186,9 @@ func (e *Engine) root(path string) {
 func (e *Engine) do(m message) (*done, error) {
 	if e.process == nil {
 		if err := e.start(); err != nil {
+			if e.cfg.Lines != nil {
+				panic(err) // of this machine: another one may do better
+			}
 			return nil, err
 		}
 	}
@@ -225,7 +234,7 @@ func (e *Engine) start() error {
 		e.working.Wait()
 		p.close()
 	})
-	if e.cfg.Limits.Memory > 0 {
+	if e.cfg.Limits.Memory > 0 && e.cfg.Lines == nil {
 		go p.watch(e.cfg.Limits.Memory, e.kill)
 	}
 	if e.cfg.Lines == nil {
@@ -322,6 +331,9 @@ func (e *Engine) kill(cause error) {
 
 // death says why the process is gone.
 func (e *Engine) death() error {
+	if e.fate != nil {
+		return e.fate
+	}
 	status := e.process.wait()
 	e.mu.Lock()
 	cause := e.cause
@@ -409,7 +421,7 @@ func (e *Engine) call(m *askEffect) (*effect.Call, error) {
 	}
 	call, err := f.Call(given, under, e.cfg.Door.Check(), e.cfg.Door.Run.Secrets)
 	if err == nil {
-		call.Options.More = m.More
+		call.Options.More, call.Routed = m.More, m.Routed
 	}
 	return call, err
 }

@@ -141,6 +141,14 @@ func (p *process) watch(memory int64, kill func(error)) {
 	}
 }
 
+// killedOutside reports whether a process that has ended was killed by something else
+// than its limits.
+func (p *process) killedOutside(l sandbox.Limits) bool {
+	s := p.wait()
+	ws, ok := s.state.Sys().(syscall.WaitStatus)
+	return ok && ws.Signaled() && ws.Signal() == syscall.SIGKILL && fault.Is(s.fault(l), fault.Internal)
+}
+
 func memoryExceeded(limit int64) *fault.Error {
 	return sandbox.Exceeded("memory", fmt.Sprintf("%d MiB", limit>>20))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/codec"
 	"github.com/provisioning-systems/provisioning/runtime/door"
+	"github.com/provisioning-systems/provisioning/runtime/effect"
 	"github.com/provisioning-systems/provisioning/runtime/event"
 	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
@@ -187,7 +188,11 @@ func (e *Engine) inBranch(s *site, kind string, do func(b *shadow, a *answer) er
 	e.begin(b, func() {
 		a := &answer{ID: s.ID}
 		planned := b.Planned
-		err := guarded(func() error { return do(b, a) })
+		perform := func() error { return do(b, a) }
+		if e.cfg.Lines == nil { // else a panic may be the engine's, which has to see it
+			perform = func() error { return guarded(func() error { return do(b, a) }) }
+		}
+		err := perform()
 		a.Ordinal, a.Planned = b.Ordinal(), b.Planned-planned
 		e.active.Add(-1) // before the answer, which may be the last one
 		e.leave(b, a)
@@ -263,7 +268,8 @@ func (e *Engine) find(name string) (*shadow, error) {
 
 // effect performs an effect.
 func (e *Engine) effect(b *shadow, m *askEffect, a *answer) error {
-	call, err := e.call(m)
+	var call *effect.Call
+	err := guarded(func() (err error) { call, err = e.call(m); return err })
 	if err != nil {
 		if errors.Is(err, errGarbage) {
 			return err

@@ -21,6 +21,7 @@ type coroutines struct {
 	now      int // the line that goes on
 	waiting  map[int]func() bool
 	made     int
+	panicked any // what a line has panicked with: the others end
 }
 
 var _ branch.Coroutines = (*coroutines)(nil)
@@ -45,10 +46,18 @@ func (c *coroutines) Go(_ any, do func(line any)) {
 			c.cond.Wait()
 		}
 		c.mu.Unlock()
+		defer func() {
+			r := recover()
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if r != nil {
+				c.panicked = r
+				c.cond.Broadcast()
+				return
+			}
+			c.next()
+		}()
 		do(mine)
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.next()
 	}()
 }
 
@@ -61,8 +70,11 @@ func (c *coroutines) Await(line any, met func() bool) error {
 	defer c.mu.Unlock()
 	c.waiting[mine] = met
 	c.next()
-	for c.now != mine {
+	for c.now != mine && c.panicked == nil {
 		c.cond.Wait()
+	}
+	if c.panicked != nil {
+		return fmt.Errorf("panic: %v", c.panicked)
 	}
 	return nil
 }
@@ -175,7 +187,8 @@ func TestSpell(t *testing.T) {
 	}
 }
 
-// TestTurnsOfADeadProcess: what is under way ends, and the run says what has happened.
+// TestTurnsOfADeadProcess: that somebody has killed it is nothing that the run does, which
+// another machine repeats.
 func TestTurnsOfADeadProcess(t *testing.T) {
 	s := newStage(t, "", "def main():\n    w.act(\"held\", wait = True)\n")
 	s.cfg.Lines = newCoroutines(false)
@@ -185,11 +198,40 @@ func TestTurnsOfADeadProcess(t *testing.T) {
 		close(s.world.hold)
 	}()
 	_, err := s.execute()
-	if e := fault.As(err); e == nil || !strings.Contains(e.Msg, "killed from outside") {
+	if err == nil || !strings.Contains(err.Error(), "panic: the interpreter of the run was killed from outside") {
 		t.Error(err)
 	}
-	if got := s.places(t); got != "0#1 w.act done\n" {
+}
+
+// TestFate: what the process dies of is what the engine says, whenever it says so.
+func TestFate(t *testing.T) {
+	s := newStage(t, "", "def main():\n    w.act(\"a\")\n    w.act(\"b\")\n    w.act(\"c\")\n")
+	s.cfg.Lines = newCoroutines(false)
+	why := fault.New(fault.Limit, "it was too much then")
+	n := 0
+	s.cfg.Fate = func(died error) error {
+		n++
+		if died != nil {
+			t.Errorf("it has died at %d: %v", n, died)
+		}
+		if n == 4 { // ready, asked for a, for b, for c
+			return why
+		}
+		return nil
+	}
+	if _, err := s.execute(); !fault.Is(err, fault.Limit) || err.Error() != why.Msg {
+		t.Error(err)
+	}
+	if got := s.places(t); got != "0#1 w.act done\n0#2 w.act done\n" {
 		t.Errorf("the journal has\n%s", got)
+	}
+	s.cfg.Fate = nil
+	s = newStage(t, "", "def main():\n    w.act(\"a\")\n    max(range(1 << 60))\n")
+	s.cfg.Lines, s.cfg.Spell = newCoroutines(false), 100*time.Millisecond
+	var told error
+	s.cfg.Fate = func(died error) error { told = died; return died }
+	if _, err := s.execute(); told == nil || err == nil || err.Error() != told.Error() {
+		t.Errorf("it is told %v, and says %v", told, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"errors"
 )
 
 // connection is the one that writes. SQLite takes as long to read a statement as to
@@ -28,7 +29,17 @@ func (c *connection) ExecContext(ctx context.Context, query string, args ...any)
 		if s, err = c.PrepareContext(ctx, query); err != nil {
 			return nil, err
 		}
-		c.prepared[query] = s // closed with the connection
+		c.prepared[query] = s
 	}
 	return s.ExecContext(ctx, args...)
+}
+
+// Close closes the statements, which would keep the files of the database open, and the
+// connection.
+func (c *connection) Close() error {
+	var err error
+	for _, s := range c.prepared {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, c.Conn.Close())
 }

@@ -150,7 +150,7 @@ func (h *hands) Perform(ctx context.Context, j job) (done, error) {
 // effect.
 func (h *hands) Allowed(ctx context.Context, j job) (done, error) {
 	return h.carryOut(ctx, j, func(_ context.Context, hand *door.Hand, _ door.Call, _ *done) error {
-		return hand.Allowed(j.Orders[0], j.Modules)
+		return hand.Allowed(j.Orders[0])
 	})
 }
 

@@ -142,20 +142,19 @@ type job struct {
 	Secrets []secret
 	Orders  []*door.Order // one, but for those that the end of a run clears away
 	Busy    int           `json:",omitempty"` // how many effects of the run are under way
-	Modules []string      `json:",omitempty"` // files that are not the user's own, where it is asked what they may do
 }
 
 // size is about how large a job is.
 func (j *job) size() int {
 	n := 512
-	for _, file := range j.Modules {
-		n += len(file)
-	}
 	for _, s := range j.Secrets {
 		n += len(s.Name) + len(s.Plain)
 	}
 	for _, o := range j.Orders {
 		n += len(o.Args) + len(o.Undo) + len(o.Result) + len(o.Description)
+		for _, file := range o.Modules {
+			n += len(file)
+		}
 	}
 	return n
 }

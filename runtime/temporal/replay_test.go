@@ -34,6 +34,7 @@ var recorded = map[string]struct {
 	state  journal.State
 	undo   bool                           // take everything back when it fails
 	apart  bool                           // its interpreter has a process of its own
+	limits map[string]string
 	then   func(*recording, *journal.Run) // what happens when it waits
 }{
 	"effects": {state: journal.Completed, script: `
@@ -97,6 +98,17 @@ def main():
     on_rollback(fs.append, "undone", "x")
     parallel(lambda row: parallel(leaf, range(4), limit = 2), range(3))
     parallel(late, range(3))
+`},
+	"dies": {state: journal.Failed, apart: true, limits: map[string]string{"memory": "100Mi"}, script: `
+def slow():
+    exec.run(["sleep", "1"])
+
+def grows():
+    sleep("100ms")
+    numbers = list(range(1 << 40))
+
+def main():
+    parallel(lambda f: f(), [slow, grows])
 `},
 	"lives": {state: journal.Completed, script: `
 def main():
@@ -241,7 +253,7 @@ func record(t *testing.T, key string) {
 		script := filepath.Join(cfg.Workspace.Root, name+".star")
 		write(t, script, what.script)
 		r := &recording{t, c, runtime.Interrupt{Stop: ctx, Cut: ctx}}
-		out, err := c.Start(r.in, runtime.Start{Script: script, RollbackOnFailure: what.undo})
+		out, err := c.Start(r.in, runtime.Start{Script: script, RollbackOnFailure: what.undo, Limits: what.limits})
 		if out == nil {
 			t.Fatal(err)
 		}

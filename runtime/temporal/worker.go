@@ -71,6 +71,9 @@ func (w Work) complete() Work {
 
 const (
 	standardCapacity = 100
+	// heldRuns is how many runs a worker keeps as far as they have come, some with a process
+	// for their interpreter. It goes through the history again of those that were let go.
+	heldRuns = 500
 	// Drain is how long effects under way may take when the worker is to end.
 	Drain = 60 * time.Second
 	// thinking is how long a script may compute between two effects, or on its way back
@@ -98,6 +101,7 @@ func Serve(ctx context.Context, w Work) error {
 	if err := agree(ctx, c, w.Queues, enumspb.TASK_QUEUE_TYPE_ACTIVITY, w.Runtime.Key); err != nil {
 		return w.told(err)
 	}
+	worker.SetStickyWorkflowCacheSize(heldRuns)
 	rt := runtime.New(w.Runtime)
 	defer rt.Close()
 	h := &host{w.Runtime, data}

@@ -44,6 +44,7 @@ type execution struct {
 	current runtime.Interrupt
 	packed  *runtime.Parcel // that is being asked for
 	unbound func()          // stops the timer of the wall time
+	fates   int             // how often it was asked what becomes of the process of an interpreter
 	last    *runtime.Parcel // all of the run, when the workflow has ended, and its journal is gone
 }
 
@@ -82,7 +83,7 @@ func (h *host) Run(outer workflow.Context, in input) (ending, error) {
 		x.world.silence = heartbeat
 	}
 	cfg.Elsewhere = &runtime.Elsewhere{
-		World: x.world, Lines: lines{}, Clock: newTimers(ctx, x.run), Spell: in.taskTime() / 2,
+		World: x.world, Lines: lines{}, Clock: newTimers(ctx, x.run), Spell: in.taskTime() / 2, Fate: x.fate,
 		Prepared: func(d *door.Door) {
 			x.world.door = func() *door.Door { return d }
 			x.world.turn = workflow.Now(ctx).UnixMilli() * turns // the clock of the server: later executions have higher ones
@@ -271,6 +272,9 @@ func (x *execution) goOn() (ending, error) {
 		return endingOf(nil, err), err
 	}
 	x.last = parcel
+	if parcel.Bundle.Run.State == journal.RollingBack && x.in.Rollback == nil { // after a failure, unasked
+		x.in.Rollback = &takeBack{}
+	}
 	next := input{Parcel: parcel, Rollback: x.in.Rollback, Home: x.world.home, Routes: x.in.Routes, Quiet: true, Limit: x.in.Limit, Silence: x.in.Silence, Late: x.in.Late,
 		News: recentOf(x.first, x.events)}
 	err = x.world.fits(parcel.Size()+next.News.size(), next)

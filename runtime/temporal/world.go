@@ -17,6 +17,7 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/branch"
 	"github.com/provisioning-systems/provisioning/runtime/door"
 	"github.com/provisioning-systems/provisioning/runtime/effect"
+	"github.com/provisioning-systems/provisioning/runtime/script"
 	"github.com/provisioning-systems/provisioning/runtime/value"
 )
 
@@ -156,9 +157,8 @@ func (w *workers) arrive(line workflow.Context) (string, error) {
 	return w.home, nil
 }
 
-// do performs an activity for the branch of ctx, which code of the modules asks for. A
-// read ends with its branch.
-func (w *workers) do(ctx context.Context, activity string, o *door.Order, modules ...string) (done, error) {
+// do performs an activity for the branch of ctx. A read ends with its branch.
+func (w *workers) do(ctx context.Context, activity string, o *door.Order) (done, error) {
 	line := coroutine(ctx)
 	o.Turn = w.turn + min(o.Turn, turns-1)
 	if o.Route == "" {
@@ -176,7 +176,6 @@ func (w *workers) do(ctx context.Context, activity string, o *door.Order, module
 		return done{}, err
 	}
 	j := w.job(o)
-	j.Modules = modules
 	size := j.size()
 	if err := w.fits(size, j); err != nil {
 		return done{}, err
@@ -239,26 +238,39 @@ func (w *workers) job(orders ...*door.Order) job {
 	return j
 }
 
-// Foreign goes by what was found out where the run was begun.
+// Foreign goes by the names, and by what was found out where the run was begun.
 func (w *workers) Foreign(modules []string) []string {
-	if len(w.foreign) == 0 {
-		return nil
+	var foreign []string
+	for _, file := range modules {
+		if script.Foreign(file, w.foreign) {
+			foreign = append(foreign, file)
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(modules), func(file string) bool { return !slices.Contains(w.foreign, file) })
+	return foreign
 }
 
 // Allowed asks a worker, in whose workspace the grants are.
-func (w *workers) Allowed(ctx context.Context, o *door.Order, modules []string) error {
-	asked := *o
-	asked.Repeatable, asked.Write = true, false // to ask changes nothing
-	d, err := w.do(ctx, activityAllowed, &asked, modules...)
-	if err != nil {
-		if fault.As(err) == nil {
-			err = fault.Wrap(fault.Unavailable, err, "no worker says whether an extension may do %s", o.Kind)
+func (w *workers) Allowed(ctx context.Context, o *door.Order) error {
+	if err := w.Enter(); err != nil {
+		return err
+	}
+	for {
+		asked := *o
+		asked.Repeatable, asked.Write = true, false // to ask changes nothing
+		d, err := w.do(ctx, activityAllowed, &asked)
+		var late *sdk.TimeoutError
+		switch {
+		case err == nil:
+			return d.Fault.err(w.door())
+		case errors.As(err, &late): // the worker that it was asked of is gone
+			continue
+		case fault.As(err) == nil:
+			e := fault.Wrap(fault.Unavailable, err, "no worker says whether an extension may do %s", o.Kind)
+			e.Cause = branch.ErrSuspended // that is no outcome of the effect
+			return e
 		}
 		return err
 	}
-	return d.Fault.err(w.door())
 }
 
 // Perform has a worker carry out an order.
