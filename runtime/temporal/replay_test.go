@@ -32,8 +32,8 @@ var update = flag.Bool("update", false, "record the histories that are not there
 var recorded = map[string]struct {
 	script string
 	state  journal.State
-	undo   bool                           // take everything back when it fails
-	apart  bool                           // its interpreter has a process of its own
+	undo   bool // take everything back when it fails
+	apart  bool // its interpreter has a process of its own
 	limits map[string]string
 	then   func(*recording, *journal.Run) // what happens when it waits
 }{
