@@ -131,3 +131,38 @@ def main():
 		}
 	})
 }
+
+// TestRollbackInManyHistories: so does what takes it back after a failure, in place and
+// with a process for the interpreter.
+func TestRollbackInManyHistories(t *testing.T) {
+	for name, apart := range map[string]bool{"in place": false, "apart": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.settings.History = 60
+			begins := s.cfg
+			begins.Isolate = apart
+			s.rt = runtime.New(begins)
+			defer s.rt.Close()
+			s.withWorker(func(c *Client, in runtime.Interrupt) {
+				start := s.script(`
+def main():
+    for i in range(20):
+        fs.write("made-%d" % i, "x")
+        on_rollback(fs.append, "undone", "x")
+    fail("take it back")
+`)
+				start.RollbackOnFailure = true
+				out, err := c.Start(in, start)
+				if out == nil || out.State != journal.RolledBack {
+					t.Fatal(out, err)
+				}
+				if made, _ := filepath.Glob(filepath.Join(s.cfg.Workspace.Root, "made-*")); len(made) > 0 {
+					t.Errorf("there are still %q", made)
+				}
+			})
+			if got := read(t, filepath.Join(s.cfg.Workspace.Root, "undone")); len(got) != 20 {
+				t.Errorf("what it has registered was called %d times", len(got))
+			}
+		})
+	}
+}
