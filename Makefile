@@ -21,8 +21,9 @@ build: ## build bin/provisioning
 run: build images ## plan, run, crash, resume and roll back the sample workflow, and three servers
 	@scripts/tour.sh $(BIN)
 
+# Most tests wait for machines: so there are more at a time than two processors.
 test: lint docs-check samples images ## all checks and all tests
-	$(GO) test -race -timeout 40m ./...
+	$(GO) test -race -parallel 4 -timeout 60m ./...
 	cd deploy/kubernetes && $(GO) test ./...
 
 samples: build ## the tests of the sample workflows

@@ -122,7 +122,7 @@ def main():
 func TestTurns(t *testing.T) {
 	for _, backward := range []bool{false, true} {
 		var first string
-		for i := range 10 {
+		for i := range 5 {
 			s := newStage(t, "", inTurns)
 			s.cfg.Lines = newCoroutines(backward)
 			v, err := s.execute()
@@ -148,7 +148,7 @@ func TestTurns(t *testing.T) {
 // time.
 func TestTurnsOfASibling(t *testing.T) {
 	var first string
-	for i := range 10 {
+	for i := range 5 {
 		s := newStage(t, "", "def leaf(n):\n    w.act(\"a%d\" % n)\n    if n == 1:\n        fail(\"no\")\n    w.act(\"b%d\" % n)\n    w.act(\"c%d\" % n)\n\ndef main():\n    w.branches(leaf, [0, 1, 2, 3])\n")
 		s.cfg.Lines = newCoroutines(false)
 		_, err := s.execute()
