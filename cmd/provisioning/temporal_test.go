@@ -66,6 +66,8 @@ var localOnly = map[string]string{
 	"resume/redo-once":     "kills the process that executes the run",
 	"resume/redo-skip":     "kills the process that executes the run",
 	"rollback/killed":      "kills the process that executes the run",
+	"testenv/runtime":      "sets a variable again and again, which the process that performs effects has to have",
+	"testenv/worker":       "kills the process that executes the run",
 	"testenv/elsewhere":    "several workspaces, of which one would have a worker",
 	"travel/breakpoint":    "a breakpoint stops on the terminal of the process that executes the run",
 	"travel/edited":        "resume --edited compares, and goes on, on this machine",
