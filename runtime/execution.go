@@ -126,10 +126,7 @@ func (r *Runtime) prepare(in Interrupt, req request) (*execution, error) {
 		Budget: x.budget, Stop: x.stop, Held: x.flush,
 		Workspace: r.cfg.Workspace.Root, Stdlib: r.cfg.Stdlib, Sources: req.sources, CacheDir: r.cfg.CacheDir, Instrument: test.Instrument,
 	})
-	x.star.Tree.Ordered = req.ordered
-	if away.Lines != nil {
-		x.star.Tree.Lines = away.Lines
-	}
+	x.star.Tree.Ordered, x.star.Tree.Lines = req.ordered, away.Lines
 	switch {
 	case req.replay: // it acts on nothing
 	case r.cfg.Elsewhere != nil:

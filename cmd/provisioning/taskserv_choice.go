@@ -49,16 +49,12 @@ func (a *app) effective(r *recipe.Recipe, profile, file string) (starlark.Value,
 	if err != nil {
 		return nil, err
 	}
-	docs, err := a.layers(ws, r.Name, known, file)
+	doc, err := a.merged(ws, r.Name, known, file)
 	if err != nil {
 		return nil, err
 	}
 	var over starlark.Value = new(starlark.Dict)
-	if len(docs) > 0 {
-		doc, err := schema.MergeDocuments(docs...)
-		if err != nil {
-			return nil, err
-		}
+	if doc != nil {
 		over = doc.Value
 	}
 	v, err := schema.Merge(r.Profile(profile), over)

@@ -40,16 +40,12 @@ func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file str
 		if r.Name == wanted {
 			own = file
 		}
-		docs, err := a.layers(ws, r.Name, known, own)
+		doc, err := a.merged(ws, r.Name, known, own)
 		if err != nil {
 			return nil, err
 		}
-		if len(docs) == 0 {
+		if doc == nil {
 			continue
-		}
-		doc, err := schema.MergeDocuments(docs...)
-		if err != nil {
-			return nil, err
 		}
 		if err := a.checkConfig(r, profile, doc); err != nil {
 			return nil, err
@@ -57,6 +53,15 @@ func (a *app) taskservConfig(recipes []*recipe.Recipe, wanted, profile, file str
 		_ = all.SetKey(starlark.String(r.Name), doc.Value) // a fresh dict takes strings
 	}
 	return all, nil
+}
+
+// merged is the configuration of a service, of all layers; nil where there is none.
+func (a *app) merged(ws workspace.Workspace, name string, known []string, file string) (*document.Document, error) {
+	docs, err := a.layers(ws, name, known, file)
+	if err != nil || len(docs) == 0 {
+		return nil, err
+	}
+	return schema.MergeDocuments(docs...)
 }
 
 // layers are the documents with the configuration of a service, the later ones over the

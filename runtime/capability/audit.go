@@ -114,7 +114,7 @@ func Audit(dir string, cat Catalog, opts lint.Options, stdlib fs.FS) (*Report, e
 // workspaceOf is the directory above "extensions", to which paths are relative.
 func workspaceOf(dir string) string {
 	for d := dir; d != filepath.Dir(d); d = filepath.Dir(d) {
-		if strings.EqualFold(filepath.Base(d), extensionsDir) {
+		if strings.EqualFold(filepath.Base(d), script.ExtensionsDir) {
 			return filepath.Dir(d)
 		}
 	}

@@ -13,10 +13,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/script"
 )
 
-// extensionsDir is the directory of a workspace, or of one of its
-// infrastructures, whose code is not the user's own.
-const extensionsDir = "extensions"
-
 // depth is how far below it the directory of an extension may be:
 // extensions/taskservs/databases/postgres.
 const depth = 3
@@ -91,12 +87,12 @@ func extensionDirs(root string) ([]string, error) {
 	var dirs []string
 	err := eachDir(root, ".", func(name string) error {
 		switch {
-		case strings.EqualFold(name, extensionsDir):
+		case strings.EqualFold(name, script.ExtensionsDir):
 			return manifestDirs(root, name, depth, &dirs)
 		case strings.EqualFold(name, "infra"):
 			return eachDir(root, name, func(infra string) error {
 				return eachDir(root, infra, func(name string) error {
-					if !strings.EqualFold(path.Base(name), extensionsDir) {
+					if !strings.EqualFold(path.Base(name), script.ExtensionsDir) {
 						return nil
 					}
 					return manifestDirs(root, name, depth, &dirs)

@@ -274,7 +274,7 @@ func (r refusal) notUnique() error {
 }
 
 func (r refusal) protected() error {
-	return r.fault("protected", "no extension changes %s, or what is below %s", workspace.Marker, extensionsDir).
+	return r.fault("protected", "no extension changes %s, or what is below %s", workspace.Marker, script.ExtensionsDir).
 		WithHint("that decides what extensions may do, and is for people to change")
 }
 

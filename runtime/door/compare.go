@@ -206,7 +206,7 @@ func (d *Door) insert(l *line, s *site, st step) (v starlark.Value, err error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
-	if err := d.guarded(s); err != nil {
+	if err := d.guarded(s, nil); err != nil {
 		return nil, named(err, s.call, s.place)
 	}
 	item := plan.Item{}

@@ -124,6 +124,8 @@ type site struct {
 	rec    *journal.Effect // not nil: recorded before, to be performed again
 	party  *party          // may be nil
 	began  time.Time       // when this execution began to perform it
+
+	foreign *[]string // see Door.foreign; nil: not looked for yet
 }
 
 // Effect performs a call, or answers it from the journal, or plans it.
@@ -247,7 +249,7 @@ func (d *Door) live(s *site) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.guarded(s); err != nil {
+	if err := d.guarded(s, rec); err != nil {
 		return nil, d.fail(s, rec, err)
 	}
 	if d.Answers != nil {

@@ -24,12 +24,13 @@ type Guard interface {
 }
 
 // guarded asks the guard. A refusal is recorded as any other failure is, so that
-// a script may handle it, and a resumed run tries again what stopped it.
-func (d *Door) guarded(s *site) error {
+// a script may handle it, and a resumed run tries again what stopped it. rec is what is
+// recorded of the effect; nil where nothing is performed elsewhere.
+func (d *Door) guarded(s *site, rec *journal.Effect) error {
 	var err error
 	switch {
 	case d.World != nil:
-		err = d.guardedAbroad(s)
+		err = d.guardedAbroad(s, rec)
 	case d.Guard != nil:
 		err = d.guardedCall(s.call, s.caller.Modules())
 	}
@@ -62,21 +63,20 @@ func (d *Door) guardedCall(call *effect.Call, modules []string) error {
 }
 
 // guardedAbroad has the guard asked where the effect is performed.
-func (d *Door) guardedAbroad(s *site) error {
-	if effect.Bookkeeping(s.call.Decl.Kind) {
+func (d *Door) guardedAbroad(s *site, rec *journal.Effect) error {
+	if effect.Bookkeeping(s.call.Decl.Kind) || len(d.foreign(s)) == 0 {
 		return nil
 	}
-	modules := d.World.Foreign(s.caller.Modules())
-	if len(modules) == 0 {
-		return nil
+	return d.World.Allowed(s.branch.Context(), d.orderAt(s, s.call.Do, rec, false))
+}
+
+// foreign are the files of the code that has led to s, and is not the user's own.
+func (d *Door) foreign(s *site) []string {
+	if s.foreign == nil {
+		modules := d.World.Foreign(s.caller.Modules())
+		s.foreign = &modules
 	}
-	rec, err := d.newRecord(s)
-	if err != nil {
-		return err
-	}
-	o := d.order(s.call.Do, s.call.Options, rec, false)
-	o.Modules, o.Routed = modules, s.call.Routed
-	return d.World.Allowed(s.branch.Context(), o)
+	return *s.foreign
 }
 
 // inTheClear returns a copy of the call with the secrets in its arguments

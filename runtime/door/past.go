@@ -331,7 +331,7 @@ func (r *revivals) note(d *Door, s *site, rec *journal.Effect) {
 		return
 	}
 	env := d.env(s, rec)
-	refusal := d.guarded(s)
+	refusal := d.guarded(s, nil)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pending = append(r.pending, revival{reviver.Handle(env), rec.Seq, func() error {

@@ -24,7 +24,7 @@ func (d *Door) plan(s *site) (starlark.Value, error) {
 	if err := d.Budget.Effect(); err != nil {
 		return nil, err
 	}
-	if err := d.guarded(s); err != nil {
+	if err := d.guarded(s, nil); err != nil {
 		return nil, named(err, s.call, s.place)
 	}
 	if s.call.Unknown == nil {

@@ -105,10 +105,16 @@ func (d *Door) order(do effect.Performer, options effect.Options, rec *journal.E
 	return o
 }
 
+// orderAt is the order of an effect that is asked for at s, with who asks.
+func (d *Door) orderAt(s *site, do effect.Performer, rec *journal.Effect, again bool) *Order {
+	o := d.order(do, s.call.Options, rec, again)
+	o.Modules, o.Routed = d.foreign(s), s.call.Routed
+	return o
+}
+
 // send has the world perform an effect.
 func (d *Door) send(s *site, do effect.Performer, rec *journal.Effect) (any, error) {
-	o := d.order(do, s.call.Options, rec, s.rec != nil && s.rec.Status == journal.Erred)
-	o.Modules, o.Routed = d.World.Foreign(s.caller.Modules()), s.call.Routed
+	o := d.orderAt(s, do, rec, s.rec != nil && s.rec.Status == journal.Erred)
 	deed, err := d.World.Perform(s.branch.Context(), o, func(stream, line string) { d.output(s.place, stream, line) })
 	if rec.Undo == nil && deed.Undo != nil {
 		if rec.Undo = deed.Undo; err != nil { // it may have happened, whatever comes next
@@ -140,8 +146,8 @@ func (d *Door) lives(s *site, do effect.Performer, rec *journal.Effect) {
 	if rec.Args == nil && d.Record.Details(rec) != nil {
 		return // the next effect says that the journal is broken
 	}
-	o := d.order(do, s.call.Options, rec, false)
-	o.Result, o.Modules, o.Routed = rec.Result, d.World.Foreign(s.caller.Modules()), s.call.Routed
+	o := d.orderAt(s, do, rec, false)
+	o.Result = rec.Result
 	d.World.Lives(reviver.Handle(d.env(s, rec)), o)
 }
 

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// extensionsDir is the directory of a workspace, or of one of its infrastructures, whose
+// ExtensionsDir is the directory of a workspace, or of one of its infrastructures, whose
 // code is not the user's own.
-const extensionsDir = "extensions"
+const ExtensionsDir = "extensions"
 
 // BelowExtensions returns how many components of a name, relative to the workspace, lead
 // to the directory of extensions that it lies in; 0 for a name that does not. Case does
@@ -15,9 +15,9 @@ const extensionsDir = "extensions"
 // same code under another name.
 func BelowExtensions(parts []string) int {
 	switch {
-	case len(parts) > 1 && strings.EqualFold(parts[0], extensionsDir):
+	case len(parts) > 1 && strings.EqualFold(parts[0], ExtensionsDir):
 		return 1
-	case len(parts) > 3 && strings.EqualFold(parts[0], "infra") && strings.EqualFold(parts[2], extensionsDir):
+	case len(parts) > 3 && strings.EqualFold(parts[0], "infra") && strings.EqualFold(parts[2], ExtensionsDir):
 		return 3
 	}
 	return 0
