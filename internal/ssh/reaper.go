@@ -22,8 +22,9 @@ import (
 //
 // A line says which process it is, and when, by writing its number and /proc/uptime to a
 // file, before it begins. There is one such file for each line that runs at a time: those
-// of lines that have ended are written anew, and until then a process that has the number
-// was started later than the file was written.
+// of lines that have ended are written over, and until then a process that has the number
+// was started later than the file was written. Nothing makes them empty first: ext4 writes
+// a file to the disk that was emptied (auto_da_alloc in ext4(5)), which takes longer than sh.
 type reaper struct {
 	link   *link
 	input  *io.PipeWriter  // a file and its process, which is to be ended, on each line
@@ -77,7 +78,7 @@ end() {
 while read -r n pid; do end "$f$n" $pid; done
 true >"${f}alive"
 for n in "$f"[0-9]*; do end "$n"; done
-rm -rf "$f"[0-9a]* $own
+exec rm -rf "$f"[0-9a]* $own
 `
 
 // notReaped is how a line ends that could not say which process it is, instead of
@@ -223,7 +224,7 @@ type held struct {
 // begins.
 func (h *held) holds(r *run) (before string) {
 	h.run, r.held, r.known = r, true, h.known
-	before = fmt.Sprintf(`{ read -r _s _i </proc/uptime && echo $$ "$_s" >|%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
+	before = fmt.Sprintf(`{ read -r _s _i </proc/uptime && echo $$ "$_s" 1<>%s%d && [ -s %[1]salive ]; } 2>/dev/null || exit %[3]d; `, h.reaper.files, h.file, notReaped)
 	if r.stdin == nil {
 		before += "exec </dev/null; " // what sshd gives it is a pipe
 	}
