@@ -44,10 +44,10 @@ func freshPrefix(src []byte) string {
 	return prefix
 }
 
-// replaceAt puts name where the literal stands. Columns count characters.
+// replaceAt puts name where the literal stands.
 func replaceAt(lines [][]byte, lit *syntax.Literal, name []byte) [][]byte {
 	row := int(lit.TokenPos.Line) - 1
-	start := len(string([]rune(string(lines[row]))[:lit.TokenPos.Col-1]))
+	start := offset(lines[row], lit.TokenPos.Col)
 	rest := bytes.Join(lines[row:], nil)
 	// A copy, because the lines share the memory of the source.
 	text := slices.Concat(rest[:start], name, rest[start+len(lit.Raw):])

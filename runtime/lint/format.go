@@ -27,7 +27,12 @@ func Format(name string, src []byte) ([]byte, error) {
 	if err != nil {
 		return nil, syntaxFault(name, src, err)
 	}
-	hidden, restore := hideBytes(before, src)
+	readable := enclosed(before, src)
+	tree, err := parseAny(name, readable)
+	if err != nil {
+		return nil, syntaxFault(name, src, err)
+	}
+	hidden, restore := hideBytes(tree, readable)
 	f, err := build.ParseDefault(name, hidden)
 	if err != nil {
 		return nil, syntaxFault(name, src, err)

@@ -99,6 +99,22 @@ func TestFormatCorners(t *testing.T) {
 	}
 }
 
+// TestFormatChoices: they get parentheses in a tuple without.
+func TestFormatChoices(t *testing.T) {
+	for src, want := range map[string]string{
+		"a, b = x, y if c else z\n":                       "a, b = x, (y if c else z)\n",
+		"a = 'é', 1 if b'é' else 'ü', 2 if c else 3\n":    "a = \"é\", (1 if b'é' else \"ü\"), (2 if c else 3)\n",
+		"a = x if y else z, [i if i else j for i in k]\n": "a = (x if y else z), [i if i else j for i in k]\n",
+		"a = (x, y if c else z)\n":                        "a = (x, y if c else z)\n",
+		"a = 1, (x if y else 2) if z else 3\n":            "a = 1, ((x if y else 2) if z else 3)\n",
+		"a = [0][1 if b else 0], c\n":                     "a = [0][1 if b else 0], c\n",
+	} {
+		if got := format(t, src); got != want {
+			t.Errorf("%q: got %q, want %q", src, got, want)
+		}
+	}
+}
+
 func TestFormatError(t *testing.T) {
 	_, err := lint.Format("bad.star", []byte("x = 1\ny = (\n"))
 	e := fault.As(err)
