@@ -125,14 +125,23 @@ func (k *Key) Unseal(sealed string) (string, error) {
 	}
 	r, err := age.Decrypt(armor.NewReader(strings.NewReader(sealed)), id)
 	if err != nil {
-		return "", fault.New(fault.Permission, "cannot open what was sealed: %v", err).
+		return "", fault.New(fault.Permission, "cannot open what was sealed: %v", unquoted(err)).
 			WithHint("it was sealed with another key than %s, or is damaged", k.file)
 	}
 	plain, err := io.ReadAll(r)
 	if err != nil {
-		return "", fault.Wrap(fault.Failed, err, "cannot open what was sealed")
+		return "", fault.Wrap(fault.Failed, unquoted(err), "cannot open what was sealed")
 	}
 	return string(plain), nil
+}
+
+// unquoted keeps lines of the text out of an error: it may be a secret that was never
+// sealed.
+func unquoted(err error) error {
+	if _, ok := errors.AsType[*armor.Error](err); ok {
+		return errors.New("it does not look like something that was sealed (ASCII armor of age)")
+	}
+	return err
 }
 
 // Derive returns a key of 32 bytes for a purpose, which is the same wherever this key

@@ -112,8 +112,12 @@ func TestUnsealRefuses(t *testing.T) {
 	if _, err := seal.KeyAt(filepath.Join(dir, "two")).Unseal(text); !fault.Is(err, fault.Permission) || !strings.Contains(fault.As(err).Hint, "another key") {
 		t.Errorf("with another key: %v", err)
 	}
-	for name, damaged := range map[string]string{"nothing": "", "no armour": "hello", "cut": text[:len(text)-60], "changed": flip(text)} {
-		if plain, err := key.Unseal(damaged); fault.As(err) == nil {
+	for name, damaged := range map[string]string{
+		"nothing": "", "no armour": "swordfish", "cut": text[:len(text)-60], "changed": flip(text),
+		"text in it": strings.Replace(text, "-----END", "swordfish\n-----END", 1), "text at its end": text + "swordfish",
+	} {
+		plain, err := key.Unseal(damaged)
+		if fault.As(err) == nil || strings.Contains(err.Error(), "swordfish") {
 			t.Errorf("%s: got %q, %v", name, plain, err)
 		}
 	}
