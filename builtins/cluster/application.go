@@ -31,7 +31,9 @@ def application(name, image, command = [], replicas = 1, min_replicas = 1, max_r
       batch_size: how many containers are made, replaced or restarted at a time: a number,
         or a share such as "25%".
       version: what the image is called in "provisioning cluster status"; "" for its tag.
-      env: environment variables; their values may be secrets.
+      env: environment variables. Their values may be secrets, and functions without
+        arguments, which are called when the containers are made: for what a component
+        before it makes, such as a password.
       ports: list of "8080:80", or "80" for any port of the engine's machine.
       mounts: list of "volume:/path".
       memory: what each may use, such as "64m"; "" for no limit.
