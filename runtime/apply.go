@@ -65,7 +65,7 @@ func (c *checking) reads() []plan.Read {
 		if a.Err != nil {
 			data, r.Shown = []byte(a.Err.Error()), c.req.secrets.Redact("an error: "+a.Err.Error())
 		} else {
-			data, _ = new(codec.Codec).Encode(unmeasured(a.Value)) // one without encoding counts as the same
+			data, _ = new(codec.Codec).Encode(unmeasured(a.Steady)) // one without encoding counts as the same
 			r.Shown = clip(c.req.secrets.Redact(shown(a.Value)))
 		}
 		mac := hmac.New(sha256.New, c.req.box.Key) // a plain hash of a short secret would tell it

@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -68,6 +69,7 @@ var (
 	_ effect.Commander = (*facts)(nil)
 	_ effect.Remote    = (*facts)(nil)
 	_ effect.Spreader  = (*facts)(nil)
+	_ effect.Measurer  = (*facts)(nil)
 )
 
 func (f *facts) RunsCommand()     {}
@@ -125,6 +127,19 @@ func (f *facts) Perform(ctx context.Context, env *effect.Env) (any, error) {
 		k.was, err = look(ctx, env, t)
 	}
 	return k.was, err
+}
+
+// Steady leaves out what is free, of memory and of disks.
+func (f *facts) Steady(result any) any {
+	s, ok := result.(system)
+	if !ok {
+		return result
+	}
+	s.MemoryFree, s.Disks = 0, slices.Clone(s.Disks)
+	for i := range s.Disks {
+		s.Disks[i].Free = 0
+	}
+	return s
 }
 
 func look(ctx context.Context, env *effect.Env, t *target.Target) (any, error) {

@@ -34,6 +34,7 @@ type Answer struct {
 	Item     plan.Item
 	Volatile bool
 	Value    starlark.Value // nil when Err is not
+	Steady   starlark.Value // the same without figures that are others each time
 	Err      error
 }
 
@@ -72,11 +73,15 @@ func (d *Door) look(s *site, item *plan.Item, do effect.Performer, env *effect.E
 		_, volatile := do.(effect.Volatile)
 		r.Answer = Answer{Item: *item, Volatile: volatile}
 		if r.Value, r.Err = d.fixed(s, do); r.Value != nil || r.Err != nil {
-			r.result = r.Value
+			r.result, r.Steady = r.Value, r.Value
 			return
 		}
 		if r.result, r.Err = d.once(s, do, env); r.Err == nil {
 			r.Value = value.Of(r.result)
+			r.Steady = r.Value
+			if m, ok := do.(effect.Measurer); ok {
+				r.Steady = value.Of(m.Steady(r.result))
+			}
 		}
 	})
 	return r.result, r.Err

@@ -16,6 +16,7 @@
 //	Repeatable  doing it twice is as good as once
 //	Reviver     something that lives with the process and dies with it
 //	Volatile    a read that gives something else each time
+//	Measurer    a read with figures in what it gives that are others each time
 //	Assumer     the result to go on with when a person says "it happened"
 //	Leaver      it has left something that goes when the run is complete
 //	Companion   effects that follow each other look at the world together
@@ -303,6 +304,13 @@ type Traceless interface {
 // plan that is applied fixes what they gave, so that the run does what it shows.
 type Volatile interface {
 	Volatile()
+}
+
+// Measurer reads give, beside what they say of the world, figures that are others each
+// time, such as the memory that is free. Steady returns what Perform gave without them: a
+// plan that is applied compares only that, and what the script made of the figures.
+type Measurer interface {
+	Steady(result any) any
 }
 
 // Queued effects need something that there is a limited number of. Enter waits
