@@ -64,8 +64,9 @@ else
 	say "9. Redis as a taskserv: a primary and two replicas, from one command"
 	show taskserv create redis --servers web-1,web-2,web-3
 	show taskserv status redis --servers web-1,web-2,web-3 --quiet
-	show server exec web-1 --quiet -- redis-cli set greeting hello
-	show server exec web-3 --quiet -- sh -c 'for i in $(seq 50); do test "$(redis-cli get greeting)" = hello && exit; sleep 0.1; done; exit 1'
+	auth='export REDISCLI_AUTH=$(cat /etc/redis/provisioning.password)'
+	show server exec web-1 --quiet -- sh -c "$auth; redis-cli set greeting hello"
+	show server exec web-3 --quiet -- sh -c "$auth; "'for i in $(seq 50); do test "$(redis-cli get greeting)" = hello && exit; sleep 0.1; done; exit 1'
 	say "10. Clean up"
 	show server delete 'web-*' --force --yes
 fi
