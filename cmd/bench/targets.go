@@ -58,31 +58,38 @@ func (b *bench) targets() {
 	}
 }
 
-// commands are one on each host, connections included, and 20 more on each, one after
-// the other, over connections that are there.
+// commands are one on each host, and twenty on each, one after the other: connections
+// included, and what is added to the first one by the others.
 func (b *bench) commands(h *hosts, counts []int) {
-	const more = 20
+	const each = 20
 	ansible := ansibleOf(h)
 	for _, n := range counts {
 		script := func(each int) string {
 			return fmt.Sprintf("def work(t):\n    for i in range(%d):\n        target.run(t, [\"uname\"])\n\ndef main():\n    parallel(work, %s, limit = 0)\n", each, h.targets(n))
 		}
-		var ours, oursMore, raw, rawMore []time.Duration
+		var ours, raw succession
 		for range 7 { // in turns, so that what else the machine does meets both
 			one, _, _ := b.run(script(1))
-			many, _, _ := b.run(script(1 + more))
-			ours, oursMore = append(ours, one), append(oursMore, many-one)
-			one, many = h.raw(n, 1), h.raw(n, 1+more)
-			raw, rawMore = append(raw, one), append(rawMore, many-one)
+			all, _, _ := b.run(script(each))
+			ours.add(one, all)
+			raw.add(h.raw(n, 1), h.raw(n, each))
 		}
-		line(fmt.Sprintf("one command on %d hosts over SSH", n), best(ours), best(raw), "raw x/crypto/ssh")
-		line(fmt.Sprintf("%d more on each of %d hosts", more, n), best(oursMore), best(rawMore), "the same, over its connections")
+		line(fmt.Sprintf("one command on %d hosts over SSH", n), best(ours.one), best(raw.one), "raw x/crypto/ssh")
+		line(fmt.Sprintf("%d in succession on each of %d hosts", each, n), best(ours.all), best(raw.all), "the same, over one connection for each")
+		line("  of that, all but the first", best(ours.rest), best(raw.rest), "the same, without the connections")
 		if ansible == nil {
 			fmt.Println("  against Ansible: skipped, it is not installed")
 			continue
 		}
-		line(fmt.Sprintf("one command on %d hosts over SSH", n), best(ours), ansible.time(n, "ad-hoc", "-m", "raw", "-a", "uname"), "Ansible with pipelining")
+		line(fmt.Sprintf("one command on %d hosts over SSH", n), best(ours.one), ansible.time(n, "ad-hoc", "-m", "raw", "-a", "uname"), "Ansible with pipelining")
 	}
+}
+
+// succession are measurements of one command, of all of them, and what is between both.
+type succession struct{ one, all, rest []time.Duration }
+
+func (s *succession) add(one, all time.Duration) {
+	s.one, s.all, s.rest = append(s.one, one), append(s.all, all), append(s.rest, all-one)
 }
 
 func best(d []time.Duration) time.Duration { return slices.Min(d).Round(100 * time.Microsecond) }
