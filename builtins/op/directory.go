@@ -160,7 +160,8 @@ func (d *directory) created(w *fact.World) (*operation.Change, error) {
 		for f, v := range known(dir, s) {
 			c.After[f] = v
 		}
-		c.Script += fmt.Sprintf("[ -d %s ] || mkdir -m 755 %[1]s\n", machine.Quote(dir))
+		// another branch may make it at the same time
+		c.Script += fmt.Sprintf("[ -d %s ] || mkdir -m 755 %[1]s 2>/dev/null || [ -d %[1]s ] || mkdir -m 755 %[1]s\n", machine.Quote(dir))
 		c.Diff += attributesDiff(dir, fact.FileState{}, s)
 	}
 	if then.Mode != 0o755 || ownership(then) != "" {
