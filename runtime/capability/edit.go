@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
+	"github.com/provisioning-systems/provisioning/internal/tomledit"
 	"github.com/provisioning-systems/provisioning/internal/workspace"
 )
 
@@ -66,30 +66,27 @@ func replaceFile(file string, data []byte) (err error) {
 
 // edit replaces the tables of the grant of name in data.
 func edit(data []byte, name string, g *Grant) ([]byte, error) {
-	tables, err := tablesOf(data)
+	tables, err := tomledit.Tables(data)
 	if err != nil {
-		return nil, err
+		return nil, fault.Wrap(fault.Config, err, "cannot edit %s", workspace.Marker)
 	}
 	text := g.section(name)
 	var out []byte
 	copied, placed := 0, false
-	for i, t := range tables {
-		if len(t.keys) < 2 || t.keys[0] != "extensions" || t.keys[1] != name {
+	for _, t := range tables {
+		if len(t.Keys) < 2 || t.Keys[0] != "extensions" || t.Keys[1] != name {
 			continue
 		}
-		end := len(data)
-		if i+1 < len(tables) {
-			end = beforeComments(data, tables[i+1].begin)
-		}
-		out = append(out, data[copied:t.begin]...)
+		end := t.End
+		out = append(out, data[copied:t.Begin]...)
 		if !placed && text != "" {
 			out = append(out, text...)
-			if end = max(end, t.begin); end < len(data) && data[end] != '\n' {
+			if end < len(data) && data[end] != '\n' {
 				out = append(out, '\n')
 			}
 			placed = true
 		}
-		copied = max(end, t.begin)
+		copied = end
 	}
 	rest := data[copied:]
 	if copied > 0 && len(rest) == 0 {
@@ -106,51 +103,6 @@ func edit(data []byte, name string, g *Grant) ([]byte, error) {
 		out = nil
 	}
 	return out, sameBut(data, out, name, g)
-}
-
-// table is the header of a table.
-type table struct {
-	keys  []string
-	begin int // of its line
-}
-
-func tablesOf(data []byte) ([]table, error) {
-	var p unstable.Parser
-	p.Reset(data)
-	var tables []table
-	for p.NextExpression() {
-		e := p.Expression()
-		if e.Kind != unstable.Table && e.Kind != unstable.ArrayTable {
-			continue
-		}
-		t := table{begin: -1}
-		for keys := e.Key(); keys.Next(); {
-			node := keys.Node()
-			if t.begin < 0 {
-				t.begin = bytes.LastIndexByte(data[:node.Raw.Offset], '\n') + 1
-			}
-			t.keys = append(t.keys, string(node.Data))
-		}
-		tables = append(tables, t)
-	}
-	if err := p.Error(); err != nil {
-		return nil, fault.New(fault.Config, "cannot edit %s: it is not valid TOML", workspace.Marker)
-	}
-	return tables, nil
-}
-
-// beforeComments goes back over the comments and blank lines above a table: they
-// are about that, and not about the one before it.
-func beforeComments(data []byte, begin int) int {
-	for begin > 0 {
-		line := bytes.LastIndexByte(data[:begin-1], '\n') + 1
-		text := bytes.TrimSpace(data[line : begin-1])
-		if len(text) > 0 && text[0] != '#' {
-			break
-		}
-		begin = line
-	}
-	return begin
 }
 
 // section is the text of a grant; "" for nil.
