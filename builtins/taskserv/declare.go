@@ -19,7 +19,7 @@ import (
 )
 
 var _ = Module.Pure(`
-def declare(name, version = "0.1.0", description = "", category = "", aliases = [], install = None, configure = None, check = None, status = None, health = [], update = None, uninstall = None, backup = None, restore = None, installed_version = None, role = None, actions = {}, phases = [], config = None, profiles = {}, requires = [], after = [], conflicts = [], provides = [], suggests = [], services = [], default_version = "", versions = [], source = {}, supported_os = [], arch = [], memory = "", disk = "", cpus = 0, privileged = False, ports = [], config_files = [], data_directories = [], tags = [], timeout = "1h"):
+def declare(name, version = "0.1.0", description = "", category = "", aliases = [], install = None, configure = None, check = None, status = None, health = [], update = None, uninstall = None, backup = None, restore = None, installed_version = None, role = None, actions = {}, phases = [], config = None, profiles = {}, requires = [], after = [], conflicts = [], provides = [], suggests = [], services = [], default_version = "", versions = [], source = {}, supported_os = [], arch = [], memory = "", disk = "", cpus = 0, privileged = False, ports = [], config_files = [], data_directories = [], tags = [], timeout = "1h", risk = {}, downtime = ""):
     """Describes a service: how it is installed, and what there is to know of it.
 
     The functions take one argument, the context that @std//taskserv.star documents, and
@@ -92,6 +92,10 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
       tags: list of words to be found by.
       timeout: for all that is done on one server: commands that install or update end
         their run when the time of all is over. It can be resumed then.
+      risk: dict of "medium" and "high" by the levels of updates for which more may go
+        wrong than usual: "patch" (low), "minor" (medium), "major" (high).
+      downtime: what an update takes away, for people, such as "none" or "a minute on each
+        server"; "" for a restart of its services.
     Returns:
       A struct with these fields, which the script binds to the name recipe.
     Errors:
@@ -145,6 +149,8 @@ type declare struct {
 	DataDirectories  []string                     `star:"data_directories"`
 	Tags             []string                     `star:"tags"`
 	Timeout          time.Duration                `star:"timeout"`
+	Risk             map[string]string            `star:"risk"`
+	Downtime         string                       `star:"downtime"`
 }
 
 func (d *declare) Compute(*effect.Env) (any, error) {
@@ -259,6 +265,11 @@ func (d *declare) versions() error {
 				WithHint(`a constraint is such as ">= 1.2", "^1.2.3", "~1.2" or ">= 1.2, < 2"`), fmt.Sprintf("versions[%d]", i))
 		}
 	}
+	for _, level := range slices.Sorted(maps.Keys(d.Risk)) {
+		if err := recipe.ValidRisk(level, d.Risk[level]); err != nil {
+			return recipe.At(err, "risk."+level)
+		}
+	}
 	if err := release.Source(d.Source).Valid(); err != nil {
 		return recipe.At(err, "source")
 	}
@@ -326,7 +337,7 @@ func (d *declare) fields() starlark.StringDict {
 		"supported_os": texts(d.SupportedOS), "arch": texts(d.Arch), "memory": starlark.String(d.Memory), "disk": starlark.String(d.Disk),
 		"cpus": starlark.MakeInt(d.CPUs), "privileged": starlark.Bool(d.Privileged), "ports": numbers(d.Ports),
 		"config_files": texts(d.ConfigFiles), "data_directories": texts(d.DataDirectories), "tags": texts(d.Tags),
-		"timeout": startime.Duration(d.Timeout),
+		"timeout": startime.Duration(d.Timeout), "risk": textsByName(d.Risk), "downtime": starlark.String(d.Downtime),
 	}
 }
 

@@ -26,6 +26,7 @@ got = `
 		{`profiles = {"b": {}, "a": {"x": 1}}, actions = {"z": install, "y": install}`, `[r.profiles, list(r.actions)]`, `[{"a": {"x": 1}, "b": {}}, ["y", "z"]]`},
 		{`source = {"type": "package", "name": "tool"}`, `r.source`, `{"name": "tool", "type": "package"}`},
 		{`source = {"type": "oci", "image": "ghcr.io/team/tool"}`, `r.source["image"]`, `"ghcr.io/team/tool"`},
+		{`risk = {"minor": "high"}, downtime = "a minute"`, `[r.risk, r.downtime]`, `[{"minor": "high"}, "a minute"]`},
 		{`ports = [80, 443], memory = "1GiB", cpus = 2`, `[r.ports, r.memory, r.cpus]`, `[[80, 443], "1GiB", 2]`},
 	} {
 		if got := builtintest.New(t, Module).Eval(strings.Replace(script, "%s", c.more, 1) + c.expr); got != c.want {
@@ -57,6 +58,7 @@ func TestDeclareRefuses(t *testing.T) {
 		{`"tool", install = f, source = {"type": "url", "url": "http://x", "pattern": "("}`, "a pattern that is a regular expression", "source"},
 		{`"tool", install = f, source = {"type": "package", "index": "http://x"}`, "needs name and suite", "source"},
 		{`"tool", install = f, memory = "much"`, `cannot read the size "much"`, "memory"},
+		{`"tool", install = f, risk = {"minor": "low"}`, "the risk of a minor update is medium at least, not low", "risk.minor"},
 		{`"tool", install = f, ports = [80, 0]`, "there is no port 0", "ports[1]"},
 		{`"tool", install = f, config_files = ["etc/x"]`, `config_files are absolute paths, which "etc/x" is not`, "config_files[0]"},
 		{`"tool", install = f, health = ["up"]`, "health must be a list of what taskserv.check returns, not of a string", "health"},

@@ -79,15 +79,19 @@ func (a *app) versionCommand() *cobra.Command {
 	var dependencies bool
 	cmd := &cobra.Command{
 		Use:     "version",
-		Short:   "Show the version of this program",
-		Long:    "Show the version of this program; with --verbose, what it was built with as well.",
-		Example: "  provisioning version\n  provisioning version --verbose\n  provisioning version --out json",
-		Args:    exactly(0, "no arguments"),
+		Short:   "Show the version of this program, and of what is installed on servers",
+		Long:    "Show the version of this program; with --verbose, what it was built with as well. The\ncommands below it are about the versions of what is installed on servers.",
+		Example: "  provisioning version\n  provisioning version --verbose\n  provisioning version show",
+		Args:    cobra.ArbitraryArgs, // which are said to be no verbs
 	}
 	cmd.Flags().BoolVar(&dependencies, "dependencies", false, "the modules that it was built from, too (--verbose shows them as well)")
-	cmd.RunE = func(*cobra.Command, []string) error {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknownVerb(cmd, args)
+		}
 		return a.showVersion(dependencies || a.console.Verbose)
 	}
+	cmd.AddCommand(a.versionVerbs()...)
 	return cmd
 }
 

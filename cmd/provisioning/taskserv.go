@@ -54,6 +54,7 @@ type taskservFlags struct {
 	provider string
 	sudo     bool
 	atOnce   int
+	inOrder  bool // one server after the other, always
 	rolling  bool
 	timeout  wallTime
 	yes      bool
@@ -101,7 +102,9 @@ func (f *taskservFlags) define(fs *pflag.FlagSet) {
 	fs.StringSliceVarP(&f.servers, "servers", "s", nil, "servers, separated by commas")
 	fs.StringVar(&f.provider, "provider", "local", "who has made the servers")
 	fs.BoolVar(&f.sudo, "sudo", false, "act as root, by sudo, on servers that are reached over SSH")
-	fs.IntVar(&f.atOnce, "parallel", cmp.Or(f.atOnce, 10), "how many servers at a time")
+	if !f.inOrder {
+		fs.IntVar(&f.atOnce, "parallel", cmp.Or(f.atOnce, 10), "how many servers at a time")
+	}
 	fs.BoolVar(&f.debug, "debug", false, "show all that is done, as --verbose does, and what commands on servers print")
 	fs.Var(always{}, "wait", "wait until services are well: it is always so")
 	fs.Lookup("wait").NoOptDefVal = "true"
@@ -143,14 +146,17 @@ func (f *taskservFlags) bound(recipes []*recipe.Recipe) {
 	}
 }
 
-// arguments are those that every function of the library has.
+// arguments are those that every function of the library has; at_once, unless it acts on one
+// server after the other anyway.
 func (f *taskservFlags) arguments() starlark.StringDict {
 	if f.rolling {
 		f.atOnce = 1
 	}
-	return starlark.StringDict{
-		"servers": stringsValue(f.servers), "provider": starlark.String(f.provider), "sudo": starlark.Bool(f.sudo), "at_once": starlark.MakeInt(f.atOnce),
+	arguments := starlark.StringDict{"servers": stringsValue(f.servers), "provider": starlark.String(f.provider), "sudo": starlark.Bool(f.sudo)}
+	if !f.inOrder {
+		arguments["at_once"] = starlark.MakeInt(f.atOnce)
 	}
+	return arguments
 }
 
 // namesIn are the names among the arguments, which may be lists with commas.
@@ -295,7 +301,8 @@ provides container-runtime, cni who provides cni, runtime_default who provides o
 Configuration comes in layers, the later ones over the earlier ones: the profile, the table
 [taskservs.NAME] of the user's config.toml, of config/provisioning.toml and of
 infra/INFRA/config.toml, the file infra/INFRA/taskservs/NAME.toml (or .yaml, .json, .star),
-and --config.`,
+and --config. The version is that of --version, of the table [versions] of those files, where
+"provisioning version apply" pins it, or the one that the recipe installs.`,
 		Example: `  provisioning taskserv create redis --servers web-1,web-2 --check
   provisioning taskserv create redis --servers web-1 --config redis.toml
   provisioning taskserv create etcd postgres --servers db-1,db-2,db-3`,
@@ -317,21 +324,21 @@ and --config.`,
 			if force {
 				s.arguments["again"] = stringsValue(namesOf(wanted))
 			}
-			f.told = &told{recipes: recipes, command: repeated(cmd, args)}
+			f.told = &told{recipes: recipes, command: "deployed with: " + repeated(cmd, args)}
 			if role := roleOf(controlPlane, workers); role != "" {
 				if controlPlane && workers || len(wanted) != 1 {
 					return fault.New(fault.Usage, "--control-plane-only and --workers-only exclude each other, and are for one taskserv")
 				}
 				s.arguments["role"] = starlark.String(role)
 			}
-			for argument, text := range map[string]string{"versions": version, "profiles": profile} {
-				if text == "" {
-					continue
-				}
-				if len(wanted) != 1 {
-					return fault.New(fault.Usage, "--version and --profile are for one taskserv, not for %d", len(wanted))
-				}
-				s.arguments[argument] = oneEntry(wanted[0].Name, starlark.String(text))
+			if (version != "" || profile != "") && len(wanted) != 1 {
+				return fault.New(fault.Usage, "--version and --profile are for one taskserv, not for %d", len(wanted))
+			}
+			if profile != "" {
+				s.arguments["profiles"] = oneEntry(wanted[0].Name, starlark.String(profile))
+			}
+			if err := a.useVersions(s, recipes, wanted[0].Name, version); err != nil {
+				return err
 			}
 			if config != "" && len(wanted) != 1 {
 				return fault.New(fault.Usage, "--config is for one taskserv, not for %d", len(wanted))

@@ -366,7 +366,7 @@ func (a *app) taskservCheck() *cobra.Command {
 var logLevels = []string{"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"}
 
 func (a *app) taskservLogs() *cobra.Command {
-	var f taskservFlags
+	f := taskservFlags{inOrder: true} // so is what is printed
 	lines, level, follow := 0, "", false
 	cmd := &cobra.Command{
 		Use: "logs NAME…", Short: "Show what services have logged last", Args: atLeastOne("the names of taskservs"),
@@ -383,7 +383,6 @@ func (a *app) taskservLogs() *cobra.Command {
 				return err
 			}
 			s := &taskservScript{function: "logs", recipes: places, arguments: f.arguments()}
-			delete(s.arguments, "at_once") // what is printed is in order
 			s.arguments["lines"], s.arguments["level"] = starlark.MakeInt(lines), starlark.String(level)
 			if follow {
 				s.arguments["follow"] = starlark.True

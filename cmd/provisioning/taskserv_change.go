@@ -138,7 +138,7 @@ func (a *app) taskservBackup() *cobra.Command {
 }
 
 func (a *app) taskservRestore() *cobra.Command {
-	var f taskservFlags
+	f := taskservFlags{inOrder: true} // one file is for one service
 	var from string
 	cmd := &cobra.Command{
 		Use: "restore NAME --from FILE", Short: "Bring back what a backup has saved", Args: exactly(1, "the name of a taskserv"),
@@ -152,7 +152,6 @@ func (a *app) taskservRestore() *cobra.Command {
 				return err
 			}
 			s := &taskservScript{function: "restore", recipes: places, arguments: f.arguments()}
-			delete(s.arguments, "at_once") // one file is for one service
 			s.arguments["source"] = starlark.String(from)
 			return a.runTaskserv(&f, s, func(starlark.Value) { a.console.Note("restored %s from %s", args[0], from) })
 		},

@@ -22,6 +22,8 @@ type migrationRecord struct {
 	To       string   `json:"to_version"`
 	Level    string   `json:"level"` // patch, minor, major
 	Risk     string   `json:"risk"`  // low, medium, high
+	Downtime string   `json:"downtime"`
+	Time     *string  `json:"estimated_time"` // on one server; nil where nobody knows it
 	Required bool     `json:"migration_required"`
 	Flag     string   `json:"flag,omitempty"` // that update wants
 	Steps    []string `json:"steps"`
@@ -34,8 +36,8 @@ func (a *app) taskservCheckMigration() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check-migration NAME", Short: "Say what a step to another version would ask for", Args: exactly(1, "the name of a taskserv"),
 		Long: `Say what a step to another version would ask for: how large it is, what would be done on
-each server, and whether data have to be brought along, which update wants to be told with
---migrate. Without --from it is from the version that the recipe installs; without --to, to
+each server, what is away meanwhile, how long it took before in this workspace, and whether
+data have to be brought along, which update wants to be told with --migrate. Without --from it is from the version that the recipe installs; without --to, to
 the newest one that is announced. No server is asked.
 
 Exit codes: 0 it can be made; 1 the recipe knows no such version, or it is older.`,
@@ -142,25 +144,39 @@ func (a *app) migration(r *recipe.Recipe, from, to string, refresh bool) (*migra
 		return nil, fault.New(fault.Usage, "it is not known from which version").WithHint("--from VERSION; provisioning taskserv status %s --servers … has it", r.Name)
 	}
 	if to == "" {
-		versions, err := a.announced(r, announcement{refresh: refresh})
+		told, err := a.announced(r, announcement{refresh: refresh})
 		if err != nil {
 			return nil, err
 		}
-		if len(versions) == 0 {
+		if len(told.Releases) == 0 {
 			return nil, fault.New(fault.NotFound, "no version of %s is announced", r.Name).WithHint("--to VERSION")
 		}
-		to = versions[0]
+		to = told.Releases[0].Version
 	}
 	if err := r.Installs(to); err != nil {
 		return nil, err
 	}
-	m := &migrationRecord{Taskserv: r.Name, From: from, To: to, Level: release.Level(recipe.Upstream(from), recipe.Upstream(to))}
-	if m.Level == "" {
+	m := migrationOf(r, from, to)
+	if m == nil {
 		return nil, fault.New(fault.Invalid, "%s is not newer than %s", to, from)
 	}
-	m.Risk = map[string]string{"patch": "low", "minor": "medium", "major": "high"}[m.Level]
-	m.plan(r)
+	took, err := a.durations()
+	if err != nil {
+		return nil, err
+	}
+	m.Time = took.estimate(r.Name, "update")
 	return m, nil
+}
+
+// migrationOf is what a step to another version asks for; nil when that is not newer.
+func migrationOf(r *recipe.Recipe, from, to string) *migrationRecord {
+	m := &migrationRecord{Taskserv: r.Name, From: from, To: to, Level: release.Level(recipe.Upstream(from), recipe.Upstream(to)), Downtime: r.Away()}
+	if m.Level == "" {
+		return nil
+	}
+	m.Risk = r.RiskOf(m.Level)
+	m.plan(r)
+	return m
 }
 
 // plan says what update does, step by step; see @std//taskserv.star.
@@ -208,6 +224,10 @@ func (a *app) showMigration(m *migrationRecord) {
 	}
 	rows := [][]string{
 		{"taskserv", m.Taskserv}, {"step", m.From + " -> " + m.To + ", " + m.Level}, {"risk", m.Risk}, {"migration of data", needed},
+		{"downtime", m.Downtime}, {"time on each server", "unknown"},
+	}
+	if m.Time != nil {
+		rows[len(rows)-1][1] = "about " + *m.Time
 	}
 	for i, step := range m.Steps {
 		rows = append(rows, []string{fmt.Sprintf("%d", i+1), step})

@@ -18,10 +18,10 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/recipe/inspect"
 )
 
-// told is what can be told of a plan of installing services.
+// told is what can be told of a plan of bringing services onto servers.
 type told struct {
 	recipes []*recipe.Recipe
-	command string          // that would do it; "" for one that cannot
+	command string          // that would do it, with what it is for; "" for none
 	report  *inspect.Report // what was found in the files before; nil when nobody has looked
 }
 
@@ -38,6 +38,17 @@ type plannedRecord struct {
 	Changes      []plannedChange `json:"changes"`
 	Files        []string        `json:"files"`
 	Dependencies []string        `json:"dependencies"`
+	Estimated    *string         `json:"estimated_time"` // on this server; nil where nobody knows it
+	*plannedUpdate
+}
+
+// plannedUpdate is what the step to another version asks for.
+type plannedUpdate struct {
+	From      string `json:"from_version"`
+	Level     string `json:"level"` // patch, minor, major; "" where a version is not known
+	Risk      string `json:"risk"`  // low, medium, high; "" where the level is not known
+	Downtime  string `json:"downtime"`
+	Migration bool   `json:"migration_required"`
 }
 
 // plannedChange is one effect that would change something.
@@ -54,7 +65,11 @@ func (a *app) tell(f *taskservFlags, out *runtime.Outcome, err error) error {
 	if err != nil || out == nil || out.Plan == nil || out.Value == nil {
 		return a.checked(&f.runFlags, out, err)
 	}
-	records := f.told.records(out)
+	took, err := a.durations()
+	if err != nil {
+		return err
+	}
+	records := f.told.records(out, took)
 	if a.console.Structured() {
 		if err := a.console.Result(planResult(f, out, records)); err != nil {
 			return err
@@ -62,14 +77,17 @@ func (a *app) tell(f *taskservFlags, out *runtime.Outcome, err error) error {
 	} else if err := a.printPlan(&f.runFlags, out); err != nil {
 		return err
 	}
-	if f.told.report != nil && !a.console.Structured() {
-		a.preview(records)
+	if !a.console.Structured() {
+		if f.told.report != nil {
+			a.preview(records)
+		}
+		a.showPlanned(records)
 	}
 	if err := hindered(records); err != nil {
 		return err
 	}
 	if !a.console.Structured() && f.told.command != "" {
-		a.console.Print("Taskserv can be deployed with: %s", f.told.command)
+		a.console.Print("Taskserv can be %s", f.told.command)
 	}
 	if f.exitCode && out.Plan.Summary().Changes() {
 		return exitCode(10)
@@ -116,7 +134,7 @@ func hindered(records []plannedRecord) error {
 }
 
 // records are those of what the library has returned, with the effects of the plan.
-func (t *told) records(out *runtime.Outcome) []plannedRecord {
+func (t *told) records(out *runtime.Outcome, took durations) []plannedRecord {
 	records := []plannedRecord{}
 	for _, s := range structs(out.Value) {
 		r := plannedRecord{
@@ -125,13 +143,71 @@ func (t *told) records(out *runtime.Outcome) []plannedRecord {
 		}
 		r.Met = len(r.Missing) == 0
 		r.WouldInstall = r.Met && (r.Action == "install" || r.Action == "reinstall")
+		r.Estimated = took.estimate(r.Taskserv, r.Action)
 		if i := slices.IndexFunc(t.recipes, func(o *recipe.Recipe) bool { return o.Name == r.Taskserv }); i >= 0 {
 			r.Dependencies = needTexts(t.recipes[i].Requires)
+			if r.Action == "update" {
+				r.plannedUpdate = updateOf(t.recipes[i], attr(s, "previous_version"), r.Version)
+			}
 		}
 		r.follow(out.Plan.Root())
 		records = append(records, r)
 	}
 	return records
+}
+
+// updateOf is what a step of a recipe from one version to another asks for.
+func updateOf(r *recipe.Recipe, from, to string) *plannedUpdate {
+	u := &plannedUpdate{From: from, Downtime: r.Away()}
+	if from == "" || to == "" {
+		return u
+	}
+	if m := migrationOf(r, from, to); m != nil {
+		u.Level, u.Risk, u.Migration = m.Level, m.Risk, m.Required
+	} else if from != to && recipe.Upstream(from) == recipe.Upstream(to) { // only the distribution's part is another one
+		u.Level, u.Risk = "patch", r.RiskOf("patch")
+	}
+	return u
+}
+
+// showPlanned lists what would be done to each service on each server, and how long that
+// takes; of updates also what they ask for.
+func (a *app) showPlanned(records []plannedRecord) {
+	head := []string{"NAME", "SERVER", "PLAN", "VERSION", "TIME"}
+	updates := slices.ContainsFunc(records, func(r plannedRecord) bool { return r.plannedUpdate != nil })
+	if updates {
+		head = append(head, "RISK", "DOWNTIME", "DATA")
+	}
+	var rows [][]string
+	for _, r := range records {
+		rows = append(rows, r.row(updates))
+	}
+	a.console.Table(head, rows)
+}
+
+// row is the record in a table, which has the columns of updates or not.
+func (r *plannedRecord) row(updates bool) []string {
+	version, took := orDash(r.Version), "unknown"
+	switch {
+	case r.Action == "unchanged" || !r.Met:
+		took = "-"
+	case r.Estimated != nil:
+		took = "about " + *r.Estimated
+	}
+	u := r.plannedUpdate
+	if u == nil {
+		row := []string{r.Taskserv, r.Server, r.Action, version, took}
+		if updates {
+			row = append(row, "-", "-", "-")
+		}
+		return row
+	}
+	data := "stay"
+	if u.Migration {
+		data = "are brought along"
+	}
+	version = orElse(u.From, "?") + " -> " + orElse(r.Version, "?")
+	return []string{r.Taskserv, r.Server, r.Action, version, took, orElse(u.Risk, "unknown"), u.Downtime, data}
 }
 
 // textsOf is a field that is a list of texts.

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *app) taskservScale() *cobra.Command {
-	var f taskservFlags
+	f := taskservFlags{inOrder: true}
 	var nodes int
 	var cleanup bool
 	cmd := &cobra.Command{
@@ -40,7 +40,6 @@ the last first. Data stay on servers that leave, unless --cleanup-data is given.
 				return fault.New(fault.Usage, "taskserv %s cannot be scaled: it does not tell servers apart by roles", recipes[0].Name)
 			}
 			s := &taskservScript{module: "scaling", function: "scale", recipes: places, arguments: f.arguments()}
-			delete(s.arguments, "at_once") // one after the other
 			if s.arguments["config"], err = a.taskservConfig(recipes[1:], "", "", ""); err != nil {
 				return err
 			}

@@ -44,6 +44,9 @@ stay as they are. Configuration is that of "provisioning taskserv create".`,
 			}
 			s.arguments["config"], s.arguments["tags"] = config, labels
 			s.arguments["kept"] = kept(recipes[named:], config)
+			if err := a.useVersions(s, recipes, "", ""); err != nil {
+				return err
+			}
 			for name, text := range machine {
 				if *text != "" {
 					s.arguments[name] = starlark.String(*text)

@@ -32,14 +32,19 @@ func (a *app) taskservUpdate() *cobra.Command {
 		Long: `Bring services to another version, with the configuration that they have. Without NAME
 those are all that the servers have.
 
-Without --version that is the newest one that the server's package manager has, as far
-as the recipe can tell. One server is updated after the other, until one fails; with
+Without --version that is the one that the configuration pins, see "provisioning version
+apply", else the newest one that the server's package manager has, as far as the recipe can
+tell. One server is updated after the other, until one fails; with
 --parallel more of them at a time. Services that the recipe can back up are, before they
 get a version that is named: backups/NAME/SERVER-pre-update-VERSION.
 
+With --check it says of each update how much may go wrong: the risk of a patch is low, that
+of a minor version medium, that of a major one high, unless the recipe raises it; what is
+away meanwhile, whether data are brought along, and how long it took before.
+
 With --security-only, what has a version with a known hole gets the newest one of its
 branch of releases that mends it, as the makers of the software say; the rest stays as it
-is.`,
+is, and so does what is pinned.`,
 		Example: `  provisioning taskserv update redis --servers web-1,web-2 --version 7.2 --check
   provisioning taskserv update --servers web-1,web-2 --security-only
   provisioning taskserv update --resume`,
@@ -51,6 +56,7 @@ is.`,
 				}
 				return a.resumeUpdate(&f)
 			}
+			f.told = &told{command: "updated with: " + repeated(cmd, args)}
 			return a.update(&f, &u, names)
 		},
 	}
@@ -76,6 +82,19 @@ func (a *app) update(f *taskservFlags, u *updateFlags, names []string) error {
 		return err
 	}
 	s := &taskservScript{function: "update", arguments: f.arguments()}
+	f.told.recipes = slices.Clone(recipes) // what is left out below is cut off
+	pinned, err := a.pinned(recipes)
+	if err != nil {
+		return err
+	}
+	switch {
+	case u.security:
+		places, recipes = a.withoutPinned(places, recipes, pinned)
+	case u.version != "":
+		a.notePinned(pinned, recipes[0].Name, u.version)
+	case pinned.Len() > 0:
+		s.arguments["versions"] = pinned
+	}
 	if u.security {
 		if len(names) == 0 {
 			if recipes, err = a.installedOn(*f, recipes); err != nil {
@@ -102,6 +121,19 @@ func (a *app) update(f *taskservFlags, u *updateFlags, names []string) error {
 	return a.runTaskserv(f, s, a.showCreated)
 }
 
+// withoutPinned leaves out what is pinned to a version, and says so.
+func (a *app) withoutPinned(places []recipe.Place, recipes []*recipe.Recipe, pinned *starlark.Dict) ([]recipe.Place, []*recipe.Recipe) {
+	is := func(name string) bool { _, there, _ := pinned.Get(starlark.String(name)); return there } // a string can be looked up
+	for _, name := range namesOf(recipes) {
+		if is(name) {
+			v, _, _ := pinned.Get(starlark.String(name))
+			a.console.Note("%s is left as it is: the configuration pins it to %s", name, plain(v))
+		}
+	}
+	return slices.DeleteFunc(places, func(p recipe.Place) bool { return is(p.Name) }),
+		slices.DeleteFunc(recipes, func(r *recipe.Recipe) bool { return is(r.Name) })
+}
+
 // updatable are the recipes of the names; without names, all that are not broken: the
 // servers know which of them they have.
 func (a *app) updatable(names []string) ([]recipe.Place, []*recipe.Recipe, error) {
@@ -126,13 +158,12 @@ func (a *app) updatable(names []string) ([]recipe.Place, []*recipe.Recipe, error
 // installedOn are those of recipes that the servers have, so that nobody is asked about
 // others.
 func (a *app) installedOn(f taskservFlags, recipes []*recipe.Recipe) ([]*recipe.Recipe, error) {
-	f.timeout = ""
-	out, err := a.startTaskserv(&f, &taskservScript{function: "installed", arguments: f.arguments()})
+	found, err := a.installed(f, &taskservScript{function: "installed", arguments: f.arguments()})
 	if err != nil {
-		return nil, a.outcome(out, err)
+		return nil, err
 	}
 	there := map[string]bool{}
-	for _, s := range structs(out.Value) {
+	for _, s := range found {
 		there[attr(s, "taskserv")] = true
 	}
 	return slices.DeleteFunc(recipes, func(r *recipe.Recipe) bool { return !there[r.Name] }), nil
@@ -143,14 +174,14 @@ func (a *app) installedOn(f taskservFlags, recipes []*recipe.Recipe) ([]*recipe.
 func (a *app) mending(recipes []*recipe.Recipe, named bool) (*starlark.Dict, error) {
 	mends := starlark.NewDict(len(recipes))
 	for _, r := range recipes {
-		versions, err := a.announced(r, announcement{security: true})
+		told, err := a.announced(r, announcement{security: true})
 		if !named && fault.Is(err, fault.Invalid) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		_ = mends.SetKey(starlark.String(r.Name), stringsValue(versions)) // a fresh dict takes strings
+		_ = mends.SetKey(starlark.String(r.Name), stringsValue(told.Versions())) // a fresh dict takes strings
 	}
 	return mends, nil
 }

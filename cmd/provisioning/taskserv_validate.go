@@ -89,6 +89,9 @@ func (a *app) previewTaskserv(f *taskservFlags, report *inspect.Report) error {
 	if s.arguments["config"], err = a.taskservConfig(recipes, report.Taskserv, "", ""); err != nil {
 		return err
 	}
+	if err := a.useVersions(s, recipes, "", ""); err != nil {
+		return err
+	}
 	s.arguments["tell"] = starlark.True
 	return a.runTaskserv(f, s, func(starlark.Value) {})
 }

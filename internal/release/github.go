@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/provisioning-systems/provisioning/internal/fault"
 )
@@ -29,24 +30,31 @@ func (s Source) ask(ctx context.Context, c *Client, what string, v any) error {
 }
 
 // github reads the releases of a repository.
-func (s Source) github(ctx context.Context, c *Client) ([]string, error) {
+func (s Source) github(ctx context.Context, c *Client) ([]Release, error) {
 	var releases []struct {
-		Tag        string `json:"tag_name"`
-		Draft      bool   `json:"draft"`
-		Prerelease bool   `json:"prerelease"`
+		Tag        string     `json:"tag_name"`
+		Draft      bool       `json:"draft"`
+		Prerelease bool       `json:"prerelease"`
+		Published  *time.Time `json:"published_at"` // null for a draft
+		Body       string     `json:"body"`
+		URL        string     `json:"html_url"`
 	}
 	if err := s.ask(ctx, c, "releases", &releases); err != nil {
 		return nil, err
 	}
 	before, after := s.around()
-	var versions []string
+	var found []Release
 	for _, r := range releases {
 		if r.Draft && s["draft"] != "true" || r.Prerelease && s["prerelease"] != "true" {
 			continue
 		}
-		versions = append(versions, strings.TrimSuffix(strings.TrimPrefix(r.Tag, before), after))
+		one := Release{Version: strings.TrimSuffix(strings.TrimPrefix(r.Tag, before), after), Notes: strings.TrimSpace(r.Body), URL: r.URL}
+		if r.Published != nil {
+			one.Released = r.Published.UTC()
+		}
+		found = append(found, one)
 	}
-	return versions, nil
+	return found, nil
 }
 
 // around is what a tag has before and behind its version.
@@ -65,7 +73,7 @@ func (s Source) around() (before, after string) {
 var versionIn = regexp.MustCompile(`[0-9]+(?:\.[0-9]+)+(?:[-+][0-9A-Za-z.-]+)?`)
 
 // advisories are the versions that the published advisories of a repository call patched.
-func (s Source) advisories(ctx context.Context, c *Client) ([]string, error) {
+func (s Source) advisories(ctx context.Context, c *Client) ([]Release, error) {
 	var advisories []struct {
 		State           string `json:"state"`
 		Vulnerabilities []struct {
@@ -84,5 +92,5 @@ func (s Source) advisories(ctx context.Context, c *Client) ([]string, error) {
 			versions = append(versions, versionIn.FindAllString(v.Patched, -1)...)
 		}
 	}
-	return versions, nil
+	return bare(versions), nil
 }

@@ -32,7 +32,7 @@ func (s Source) image() (reference.Named, error) {
 
 // tags reads the tags of an image from its registry, by the protocol of the OCI. Tags
 // that others continue are left out: 7 and 7.2, where there is 7.2.4, move.
-func (s Source) tags(ctx context.Context, c *Client) ([]string, error) {
+func (s Source) tags(ctx context.Context, c *Client) ([]Release, error) {
 	named, err := s.image()
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (s Source) tags(ctx context.Context, c *Client) ([]string, error) {
 		}
 		tags = append(tags, page.Tags...)
 	}
-	return s.versions(tags), nil
+	return bare(s.versions(tags)), nil
 }
 
 // versions are those of tags that are versions, without those that move.

@@ -75,7 +75,7 @@ func (x *debianIndex) secure() bool {
 }
 
 // packages are the versions of a package that a Debian repository has.
-func (s Source) packages(ctx context.Context, c *Client) ([]string, error) {
+func (s Source) packages(ctx context.Context, c *Client) ([]Release, error) {
 	x, err := s.index(ctx, c)
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (s Source) packages(ctx context.Context, c *Client) ([]string, error) {
 }
 
 // securityIndex is packages, of a suite for security alone.
-func (s Source) securityIndex(ctx context.Context, c *Client) ([]string, error) {
+func (s Source) securityIndex(ctx context.Context, c *Client) ([]Release, error) {
 	x, err := s.index(ctx, c)
 	if err != nil {
 		return nil, err
@@ -103,7 +103,7 @@ func (s Source) securityIndex(ctx context.Context, c *Client) ([]string, error) 
 }
 
 // list reads a list of packages while it comes, and compares its checksum.
-func (s Source) list(ctx context.Context, c *Client, url, sum string) ([]string, error) {
+func (s Source) list(ctx context.Context, c *Client, url, sum string) ([]Release, error) {
 	resp, err := c.do(ctx, url, nil)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (s Source) list(ctx context.Context, c *Client, url, sum string) ([]string,
 		return nil, fault.New(fault.Unavailable, "%s is not what the repository says: its SHA-256 is %s", url, got).
 			WithHint("the repository is being written, perhaps: ask again in a minute")
 	}
-	return versions, nil
+	return bare(versions), nil
 }
 
 // candidate is the version of a package of what is not released yet: 2.0~rc1-1. What comes

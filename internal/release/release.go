@@ -48,30 +48,56 @@ const (
 	maxAnswer = 8 << 20 // bytes
 )
 
-// answer is what is kept of a source.
-type answer struct {
+// Release is a version, with what its makers tell of it.
+type Release struct {
+	Version  string    `json:"version"`
+	Released time.Time `json:"released_at,omitzero"` // zero where the source does not tell
+	Notes    string    `json:"notes,omitempty"`      // what has changed, in Markdown
+	URL      string    `json:"url,omitempty"`        // of a page about it
+}
+
+// Answer is what a source has told.
+type Answer struct {
 	At       time.Time `json:"at"`
-	Versions []string  `json:"versions"`
+	Releases []Release `json:"releases"` // the newest first
+}
+
+// Versions are those of the releases, the newest first.
+func (a Answer) Versions() []string {
+	versions := make([]string, len(a.Releases))
+	for i, r := range a.Releases {
+		versions[i] = r.Version
+	}
+	return versions
+}
+
+// bare are releases of which nothing but the version is told.
+func bare(versions []string) []Release {
+	releases := make([]Release, len(versions))
+	for i, v := range versions {
+		releases[i].Version = strings.TrimSpace(v)
+	}
+	return releases
 }
 
 // Types are those of sources that can be asked, sorted.
 var Types = []string{"github", "oci", "package", "static", "url"}
 
-// Versions are those that a source announces, the newest first. refresh asks it although
-// the last answer is fresh.
-func (c *Client) Versions(ctx context.Context, s Source, refresh bool) ([]string, error) {
+// Versions are the releases that a source announces. refresh asks it although the last
+// answer is fresh.
+func (c *Client) Versions(ctx context.Context, s Source, refresh bool) (Answer, error) {
 	ask, err := s.asker()
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	return c.kept(ctx, s, "", ask, refresh)
 }
 
-// Security are the versions of which the source says that they mend a hole: the newest
-// first, as with Versions. A source that never says so is an error.
-func (c *Client) Security(ctx context.Context, s Source, refresh bool) ([]string, error) {
+// Security are the releases of which the source says that they mend a hole. A source that
+// never says so is an error.
+func (c *Client) Security(ctx context.Context, s Source, refresh bool) (Answer, error) {
 	if _, err := s.asker(); err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	var ask asker
 	switch {
@@ -82,32 +108,32 @@ func (c *Client) Security(ctx context.Context, s Source, refresh bool) ([]string
 	case s["security"] != "":
 		ask = s.listed("security")
 	default:
-		return nil, fault.New(fault.Invalid, "its source, of type %s, does not say which versions mend a hole", s["type"])
+		return Answer{}, fault.New(fault.Invalid, "its source, of type %s, does not say which versions mend a hole", s["type"])
 	}
 	return c.kept(ctx, s, "security", ask, refresh)
 }
 
 // kept asks, unless the last answer is fresh. about tells what is asked for.
-func (c *Client) kept(ctx context.Context, s Source, about string, ask asker, refresh bool) ([]string, error) {
+func (c *Client) kept(ctx context.Context, s Source, about string, ask asker, refresh bool) (Answer, error) {
 	kept, known := c.read(s, about)
 	if known && !refresh && c.now().Sub(kept.At) < fresh {
-		return kept.Versions, nil
+		return kept, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	found, err := ask(ctx, c)
 	if err != nil {
 		e := *fault.As(err)
-		if known && len(kept.Versions) > 0 {
-			e.Msg += fmt.Sprintf("; the newest version known is %s, %s ago", kept.Versions[0], c.now().Sub(kept.At).Round(time.Minute))
+		if known && len(kept.Releases) > 0 {
+			e.Msg += fmt.Sprintf("; the newest version known is %s, %s ago", kept.Releases[0].Version, c.now().Sub(kept.At).Round(time.Minute))
 		}
-		return nil, &e
+		return Answer{}, &e
 	}
-	found = sorted(found)
+	told := Answer{c.now().UTC(), sorted(found)}
 	if s["type"] == "static" {
-		return found, nil
+		return told, nil
 	}
-	return found, c.write(s, about, answer{c.now(), found})
+	return told, c.write(s, about, told)
 }
 
 func (c *Client) now() time.Time {
@@ -117,7 +143,7 @@ func (c *Client) now() time.Time {
 	return time.Now()
 }
 
-type asker func(context.Context, *Client) ([]string, error)
+type asker func(context.Context, *Client) ([]Release, error)
 
 func (s Source) asker() (asker, error) {
 	switch s["type"] {
@@ -173,11 +199,11 @@ func (s Source) Announces() bool {
 
 // listed are versions that the source has itself.
 func (s Source) listed(key string) asker {
-	return func(context.Context, *Client) ([]string, error) { return strings.Split(s[key], ","), nil }
+	return func(context.Context, *Client) ([]Release, error) { return bare(strings.Split(s[key], ",")), nil }
 }
 
 // page looks for versions in a page.
-func (s Source) page(ctx context.Context, c *Client) ([]string, error) {
+func (s Source) page(ctx context.Context, c *Client) ([]Release, error) {
 	text, err := c.get(ctx, s["url"])
 	if err != nil {
 		return nil, err
@@ -186,7 +212,7 @@ func (s Source) page(ctx context.Context, c *Client) ([]string, error) {
 	for _, m := range regexp.MustCompile(s["pattern"]).FindAllSubmatch(text, -1) {
 		versions = append(versions, string(m[len(m)-1]))
 	}
-	return versions, nil
+	return bare(versions), nil
 }
 
 func (c *Client) get(ctx context.Context, url string) ([]byte, error) {
@@ -238,20 +264,17 @@ func refusal(resp *http.Response) error {
 	return fault.New(kind, "cannot ask for versions: %s answers %s", resp.Request.URL, resp.Status)
 }
 
-// sorted are the versions that can be compared, the newest first.
-func sorted(texts []string) []string {
-	var versions []*semver.Version
-	for _, text := range texts {
-		if v, err := semver.NewVersion(strings.TrimSpace(text)); err == nil {
-			versions = append(versions, v)
+// sorted are the releases whose versions can be compared, the newest first.
+func sorted(releases []Release) []Release {
+	of := map[string]*semver.Version{}
+	out := []Release{}
+	for _, r := range releases {
+		if v, err := semver.NewVersion(r.Version); err == nil {
+			of[r.Version], out = v, append(out, r)
 		}
 	}
-	slices.SortFunc(versions, func(a, b *semver.Version) int { return b.Compare(a) })
-	out := make([]string, len(versions))
-	for i, v := range versions {
-		out[i] = v.Original()
-	}
-	return slices.Compact(out)
+	slices.SortStableFunc(out, func(a, b Release) int { return of[b.Version].Compare(of[a.Version]) })
+	return slices.CompactFunc(out, func(a, b Release) bool { return a.Version == b.Version })
 }
 
 func (c *Client) file(s Source, about string) string {
@@ -260,16 +283,18 @@ func (c *Client) file(s Source, about string) string {
 	return filepath.Join(c.Cache, "versions", hex.EncodeToString(sum[:8])+".json")
 }
 
-func (c *Client) read(s Source, about string) (a answer, known bool) {
+// read finds what was kept. What an older program has kept has no releases, and is asked for
+// again.
+func (c *Client) read(s Source, about string) (a Answer, known bool) {
 	if c.Cache == "" {
 		return a, false
 	}
 	text, err := os.ReadFile(c.file(s, about))
-	known = err == nil && json.Unmarshal(text, &a) == nil
+	known = err == nil && json.Unmarshal(text, &a) == nil && a.Releases != nil
 	return a, known
 }
 
-func (c *Client) write(s Source, about string, a answer) error {
+func (c *Client) write(s Source, about string, a Answer) error {
 	if c.Cache == "" {
 		return nil
 	}

@@ -2,8 +2,12 @@ package release
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +19,8 @@ import (
 const releases = `[
  {"tag_name": "v2.0.0-rc1", "draft": false, "prerelease": true},
  {"tag_name": "v1.9.0", "draft": true, "prerelease": false},
- {"tag_name": "v1.8.1", "draft": false, "prerelease": false},
+ {"tag_name": "v1.8.1", "draft": false, "prerelease": false, "published_at": "2025-12-01T10:00:00Z",
+  "body": "Fixes.\r\n", "html_url": "https://github.com/redis/redis/releases/tag/v1.8.1"},
  {"tag_name": "v1.10.0", "draft": false, "prerelease": false},
  {"tag_name": "nightly", "draft": false, "prerelease": false}
 ]`
@@ -39,8 +44,8 @@ func TestGitHub(t *testing.T) {
 	source := Source{"type": "github", "owner": "redis", "repo": "redis", "api": server.URL}
 	look := func(want string, times int) {
 		t.Helper()
-		got, err := c.Versions(context.Background(), source, false)
-		if strings.Join(got, " ") != want || err != nil || asked != times {
+		told, err := c.Versions(context.Background(), source, false)
+		if got := strings.Join(told.Versions(), " "); got != want || err != nil || asked != times {
 			t.Errorf("%q, asked %d times, %v", got, asked, err)
 		}
 	}
@@ -49,11 +54,16 @@ func TestGitHub(t *testing.T) {
 	look("1.10.0 1.8.1", 1) // kept
 	now = now.Add(2 * time.Minute)
 	look("1.10.0 1.8.1", 2)
+	told, err := c.Versions(context.Background(), source, false)
+	old := Release{"1.8.1", time.Date(2025, 12, 1, 10, 0, 0, 0, time.UTC), "Fixes.", "https://github.com/redis/redis/releases/tag/v1.8.1"}
+	if err != nil || len(told.Releases) != 2 || told.Releases[1] != old || !told.At.Equal(now) || !told.Releases[0].Released.IsZero() {
+		t.Errorf("%+v, %v", told, err) // what was kept has all of it
+	}
 	source["prerelease"] = "true"
 	look("2.0.0-rc1 1.10.0 1.8.1", 3)
 
 	broken, now = true, now.Add(3*time.Hour)
-	_, err := c.Versions(context.Background(), source, false)
+	_, err = c.Versions(context.Background(), source, false)
 	if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "the newest version known is 2.0.0-rc1, 3h0m0s ago") {
 		t.Error(err)
 	}
@@ -61,6 +71,23 @@ func TestGitHub(t *testing.T) {
 	_, err = c.Versions(context.Background(), source, false)
 	if !fault.Is(err, fault.Network) || !strings.Contains(err.Error(), "3h0m0s ago") {
 		t.Error(err)
+	}
+}
+
+// TestOlderCache: an answer that an older program has kept is asked for again.
+func TestOlderCache(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("v1.2.3")) }))
+	defer server.Close()
+	c := &Client{Cache: t.TempDir()}
+	source := Source{"type": "url", "url": server.URL, "pattern": `v([0-9.]+)`}
+	file := c.file(source, "")
+	text := fmt.Sprintf(`{"at": %q, "versions": ["1.0.0"]}`, time.Now().Format(time.RFC3339))
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	told, err := c.Versions(context.Background(), source, false)
+	if err != nil || len(told.Releases) != 1 || told.Releases[0].Version != "1.2.3" {
+		t.Errorf("%+v, %v", told, err)
 	}
 }
 
@@ -73,8 +100,8 @@ func TestPageAndList(t *testing.T) {
 		{"type": "url", "url": server.URL, "pattern": `nginx-([0-9.]+)\.tar`},
 		{"type": "static", "versions": "1.26.1, 1.27.0"},
 	} {
-		got, err := (&Client{}).Versions(context.Background(), s, false)
-		if strings.Join(got, " ") != "1.27.0 1.26.1" || err != nil {
+		told, err := (&Client{}).Versions(context.Background(), s, false)
+		if got := strings.Join(told.Versions(), " "); got != "1.27.0 1.26.1" || err != nil {
 			t.Errorf("%v: %q %v", s, got, err)
 		}
 	}

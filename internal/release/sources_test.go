@@ -43,10 +43,10 @@ func (s *shelf) start(t *testing.T) *httptest.Server {
 
 // asks compares what a client finds out with what is wanted: versions, or "error: " and a
 // part of it.
-func asks(t *testing.T, ask func(context.Context, Source, bool) ([]string, error), s Source, want string) {
+func asks(t *testing.T, ask func(context.Context, Source, bool) (Answer, error), s Source, want string) {
 	t.Helper()
-	versions, err := ask(context.Background(), s, true)
-	got := strings.Join(versions, " ")
+	told, err := ask(context.Background(), s, true)
+	got := strings.Join(told.Versions(), " ")
 	if err != nil {
 		got = "error: " + err.Error()
 	}

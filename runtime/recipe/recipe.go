@@ -46,6 +46,9 @@ type Recipe struct {
 
 	Timeout time.Duration // for all that is done on one server
 
+	Risk     map[string]string // of updates, by their level, where it is higher than usual
+	Downtime string            // what an update takes away; "": a restart of its services
+
 	value *starlarkstruct.Struct
 }
 
@@ -97,6 +100,7 @@ func Parse(v starlark.Value) (*Recipe, error) {
 		Aliases: f.texts("aliases"), Provides: f.texts("provides"), Suggests: f.texts("suggests"),
 		DefaultVersion: f.text("default_version"), Versions: f.texts("versions"), Timeout: f.duration("timeout"), value: s,
 	}
+	r.Risk, r.Downtime = f.textsByName("risk"), f.text("downtime")
 	r.Requires, r.After, r.Conflicts = f.needs("requires"), f.needs("after"), f.needs("conflicts")
 	return r, nil
 }
@@ -197,6 +201,18 @@ func (f fields) texts(name string) []string {
 	for _, v := range f.values(name) {
 		if text, ok := starlark.AsString(v); ok {
 			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+func (f fields) textsByName(name string) map[string]string {
+	texts := map[string]string{}
+	v, _ := f.Attr(name) // without one there are no texts
+	if d, ok := v.(*starlark.Dict); ok {
+		for _, item := range d.Items() {
+			key, _ := starlark.AsString(item[0])
+			texts[key], _ = starlark.AsString(item[1])
 		}
 	}
 	return texts
