@@ -95,6 +95,14 @@ i = container.image_inspect("$IMG-two")
 two = container.image_remove("$IMG-two")
 got = (b.changed, again.changed, r.stdout, "note" in files, "secretfile" in files, i.command, two.changed, container.image_remove("$IMG", force = True).changed)`,
 			`(True, False, "17\n", True, False, ["cat", "/v"], True, True)`},
+		{"images are made of a container", `
+c = container.create("$BUSYBOX", name = "$BOX", command = ["sleep", "1000000"], init = True, labels = {"purpose": "box"}, env = {"A": "b"})
+container.exec(c, ["sh", "-c", "echo kept > /kept"], _env = {"B": "c"})
+m = container.commit(c, "$IMG", changes = ['ENTRYPOINT ["sh", "-c", "cat /kept; echo $A$B"]'], labels = {"said": 'a "word" of $HOME \\ and more'})
+i = container.image_inspect("$IMG")
+got = (m.changed, m.diff == "$IMG: made of $BOX\n", container.run("$IMG").stdout, i.labels["purpose"], i.labels["provisioning.run"], i.labels["said"],
+    i.labels["provisioning.workspace"] == c.labels["provisioning.workspace"], container.image_remove("$IMG").changed)`,
+			`(True, True, "kept\nb\n", "", "", "a \"word\" of $HOME \\ and more", True, True)`},
 		{"logs, stats and health", `
 c = container.create("$BUSYBOX", name = "$BOX", command = ["sh", "-c", "echo one; echo two; echo three >&2; touch /ready; exec sleep 1000000"], init = True, health = {"command": "test -e /ready", "interval": "200ms"})
 h = container.wait_healthy(c, timeout = "30s")
@@ -148,6 +156,9 @@ func TestRefused(t *testing.T) {
 		{`container.copy_to("$BOX", "../x", "/etc/x")`, fault.Permission, "outside"},
 		{`container.image_pull("a b")`, fault.Invalid, "no name of an image"},
 		{`container.image_build("$IMG", dir = ".")`, fault.NotFound, "no Dockerfile"},
+		{`container.commit("$BOX", "a b")`, fault.Invalid, "no name of an image"},
+		{`container.commit(3, "$IMG")`, fault.Invalid, "a container is needed"},
+		{`container.commit("$BOX", "$IMG")`, fault.NotFound, "no container"},
 		{`container.network_create("$NET", subnet = "10.0.0.1/8")`, fault.Invalid, "no network address"},
 		{`container.network_create("$NET", subnet = "10.0.0.0/8", gateway = "11.0.0.1")`, fault.Invalid, "not within"},
 		{`container.info(engine = "nonesuch")`, fault.NotFound, "no Docker context"},
@@ -179,12 +190,14 @@ container.volume_remove("$NAME")
 container.network_remove("$NAME")
 container.image_tag("$NAME:2", "$BUSYBOX")
 container.image_remove("$NAME:2")
+container.commit("$NAME", "$NAME:3")
+container.image_remove("$NAME:3")
 `)); err != nil {
 		t.Fatal(err)
 	}
 	want := []effect.Change{
 		effect.Create, effect.Update, effect.None, effect.Update, effect.Delete, effect.None, effect.Create,
-		effect.Create, effect.Delete, effect.None, effect.Create, effect.Delete,
+		effect.Create, effect.Delete, effect.None, effect.Create, effect.Delete, effect.Create, effect.Delete,
 	}
 	for i, p := range s.Predicts {
 		if p.Change != want[i] || (p.Change == effect.None) != (p.Diff == "") {
@@ -206,7 +219,7 @@ type remembered struct {
 func TestUndo(t *testing.T) {
 	s := newStage(t)
 	e, ctx := s.real.Engine, context.Background()
-	box := s.real.Run(nil)
+	box, img := s.real.Run(nil), strings.ToLower(s.real.Name("img"))+":1"
 	s.WriteFile("f", "new")
 	if err := e.CopyFile(ctx, box, "/was", engine.File{Content: strings.NewReader("old"), Size: 3, Mode: 0o640}); err != nil {
 		t.Fatal(err)
@@ -231,6 +244,11 @@ func TestUndo(t *testing.T) {
 		for range len(ns) + len(vs) {
 			b.WriteString("another\n")
 		}
+		if i, found, err := e.LookImage(ctx, img); err != nil {
+			t.Fatal(err)
+		} else if found {
+			b.WriteString("image " + i.ID + "\n")
+		}
 		if c, err := e.Inspect(ctx, box); err == nil && c.Alive() {
 			s.Run.Check = false
 			v, err := s.Exec(`got = container.exec("` + box + `", "cat /was; ls -l /was /new 2>/dev/null; true", shell = True).stdout`)
@@ -249,6 +267,7 @@ func TestUndo(t *testing.T) {
 		`container.stop("` + box + `", timeout = "1s")`,
 		`container.copy_to("` + box + `", "f", "/was")`,
 		`container.copy_to("` + box + `", "f", "/new")`,
+		`container.commit("` + box + `", "` + img + `")`,
 	} {
 		call, data := s.begun(t, s.script(script))
 		if after := state(); after == before {

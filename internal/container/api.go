@@ -32,6 +32,7 @@ type api interface {
 	ContainerKill(ctx context.Context, name, signal string) error
 	ContainerUpdate(ctx context.Context, name string, c container.UpdateConfig) (container.UpdateResponse, error)
 	ContainerRemove(ctx context.Context, name string, o container.RemoveOptions) error
+	ContainerCommit(ctx context.Context, name string, o container.CommitOptions) (container.CommitResponse, error)
 	ContainerWait(ctx context.Context, name string, until container.WaitCondition) (<-chan container.WaitResponse, <-chan error)
 	ContainerLogs(ctx context.Context, name string, o container.LogsOptions) (io.ReadCloser, error)
 	ContainerStats(ctx context.Context, name string, stream bool) (container.StatsResponseReader, error)

@@ -109,8 +109,11 @@ func (s Spec) config(o Owner) *container.Config {
 	labels := o.Labels(s.Labels)
 	labels[LabelSpec] = s.print()
 	c := &container.Config{
-		Hostname: s.Hostname, User: s.User, Env: environment(s.Env), Cmd: s.Command, Entrypoint: s.Entrypoint, Image: s.Image,
+		Hostname: s.Hostname, User: s.User, Env: environment(s.Env), Cmd: s.Command, Image: s.Image,
 		WorkingDir: s.Dir, Labels: labels, Tty: s.TTY, StopSignal: s.StopSignal, ExposedPorts: nat.PortSet{},
+	}
+	if len(s.Entrypoint) > 0 { // an empty one would be another one than that of the image: none
+		c.Entrypoint = s.Entrypoint
 	}
 	for _, p := range s.Ports {
 		c.ExposedPorts[p.port()] = struct{}{}
