@@ -19,7 +19,7 @@ import (
 )
 
 var _ = Module.Pure(`
-def declare(name, version = "0.1.0", description = "", category = "", aliases = [], install = None, configure = None, check = None, status = None, health = [], update = None, uninstall = None, backup = None, restore = None, installed_version = None, role = None, actions = {}, phases = [], config = None, profiles = {}, requires = [], after = [], conflicts = [], provides = [], suggests = [], services = [], default_version = "", versions = [], source = {}, supported_os = [], arch = [], memory = "", disk = "", cpus = 0, privileged = False, ports = [], config_files = [], data_directories = [], tags = [], timeout = "1h", risk = {}, downtime = ""):
+def declare(name, version = "0.1.0", description = "", category = "", aliases = [], install = None, configure = None, check = None, status = None, health = [], update = None, uninstall = None, backup = None, restore = None, installed_version = None, role = None, actions = {}, tests = {}, phases = [], config = None, profiles = {}, requires = [], after = [], conflicts = [], provides = [], suggests = [], services = [], default_version = "", versions = [], source = {}, supported_os = [], arch = [], memory = "", disk = "", cpus = 0, privileged = False, ports = [], config_files = [], data_directories = [], tags = [], timeout = "1h", risk = {}, downtime = ""):
     """Describes a service: how it is installed, and what there is to know of it.
 
     The functions take one argument, the context that @std//taskserv.star documents, and
@@ -64,6 +64,10 @@ def declare(name, version = "0.1.0", description = "", category = "", aliases = 
         "worker", where servers differ.
       actions: dict of further functions by name, such as "promote", which take the
         context and keyword arguments. "provisioning taskserv run" calls them.
+      tests: dict of functions by name, or of taskserv.test, that test environments call
+        once the service is installed, with the context of the first machine that has it;
+        ctx.peers are all. A test fails (assert, fail), or returns; or it returns
+        taskserv.skip.
       phases: list of taskserv.phase, instead of install.
       config: schema.record of the configuration.
       profiles: dict of configurations by name, that go over the defaults.
@@ -126,6 +130,7 @@ type declare struct {
 	InstalledVersion starlark.Callable            `star:"installed_version"`
 	Role             starlark.Callable            `star:"role"`
 	Actions          map[string]starlark.Callable `star:"actions"`
+	Tests            map[string]starlark.Value    `star:"tests"`
 	Phases           []starlark.Value             `star:"phases"`
 	Config           starlark.Value               `star:"config"`
 	Profiles         map[string]*starlark.Dict    `star:"profiles"`
@@ -154,7 +159,7 @@ type declare struct {
 }
 
 func (d *declare) Compute(*effect.Env) (any, error) {
-	for _, check := range []func() error{d.names, d.functions, d.versions, d.lists, d.sizes} {
+	for _, check := range []func() error{d.names, d.functions, d.shipped, d.versions, d.lists, d.sizes} {
 		if err := check(); err != nil {
 			return nil, err
 		}
@@ -171,7 +176,7 @@ func (d *declare) names() error {
 		names          []string
 	}{
 		{"an alias", "aliases", d.Aliases}, {"what it provides", "provides", d.Provides}, {"what it suggests", "suggests", d.Suggests},
-		{"an action", "actions", slices.Sorted(maps.Keys(d.Actions))}, {"a profile", "profiles", slices.Sorted(maps.Keys(d.Profiles))},
+		{"an action", "actions", slices.Sorted(maps.Keys(d.Actions))}, {"a test", "tests", slices.Sorted(maps.Keys(d.Tests))}, {"a profile", "profiles", slices.Sorted(maps.Keys(d.Profiles))},
 	} {
 		for i, name := range l.names {
 			if err := recipe.ValidName(l.what, name); err != nil {
@@ -184,7 +189,7 @@ func (d *declare) names() error {
 
 // element is the step of a path to one of a list, or of a dict by its key.
 func element(argument string, i int, key string) string {
-	if argument == "actions" || argument == "profiles" {
+	if argument == "actions" || argument == "tests" || argument == "profiles" {
 		return "." + key
 	}
 	return fmt.Sprintf("[%d]", i)
@@ -329,7 +334,7 @@ func (d *declare) fields() starlark.StringDict {
 		"category": starlark.String(d.Category), "aliases": texts(d.Aliases),
 		"install": orNone(d.Install), "configure": orNone(d.Configure), "check": orNone(d.Check), "status": orNone(d.Status),
 		"health": d.Health, "update": orNone(d.Update), "uninstall": orNone(d.Uninstall), "backup": orNone(d.Backup),
-		"restore": orNone(d.Restore), "installed_version": orNone(d.InstalledVersion), "role": orNone(d.Role), "actions": byName(d.Actions),
+		"restore": orNone(d.Restore), "installed_version": orNone(d.InstalledVersion), "role": orNone(d.Role), "actions": byName(d.Actions), "tests": byName(d.Tests),
 		"phases": starlark.NewList(d.Phases), "config": d.Config, "profiles": byName(d.Profiles),
 		"requires": starlark.NewList(d.Requires), "after": starlark.NewList(d.After), "conflicts": starlark.NewList(d.Conflicts),
 		"provides": texts(d.Provides), "suggests": texts(d.Suggests), "services": texts(d.Services),

@@ -31,6 +31,7 @@ type taskservRecord struct {
 	Versions       []string `json:"versions,omitempty"`
 	Functions      []string `json:"functions,omitempty"`
 	Actions        []string `json:"actions,omitempty"`
+	Tests          []string `json:"tests,omitempty"` // that it ships
 	Profiles       []string `json:"profiles,omitempty"`
 	Services       []string `json:"services,omitempty"`
 	Ports          []string `json:"ports,omitempty"`
@@ -48,7 +49,7 @@ func taskservRecordOf(p recipe.Place, r *recipe.Recipe, err error) taskservRecor
 	t.Version, t.Category, t.Description, t.Aliases = r.Version, r.Category, r.Description, r.Aliases
 	t.Requires, t.After, t.Conflicts, t.Provides, t.Suggests = needTexts(r.Requires), needTexts(r.After), needTexts(r.Conflicts), r.Provides, r.Suggests
 	t.DefaultVersion, t.Versions, t.Functions = r.DefaultVersion, r.Versions, r.Functions()
-	t.Actions, t.Profiles = r.Texts("actions"), r.Texts("profiles")
+	t.Actions, t.Tests, t.Profiles = r.Texts("actions"), r.Texts("tests"), r.Texts("profiles")
 	t.Services, t.Ports, t.SupportedOS, t.Tags = r.Texts("services"), r.Texts("ports"), r.Texts("supported_os"), r.Texts("tags")
 	return t
 }
@@ -240,7 +241,7 @@ func (a *app) showTaskserv(t taskservRecord) {
 		{"recipe", []string{t.Version}}, {"from", []string{t.Source + ", " + t.Path}}, {"aliases", t.Aliases},
 		{"requires", t.Requires}, {"after", t.After}, {"conflicts", t.Conflicts}, {"provides", t.Provides}, {"suggests", t.Suggests},
 		{"versions", t.Versions}, {"default version", []string{t.DefaultVersion}}, {"services", t.Services}, {"ports", t.Ports},
-		{"supported", t.SupportedOS}, {"functions", t.Functions}, {"actions", t.Actions}, {"profiles", t.Profiles},
+		{"supported", t.SupportedOS}, {"functions", t.Functions}, {"actions", t.Actions}, {"tests", t.Tests}, {"profiles", t.Profiles},
 	} {
 		if text := strings.Join(line.texts, ", "); text != "" {
 			rows = append(rows, []string{line.what, text})

@@ -263,6 +263,9 @@ func (a *app) resolve(nodes []testenv.Node) error {
 		for _, r := range all {
 			nodes[i].Recipes = append(nodes[i].Recipes, r.Name)
 			nodes[i].Resources.Privileged = nodes[i].Resources.Privileged || bool(r.Field("privileged").Truth())
+			if len(r.Texts("services")) > 0 {
+				nodes[i].Services = append(nodes[i].Services, r.Name)
+			}
 		}
 	}
 	return unmet(nodes, on)
@@ -293,9 +296,6 @@ func (a *app) makeEnvironment(f *testenvFlags, c testenv.Config) error {
 	if c.Runtime == runtimeNative {
 		return a.testNative(f, c)
 	}
-	if err := checkTests(namesIn(f.tests)); err != nil {
-		return err
-	}
 	m, err := a.environments()
 	if err != nil {
 		return err
@@ -304,12 +304,19 @@ func (a *app) makeEnvironment(f *testenvFlags, c testenv.Config) error {
 	if err != nil {
 		return err
 	}
+	if err := m.checkTests(namesIn(f.tests), e.Nodes); err != nil {
+		return err
+	}
 	e.AutoCleanup = f.autoCleanup
 	lease, err := m.make(e)
 	var why *lacking
 	switch {
 	case errors.As(err, &why) && f.autoStart:
-		return m.skipped(e, skippedTests(e, namesIn(f.tests), why.reason))
+		shipped, err := m.shippedTests(e.Nodes)
+		if err != nil {
+			return err
+		}
+		return m.skipped(e, skippedTests(e, namesIn(f.tests), shipped, why.reason))
 	case why != nil:
 		return why.fault()
 	case err != nil:
@@ -359,13 +366,10 @@ func (a *app) testEnvRun() *cobra.Command {
 		Use: "run ID", Short: "Test an environment", Args: exactly(1, "the id of an environment"),
 		Long: `Test an environment. Its taskservs are installed first, unless they are there.
 
-The tests are ` + strings.Join(testNames[:6], ", ") + `,
-` + strings.Join(testNames[6:], ", ") + `.`,
+The tests are ` + strings.Join(testenv.Tests[:6], ", ") + `,
+` + strings.Join(testenv.Tests[6:], ", ") + `, and those that the taskservs ship.`,
 		Example: "  provisioning test env run 4f1c9a02 --tests install,health --timeout 10m",
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := checkTests(namesIn(f.tests)); err != nil {
-				return err
-			}
 			m, err := a.environments()
 			if err != nil {
 				return err
@@ -375,6 +379,9 @@ The tests are ` + strings.Join(testNames[:6], ", ") + `,
 				return err
 			}
 			defer lease.Release()
+			if err := m.checkTests(namesIn(f.tests), e.Nodes); err != nil {
+				return err
+			}
 			return m.tested(e, f.trial(e), &f)
 		},
 	}
@@ -411,14 +418,20 @@ func busy(e *testenv.Environment) error {
 }
 
 func (a *app) testEnvCleanup() *cobra.Command {
-	var all bool
+	var all, images bool
 	var older timeFlag
 	cmd := &cobra.Command{
 		Use: "cleanup [ID…]", Aliases: []string{"rm"}, Short: "Remove environments; their results and logs stay for 7 days", Args: cobra.ArbitraryArgs,
-		Example: "  provisioning test env cleanup 4f1c9a02\n  provisioning test env cleanup --all --older-than 2h",
+		Long: `Remove environments. Their results and logs stay for 7 days.
+
+With --images, those that this workspace has made for machines, of images without an init
+system, are removed as well, where no machine uses them. They are made again when they
+are needed.`,
+		Example: "  provisioning test env cleanup 4f1c9a02\n  provisioning test env cleanup --all --older-than 2h\n  provisioning test env cleanup --images",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if all = all || older > 0; all == (len(args) > 0) {
-				return fault.New(fault.Usage, "%s takes ids, or --all", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
+			all = all || older > 0
+			if all && len(args) > 0 || !all && !images && len(args) == 0 {
+				return fault.New(fault.Usage, "%s takes ids, --all or --images", cmd.CommandPath()).WithHint("usage: %s", cmd.UseLine())
 			}
 			m, err := a.environments()
 			if err != nil {
@@ -440,10 +453,14 @@ func (a *app) testEnvCleanup() *cobra.Command {
 					return err
 				}
 			}
+			if images {
+				return m.removeImages()
+			}
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "all of this workspace")
+	cmd.Flags().BoolVar(&images, "images", false, "also the images that were made for machines, and that no machine uses")
 	cmd.Flags().Var(&older, "older-than", "all that were made longer ago than this: 2h, 3d, or a number of seconds")
 	return cmd
 }

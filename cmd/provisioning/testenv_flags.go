@@ -32,7 +32,7 @@ type testenvFlags struct {
 
 func (f *testenvFlags) defineRun(fs *pflag.FlagSet) {
 	f.timeout = timeFlag(testenv.RunTimeout)
-	fs.StringSliceVar(&f.tests, "tests", nil, "only these tests, separated by commas")
+	fs.StringSliceVar(&f.tests, "tests", nil, "only these tests, separated by commas, also of those that taskservs ship")
 	fs.Var(&f.timeout, "timeout", "how long the tests may take: 5m, or a number of seconds")
 	fs.StringVar(&f.config, "config", "", "file with the configuration of the taskserv: TOML, YAML or JSON")
 	fs.StringVar(&f.output, "output", "", "directory to write the logs and results to, for CI")
@@ -42,7 +42,7 @@ func (f *testenvFlags) defineRun(fs *pflag.FlagSet) {
 func (f *testenvFlags) defineMake(fs *pflag.FlagSet) {
 	f.defineRun(fs)
 	fs.StringVar(&f.runtime, "runtime", "", runtimeHelp)
-	fs.StringVar(&f.image, "base-image", testenv.BaseImage, "what the machines are made of; it has to have systemd")
+	fs.StringVar(&f.image, "base-image", testenv.BaseImage, "what the machines are made of; without an init system, it gets one")
 	fs.IntVar(&f.cpu, "cpu", testenv.CPU, "processors of a machine, in thousandths")
 	fs.IntVar(&f.memory, "memory", testenv.MemoryMB, "memory of a machine, in MB")
 	fs.BoolVar(&f.privileged, "privileged", false, "give the machines all rights on this one, as Kubernetes needs them")
@@ -60,11 +60,12 @@ func (f *testenvFlags) defineStart(fs *pflag.FlagSet) {
 
 // trial is what the flags ask for.
 func (f *testenvFlags) trial(e *testenv.Environment) trial {
+	kind, _, _ := strings.Cut(e.Type, "_") // as tests name it that are only for some
 	return trial{
 		function: "test", timeout: time.Duration(f.timeout), config: f.config,
 		arguments: starlark.StringDict{
-			"outside": starlark.String(e.Network.Outside),
-			"tests":   stringsValue(namesIn(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
+			"outside": starlark.String(e.Network.Outside), "kind": starlark.String(kind),
+			"tests": stringsValue(namesIn(f.tests)), "version": starlark.String(e.Config.Version), "profile": starlark.String(e.Config.Profile),
 		},
 	}
 }

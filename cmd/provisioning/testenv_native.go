@@ -19,35 +19,39 @@ var nativeTests = []struct {
 	name   string
 	groups []string
 }{
-	{"syntax", []string{"scripts", "structure"}},
+	{testenv.Syntax, []string{"scripts", "structure"}},
 	{"config", []string{"schemas", "templates"}},
 	{"health", []string{"health"}},
 }
 
 const withoutMachine = "it needs a machine, and --runtime native makes none"
 
-// checkNativeTests is checkTests for a command without machines.
-func checkNativeTests(names []string) error {
-	return checkTests(slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == nativeTests[0].name }))
-}
-
 // testNative makes the tests that need no machine. Nothing is made, and nothing recorded
 // but the runs.
 func (a *app) testNative(f *testenvFlags, c testenv.Config) error {
 	wanted := namesIn(f.tests)
-	if err := checkNativeTests(wanted); err != nil {
+	e, err := a.environmentOf(c)
+	if err != nil {
 		return err
 	}
-	e, err := a.environmentOf(c)
+	ws, err := a.workspace("")
+	if err != nil {
+		return err
+	}
+	m := &environments{a: a, ws: ws}
+	if err := m.checkTests(wanted, e.Nodes, testenv.Syntax); err != nil {
+		return err
+	}
+	shipped, err := m.shippedTests(e.Nodes)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
 	r := &testenv.Result{Tests: []testenv.Test{}}
-	if err := a.nativeResults(e, f, wanted, r); err != nil {
+	if err := m.nativeResults(e, f, wanted, r); err != nil {
 		return err
 	}
-	r.Tests = append(r.Tests, slices.DeleteFunc(skippedTests(e, wanted, withoutMachine), func(t testenv.Test) bool { return t.Name == "config" || t.Name == "health" })...)
+	r.Tests = append(r.Tests, slices.DeleteFunc(skippedTests(e, wanted, shipped, withoutMachine), func(t testenv.Test) bool { return t.Name == "config" || t.Name == "health" })...)
 	r.Count()
 	r.Duration, r.CompletedAt = time.Since(began).Seconds(), time.Now().UTC().Truncate(time.Second)
 	a.showTests(r.Tests)
@@ -55,12 +59,7 @@ func (a *app) testNative(f *testenvFlags, c testenv.Config) error {
 }
 
 // nativeResults adds what came of the tests that need no machine.
-func (a *app) nativeResults(e *testenv.Environment, f *testenvFlags, wanted []string, r *testenv.Result) error {
-	ws, err := a.workspace("")
-	if err != nil {
-		return err
-	}
-	m := &environments{a: a, ws: ws}
+func (m *environments) nativeResults(e *testenv.Environment, f *testenvFlags, wanted []string, r *testenv.Result) error {
 	places, recipes, err := m.recipesOn(e.Nodes)
 	if err != nil {
 		return err
@@ -70,7 +69,7 @@ func (a *app) nativeResults(e *testenv.Environment, f *testenvFlags, wanted []st
 		return err
 	}
 	for _, s := range subjectsOf(e.Nodes) {
-		report, err := a.inspectTaskserv(s.name, inspect.All)
+		report, err := m.a.inspectTaskserv(s.name, inspect.All)
 		if err != nil {
 			return err
 		}

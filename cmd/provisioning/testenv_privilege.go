@@ -91,23 +91,32 @@ func (m *environments) skipped(e *testenv.Environment, tests []testenv.Test) err
 	return errors.Join(m.store.Save(e), m.a.reportTrial(&testenv.Environment{}, r, nil))
 }
 
-// skippedTests are all tests of an environment that were asked for, each skipped.
-func skippedTests(e *testenv.Environment, wanted []string, reason string) []testenv.Test {
+// skippedTests are all tests of an environment that were asked for, each skipped. Shipped are
+// those of its taskservs.
+func skippedTests(e *testenv.Environment, wanted []string, shipped map[string][]string, reason string) []testenv.Test {
 	all := []testenv.Test{}
-	for _, name := range testNames {
-		if len(wanted) > 0 && !slices.Contains(wanted, name) {
-			continue
+	subjects := subjectsOf(e.Nodes)
+	skip := func(name string, of subject) {
+		if len(wanted) == 0 || slices.Contains(wanted, name) {
+			all = append(all, testenv.Test{Name: name, Taskserv: of.name, Node: strings.Join(of.nodes, ", "), Status: testenv.Skipped, Message: reason})
 		}
-		t := testenv.Test{Name: name, Status: testenv.Skipped, Message: reason}
-		if slices.Contains(clusterTests, name) {
+	}
+	for _, name := range testenv.Tests {
+		if name == testenv.Uninstall {
+			for _, s := range subjects {
+				for _, own := range shipped[s.name] {
+					skip(own, s)
+				}
+			}
+		}
+		if slices.Contains(testenv.ClusterTests, name) {
 			if len(e.Nodes) > 1 {
-				all = append(all, t)
+				skip(name, subject{})
 			}
 			continue
 		}
-		for _, subject := range subjectsOf(e.Nodes) {
-			t.Taskserv, t.Node = subject.name, strings.Join(subject.nodes, ", ")
-			all = append(all, t)
+		for _, s := range subjects {
+			skip(name, s)
 		}
 	}
 	return all

@@ -130,7 +130,7 @@ func (s *standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimSuffix(strings.TrimPrefix(path, "/images/"), "/json")
 		for _, known := range s.images {
 			if known == name {
-				answer(http.StatusOK, map[string]any{"Id": "sha256:" + strings.Repeat("0", 64), "RepoTags": []string{name}})
+				answer(http.StatusOK, map[string]any{"Id": "sha256:" + strings.Repeat("0", 64), "RepoTags": []string{name}, "Config": map[string]any{"Labels": map[string]string{testenv.LabelInit: "systemd"}}})
 				return
 			}
 		}

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"go.starlark.net/starlark"
@@ -15,14 +17,6 @@ import (
 	"github.com/provisioning-systems/provisioning/runtime/recipe"
 )
 
-// testNames are the tests of an environment, in their order.
-var testNames = []string{
-	"install", "idempotent", "status", "health", "config", "restart", "update", "nodes_joined", "network", "dns", "uninstall",
-}
-
-// clusterTests are those of all machines together, where there are several.
-var clusterTests = []string{"nodes_joined", "network", "dns"}
-
 // trial is what is tested of an environment.
 type trial struct {
 	function  string // of the library: test, or sandbox
@@ -31,14 +25,49 @@ type trial struct {
 	config    string        // file with the configuration of the only taskserv; ""
 }
 
-// checkTests refuses names of tests that there are not.
-func checkTests(names []string) error {
-	for _, name := range names {
-		if !slices.Contains(testNames, name) {
-			return suggest(fault.New(fault.Usage, "there is no test %q", name), name, testNames).WithHint("tests are %v", testNames)
+// checkTests refuses names of tests that there are not: neither those that are made of every
+// taskserv, nor among what those on the nodes ship.
+func (m *environments) checkTests(names []string, nodes []testenv.Node, more ...string) error {
+	known := append(slices.Clone(testenv.Tests), more...)
+	others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(known, name) })
+	if len(others) == 0 {
+		return nil
+	}
+	shipped, err := m.shippedTests(nodes)
+	if err != nil {
+		return err
+	}
+	of := ""
+	for _, s := range subjectsOf(nodes) {
+		if own := shipped[s.name]; len(own) > 0 {
+			known = append(known, own...)
+			of += fmt.Sprintf("; %s ships %s", s.name, strings.Join(own, ", "))
+		}
+	}
+	for _, name := range others {
+		if !slices.Contains(known, name) {
+			return suggest(fault.New(fault.Usage, "there is no test %q", name), name, known).
+				WithHint("tests are %s%s", strings.Join(append(slices.Clone(testenv.Tests), more...), ", "), of)
 		}
 	}
 	return nil
+}
+
+// shippedTests are the names of the tests that taskservs ship which are tested on nodes.
+func (m *environments) shippedTests(nodes []testenv.Node) (map[string][]string, error) {
+	_, recipes, err := m.recipesOn(nodes)
+	if err != nil {
+		return nil, err
+	}
+	shipped := map[string][]string{}
+	for _, s := range subjectsOf(nodes) {
+		for _, r := range recipes {
+			if r.Name == s.name {
+				shipped[s.name] = r.Texts("tests")
+			}
+		}
+	}
+	return shipped, nil
 }
 
 // recipesOn are the recipes of all nodes, where they are.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -49,17 +50,22 @@ func environmentsOf(ws workspace.Workspace) testenv.Store {
 // cutAfter is how long what is under way may go on when the time of a run is over.
 const cutAfter = 2 * time.Second
 
-// run executes a function of the library, for as long as limit at most; 0 is as long as it
-// takes. Only what it prints is shown, unless more detail is asked for.
+// run executes a function of @std//testenv.star, for as long as limit at most; 0 is as long as
+// it takes.
 func (m *environments) run(function string, places []recipe.Place, arguments starlark.StringDict, limit time.Duration) (*runtime.Outcome, error) {
-	s := &taskservScript{module: "testenv", function: function, recipes: places, arguments: arguments}
+	return m.runScript(&taskservScript{module: "testenv", function: function, recipes: places, arguments: arguments}, limit)
+}
+
+// runScript executes a function of the library. Only what it prints is shown, unless more
+// detail is asked for.
+func (m *environments) runScript(s *taskservScript, limit time.Duration) (*runtime.Outcome, error) {
 	m.a.library = s.library()
 	quiet := m.a.console.Quiet
 	m.a.console.Quiet = quiet || !m.a.console.Verbose
 	defer func() { m.a.console.Quiet = quiet }()
 	return m.a.executed("", "", func(e engine, in runtime.Interrupt) (*runtime.Outcome, error) {
 		limits := map[string]string{}
-		if function != "remove" {
+		if s.function != "remove" {
 			in.Cut = in.Stop // what is under way is thrown away anyhow
 		}
 		if limit > 0 {
@@ -110,20 +116,21 @@ func (m *environments) nodeValue(e *testenv.Environment, n testenv.Node) map[str
 }
 
 // prepare looks whether the engine can make the environment, and fits it to the engine:
-// a machine cannot have more processors than there are.
-func (m *environments) prepare(e *testenv.Environment) (info container.Info, err error) {
+// a machine cannot have more processors than there are. It describes the base image, which is
+// empty when it has to be fetched.
+func (m *environments) prepare(e *testenv.Environment) (info container.Info, base container.Image, err error) {
 	ctx := context.Background()
 	engine, named, err := chooseEngine(ctx, e.Config.Runtime)
 	if err != nil {
-		return info, err
+		return info, base, err
 	}
 	defer engine.Close() //nolint:errcheck // it was only asked
 	if info, err = engine.Info(ctx); err != nil {
-		return info, err
+		return info, base, err
 	}
 	e.Config.Runtime = named
 	if e.Config.SSH && (goruntime.GOOS != "linux" || !strings.HasPrefix(info.Host, "unix:") || info.Rootless) {
-		return info, fault.New(fault.Invalid, "the machines cannot be reached over SSH: the networks of the container engine %s are not those of this machine", info.Host).
+		return info, base, fault.New(fault.Invalid, "the machines cannot be reached over SSH: the networks of the container engine %s are not those of this machine", info.Host).
 			WithHint("--ssh needs an engine on this machine, a Linux one, that runs as root")
 	}
 	e.Runtime, e.RuntimeAt = info.Engine, placeOf(info)
@@ -138,18 +145,18 @@ func (m *environments) prepare(e *testenv.Environment) (info container.Info, err
 		}
 	}
 	if need := e.MemoryMB(); need > free {
-		return info, m.tooLarge(need, free)
+		return info, base, m.tooLarge(need, free)
 	}
-	_, found, err := engine.LookImage(ctx, e.Config.BaseImage)
+	base, found, err := engine.LookImage(ctx, e.Config.BaseImage)
 	switch {
 	case err != nil || found:
 	case strings.HasPrefix(e.Config.BaseImage, ourImages):
 		err = fault.New(fault.NotFound, "there is no image %q", e.Config.BaseImage).
-			WithHint("make images makes %s, in the source of the program; --base-image names another one, with systemd", testenv.BaseImage)
+			WithHint("make images makes %s, in the source of the program; --base-image names another one, such as debian:12", testenv.BaseImage)
 	default:
 		m.a.console.Note("fetching the image %s, which the container engine does not have", e.Config.BaseImage)
 	}
-	return info, err
+	return info, base, err
 }
 
 // ourImages begins the names of images that are in no registry, where anybody could put
@@ -177,7 +184,7 @@ func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := m.prepare(e)
+	info, base, err := m.prepare(e)
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +193,9 @@ func (m *environments) make(e *testenv.Environment) (*testenv.Lease, error) {
 		return nil, err
 	}
 	if err = lacks(e, info); err == nil {
+		err = m.chooseImage(e, base)
+	}
+	if err == nil {
 		err = refused(e, m.start(e))
 	}
 	if err != nil {
@@ -244,7 +254,7 @@ func (m *environments) start(e *testenv.Environment) error {
 	}
 	out, err := m.run("create", nil, starlark.StringDict{
 		"outside": starlark.String(e.Network.Outside), "public_key": starlark.String(public),
-		"engine": starlark.String(e.Config.Runtime), "id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": m.nodesValue(e), "image": starlark.String(e.Config.BaseImage), "network": starlark.String(e.Network.Name),
+		"engine": starlark.String(e.Config.Runtime), "id": starlark.String(e.ID), "owner": starlark.String(e.Owner), "nodes": m.nodesValue(e), "image": starlark.String(cmp.Or(e.Image, e.Config.BaseImage)), "network": starlark.String(e.Network.Name),
 		"subnet": starlark.String(e.Network.Subnet), "subnets": stringsValue(subnets(e.ID)), "environment": value.Of(e.Config.Environment), "volumes": stringsValue(e.Config.Volumes),
 	}, 0)
 	if err != nil {

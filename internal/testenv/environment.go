@@ -17,6 +17,12 @@ const (
 	LabelOwner = "provisioning.test.owner" // whose it is, see [Store.Owner]
 )
 
+// LabelInit is by which images say which init system they have, NoInit that it is none.
+const (
+	LabelInit = "provisioning.init"
+	NoInit    = "none"
+)
+
 // Standards of what is not said.
 const (
 	BaseImage  = "provisioning/debian:12"
@@ -77,6 +83,7 @@ type Node struct {
 	Role        string    `json:"role,omitempty"`
 	Taskservs   []string  `json:"taskservs"` // that are tested
 	Recipes     []string  `json:"recipes"`   // these, and what they require
+	Services    []string  `json:"-"`         // those of them that have system services; known until it is made
 	Container   string    `json:"container"`
 	ContainerID string    `json:"container_id,omitempty"`
 	IP          string    `json:"ip,omitempty"`
@@ -123,6 +130,7 @@ type Environment struct {
 	Config      Config    `json:"config"`
 	Workspace   string    `json:"workspace"` // its directory
 	Infra       string    `json:"infra,omitempty"`
+	Image       string    `json:"image,omitempty"` // what the machines are made of, where that is not the base image
 	Nodes       []Node    `json:"nodes"`
 	Network     Network   `json:"network"`
 	Runtime     string    `json:"runtime,omitempty"`    // the container engine

@@ -1,6 +1,8 @@
 package testenv
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -119,10 +121,7 @@ func (s *Store) Drop(id string) error {
 // Count keeps others of the user from making environments until done is called, so that
 // they can be counted.
 func (s *Store) Count() (done func(), err error) {
-	dir := s.User
-	if dir == "" {
-		dir = s.Dir
-	}
+	dir := cmp.Or(s.User, s.Dir)
 	err = os.MkdirAll(dir, 0o700)
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "cannot count the test environments")
@@ -135,6 +134,45 @@ func (s *Store) Count() (done func(), err error) {
 		return nil, fault.Wrap(fault.Failed, err, "cannot count the test environments")
 	}
 	return func() { _ = f.Close() }, nil
+}
+
+// imagesFile is locked while an image is made for the machines of an environment.
+const imagesFile = "images.lock"
+
+// lockPause is how often a lock is tried that somebody else has.
+const lockPause = 200 * time.Millisecond
+
+// Images keeps others of the user from making images of machines until done is called, so
+// that each is made once. It calls waits when somebody is about to, and waits for that until
+// ctx ends.
+func (s *Store) Images(ctx context.Context, waits func()) (done func(), err error) {
+	dir := cmp.Or(s.User, s.Dir)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot make an image")
+	}
+	f, err := os.OpenFile(filepath.Join(dir, imagesFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot make an image")
+	}
+	for first := true; ; first = false {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = f.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			_ = f.Close()
+			return nil, fault.Wrap(fault.Failed, err, "cannot make an image")
+		}
+		if first {
+			waits()
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			_ = f.Close()
+			return nil, fault.New(fault.Cancelled, "stopped while another process was making an image")
+		}
+	}
 }
 
 // Save writes the record of an environment, without the logs of its tests: those are with

@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -284,5 +285,31 @@ func TestCount(t *testing.T) {
 	s := Store{Dir: filepath.Join(dir, "a"), User: filepath.Join(dir, "user")}
 	if all, err := s.Everywhere(); err != nil || len(all) != limit {
 		t.Errorf("there are %d, %v", len(all), err)
+	}
+}
+
+// TestImages: one at a time makes images; who waits for it is told so once, and can give up.
+func TestImages(t *testing.T) {
+	s := &Store{Dir: t.TempDir(), User: t.TempDir()}
+	other := &Store{Dir: t.TempDir(), User: s.User}
+	told := 0
+	waits := func() { told++ }
+	done, err := s.Images(t.Context(), waits)
+	if err != nil || told != 0 {
+		t.Fatalf("told %d times, %v", told, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*lockPause)
+	defer cancel()
+	if _, err := other.Images(ctx, waits); !fault.Is(err, fault.Cancelled) || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+	time.AfterFunc(lockPause, done)
+	done, err = other.Images(t.Context(), waits)
+	if err != nil || told != 2 {
+		t.Fatalf("told %d times, %v", told, err)
+	}
+	done()
+	if all, err := s.Everywhere(); err != nil || len(all) > 0 {
+		t.Errorf("the lock counts as an environment: %v, %v", all, err)
 	}
 }

@@ -272,10 +272,12 @@ func unknownName(wanted string, known []string) error {
 	return e.WithHint("there are %s", strings.Join(known, ", "))
 }
 
-// The structs of taskserv.check and taskserv.phase.
+// The structs of taskserv.check, taskserv.phase, taskserv.test and taskserv.skip.
 const (
 	CheckConstructor = starlark.String("check")
 	PhaseConstructor = starlark.String("phase")
+	TestConstructor  = starlark.String("test")
+	SkipConstructor  = starlark.String("skip")
 )
 
 // Functions are the names of those that the recipe has.
