@@ -122,7 +122,7 @@ func TestMistakesAreUsageFaults(t *testing.T) {
 		{"runs lits", "did you mean list?"},
 		{"runs help lits", "did you mean list?"},
 		{"fmt --chekc", "did you mean --check?"},
-		{"version 1", "no arguments"},
+		{"version shwo", "did you mean show?"},
 		{"doctor x", "no arguments"},
 		{"completion", "a shell"},
 		{"completion bahs", "did you mean bash?"},

@@ -37,8 +37,9 @@ func (a *app) taskservCheckMigration() *cobra.Command {
 		Use: "check-migration NAME", Short: "Say what a step to another version would ask for", Args: exactly(1, "the name of a taskserv"),
 		Long: `Say what a step to another version would ask for: how large it is, what would be done on
 each server, what is away meanwhile, how long it took before in this workspace, and whether
-data have to be brought along, which update wants to be told with --migrate. Without --from it is from the version that the recipe installs; without --to, to
-the newest one that is announced. No server is asked.
+data have to be brought along, which update wants to be told with --migrate. Without --from
+it is from the version that the recipe installs; without --to, to the newest one that is
+announced. No server is asked.
 
 Exit codes: 0 it can be made; 1 the recipe knows no such version, or it is older.`,
 		Example: "  provisioning taskserv check-migration postgres --from 15 --to 16",
