@@ -36,6 +36,7 @@ import (
 	"github.com/provisioning-systems/provisioning/builtins/taskserv"
 	"github.com/provisioning-systems/provisioning/builtins/template"
 	"github.com/provisioning-systems/provisioning/builtins/time"
+	"github.com/provisioning-systems/provisioning/builtins/tls"
 	"github.com/provisioning-systems/provisioning/builtins/toml"
 	"github.com/provisioning-systems/provisioning/builtins/url"
 	"github.com/provisioning-systems/provisioning/builtins/uuid"
@@ -48,7 +49,7 @@ var All = []*module.Module{
 	control.Module, assert.Module, base64.Module, cluster.Module, container.Module, csv.Module, env.Module, exec.Module, fs.Module, hashlib.Module, hex.Module,
 	http.Module, ipnet.Module, json.Module, log.Module, op.Module, path.Module, random.Module, regexp.Module, run.Module, runtime.Module,
 	schema.Module, secret.Module, semver.Module, server.Module, ssh.Module, table.Module, target.Module, taskserv.Module,
-	template.Module, time.Module, toml.Module, url.Module, uuid.Module,
+	template.Module, time.Module, tls.Module, toml.Module, url.Module, uuid.Module,
 	yaml.Module,
 }
 

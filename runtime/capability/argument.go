@@ -84,6 +84,7 @@ var free = map[string][]string{
 	"env.get":       {"default"},
 	"random":        {"n", "list", "length", "alphabet", "low", "high"},
 	"secret":        {"value", "text", "length", "alphabet"},
+	"tls":           {"authority_certificate", "authority_key", "name", "names", "addresses", "days", "server", "client"},
 	"template.file": {"vars", "strict", "autoescape"},
 	"sleep":         {"duration"},
 	"checkpoint":    {"name"},
