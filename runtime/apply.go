@@ -44,7 +44,7 @@ func (c *checking) toFile(e *plan.Explorer) (*Outcome, *plan.File, error) {
 		Made: time.Now().UTC().Truncate(time.Second), Script: c.name, Entry: c.start.Entry, Inputs: inputs, Infra: c.start.Infra,
 		Paths: c.start.AllowPaths, Limits: c.start.Limits, Rollback: c.start.RollbackOnFailure,
 		Root: out.Plan.Root(), Allowance: out.Plan.Allowance(), Summary: out.Plan.Summary(), Reads: c.reads(),
-		Likely: e.Answers(),
+		Secrets: c.fixedSecrets(), Likely: e.Answers(),
 	}
 	for name, text := range c.req.sources {
 		f.Sources = append(f.Sources, plan.Source{Name: name, Text: string(text)})
@@ -77,6 +77,36 @@ func (c *checking) reads() []plan.Read {
 		reads = append(reads, r)
 	}
 	return reads
+}
+
+// fixedSecrets are those in what the run of the plan repeats: it cannot make them again.
+func (c *checking) fixedSecrets() []plan.Secret {
+	var secrets []plan.Secret
+	for _, a := range c.req.reads.All() {
+		if !a.Volatile || a.Err != nil {
+			continue
+		}
+		value.Walk(a.Value, func(v starlark.Value) bool {
+			if s, ok := v.(*value.Secret); ok {
+				secrets = append(secrets, plan.Secret{Name: s.Name, Sealed: c.req.box.Seal([]byte(c.req.secrets.Plain(s)))})
+			}
+			return true
+		})
+	}
+	return secrets
+}
+
+// openFixed returns the secrets that a plan has made up.
+func openFixed(f *plan.File, box *seal.Box) (*value.Secrets, error) {
+	secrets := value.NewSecrets(box.Key)
+	for _, s := range f.Secrets {
+		plain, err := box.Open(s.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		secrets.Add(s.Name, string(plain))
+	}
+	return secrets, nil
 }
 
 // unmeasured is a result without what is another time each time, and says nothing
@@ -169,6 +199,9 @@ func (r *Runtime) approve(in Interrupt, f *plan.File) (*approved, error) {
 	}
 	again := &checking{r: r, in: in, start: start, silent: true}
 	again.begin(box, &door.Reads{Fixed: fixed(f)})
+	if again.req.secrets, err = openFixed(f, box); err != nil {
+		return nil, err
+	}
 	_, now, err := again.toFile(&plan.Explorer{Likely: likely(f)})
 	if err != nil {
 		return nil, err
@@ -177,9 +210,13 @@ func (r *Runtime) approve(in Interrupt, f *plan.File) (*approved, error) {
 		return nil, fault.New(fault.Mismatch, "the plan was made for another state of things, and is not applied").
 			WithHint("%s\nmake a new one with: provisioning run %s --plan-out FILE", strings.TrimRight(diff, "\n"), script.FileName(f.Script))
 	}
+	secrets, err := openFixed(f, box)
+	if err != nil {
+		return nil, err
+	}
 	// With the key of the plan: what has secrets in it is identified under that. And
 	// with the texts that were planned, whatever is on the disk by now.
-	return &approved{start, request{box: box, sources: again.req.sources}, &journal.Applied{Plan: f.Hash, Writes: now.Allowance, Fixed: fixed(f)}}, nil
+	return &approved{start, request{box: box, secrets: secrets, sources: again.req.sources}, &journal.Applied{Plan: f.Hash, Writes: now.Allowance, Fixed: fixed(f)}}, nil
 }
 
 // planned is the request to start what a plan is of.

@@ -42,6 +42,7 @@ type generate struct {
 var (
 	_ effect.Validator = (*generate)(nil)
 	_ effect.Describer = (*generate)(nil)
+	_ effect.Volatile  = (*generate)(nil)
 )
 
 func (g *generate) Validate() error {
@@ -55,6 +56,7 @@ func (g *generate) Validate() error {
 }
 
 func (g *generate) Describe() string { return g.Name }
+func (g *generate) Volatile()        {}
 
 func (g *generate) Perform(_ context.Context, env *effect.Env) (any, error) {
 	letters := []rune(g.Alphabet)

@@ -37,7 +37,8 @@ type File struct {
 	Key       string            `json:"key"` // keys the digests; sealed
 	Sources   []Source          `json:"sources"`
 	Reads     []Read            `json:"reads"`
-	Likely    map[string]int    `json:"likely,omitempty"` // the arms that an earlier run took, by decision
+	Secrets   []Secret          `json:"secrets,omitempty"` // in the results of reads that are fixed
+	Likely    map[string]int    `json:"likely,omitempty"`  // the arms that an earlier run took, by decision
 	Root      *Node             `json:"plan"`
 	Allowance *Allowance        `json:"writes"`
 	Summary   Summary           `json:"summary"`
@@ -59,6 +60,12 @@ type Read struct {
 	Digest      string `json:"digest"`          // of the result
 	Shown       string `json:"shown"`           // the result for people: without secrets, and not all of a long one
 	Fixed       []byte `json:"fixed,omitempty"` // the result of a read that gives something else each time
+}
+
+// Secret is one that the plan has made up, for the run that follows it.
+type Secret struct {
+	Name   string `json:"name"`
+	Sealed []byte `json:"sealed"` // with the key of the plan
 }
 
 // Seal computes the hash of the file, and its authentication by key.
