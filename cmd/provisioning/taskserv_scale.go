@@ -43,6 +43,9 @@ the last first. Data stay on servers that leave, unless --cleanup-data is given.
 			if s.arguments["config"], err = a.taskservConfig(recipes[1:], "", "", ""); err != nil {
 				return err
 			}
+			if err := a.useVersions(s, recipes[1:], "", ""); err != nil {
+				return err
+			}
 			s.arguments["nodes"], s.arguments["cleanup_data"] = starlark.MakeInt(nodes), starlark.Bool(cleanup)
 			if err := a.confirmed(&f, fmt.Sprintf("bring %s to %s of %s", recipes[0].Name, count(nodes, "server"), strings.Join(f.servers, ", "))); err != nil {
 				return err

@@ -173,15 +173,21 @@ func (a *app) installedOn(f taskservFlags, recipes []*recipe.Recipe) ([]*recipe.
 // Recipes that cannot know them are left out, unless they were named.
 func (a *app) mending(recipes []*recipe.Recipe, named bool) (*starlark.Dict, error) {
 	mends := starlark.NewDict(len(recipes))
+	var silent []string
 	for _, r := range recipes {
 		told, err := a.announced(r, announcement{security: true})
 		if !named && fault.Is(err, fault.Invalid) {
+			silent = append(silent, r.Name)
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
 		_ = mends.SetKey(starlark.String(r.Name), stringsValue(told.Versions())) // a fresh dict takes strings
+	}
+	if len(silent) > 0 {
+		slices.Sort(silent)
+		a.console.Note("which versions mend a hole of %s, only servers may know, and they are left as they are: see provisioning version updates --security-only", strings.Join(silent, ", "))
 	}
 	return mends, nil
 }

@@ -42,7 +42,7 @@ Where only servers know which versions there are, they are who refuses it.
 
 Exit codes: 0 it is pinned; 1 the recipe cannot install it, or nobody could be asked;
 5 there is no such version.`,
-		Example: "  provisioning version apply etcd 3.5.16 --check\n  provisioning version apply etcd 3.5.16 --infra prod",
+		Example: "  provisioning version apply coredns 1.11.3 --check\n  provisioning version apply coredns 1.11.3 --infra prod",
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, recipes, err := a.placesOf(args[:1], false)
 			if err != nil {
@@ -73,14 +73,17 @@ func (a *app) knownVersion(r *recipe.Recipe, version string) (string, error) {
 		a.console.Note("whether there is %s %s, only servers know: provisioning taskserv update %s --servers … --check", r.Name, version, r.Name)
 		return version, nil
 	}
-	told, err := a.announced(r, announcement{})
-	if err != nil {
-		return "", err
-	}
-	versions := told.Versions()
-	for _, v := range versions {
-		if strings.TrimPrefix(v, "v") == strings.TrimPrefix(version, "v") {
-			return v, nil
+	var versions []string
+	for _, refresh := range []bool{false, true} { // it may be newer than what was asked last
+		told, err := a.announced(r, announcement{refresh: refresh})
+		if err != nil {
+			return "", err
+		}
+		versions = told.Versions()
+		for _, v := range versions {
+			if strings.TrimPrefix(v, "v") == strings.TrimPrefix(version, "v") {
+				return v, nil
+			}
 		}
 	}
 	e := suggest(fault.New(fault.NotFound, "there is no %s %s", r.Name, version), version, versions)
@@ -104,6 +107,11 @@ func (a *app) pin(name, version string, check bool) error {
 		return err
 	}
 	path := filepath.Join(ws.Root, file)
+	unlock, err := tomledit.Lock(path)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	was, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fault.Wrap(fault.Config, err, "cannot read the configuration")

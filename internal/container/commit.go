@@ -19,7 +19,7 @@ type CommitSpec struct {
 }
 
 // Commit makes an image of what was written in a container, which stands still meanwhile if
-// it runs. Labels that only the container has would be those of the image, and so of all
+// it runs. Labels of the container that are not those of its image would be those of the image, and so of all
 // containers of that, which whoever owns the first one would remove with it: they are
 // emptied, as engines know no way to leave them away.
 func (e *Engine) Commit(ctx context.Context, name string, s CommitSpec, o Owner) (Image, error) {
@@ -33,7 +33,7 @@ func (e *Engine) Commit(ctx context.Context, name string, s CommitSpec, o Owner)
 	}
 	labels := map[string]string{}
 	for key := range c.Labels {
-		if _, inherited := base.Labels[key]; !inherited {
+		if was, inherited := base.Labels[key]; !inherited || was != c.Labels[key] {
 			labels[key] = ""
 		}
 	}

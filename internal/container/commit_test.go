@@ -28,6 +28,19 @@ func TestCommit(t *testing.T) {
 			t.Errorf("the label %s is %q, not %q", key, got, want)
 		}
 	}
+	again := f.Run(func(s *container.Spec) {
+		s.Image, s.Command, s.Labels = ref, []string{"sleep", "1000"}, map[string]string{"purpose": "second"}
+	})
+	next := strings.ToLower(f.Name("next")) + ":1"
+	t.Cleanup(func() { _, _ = f.Engine.RemoveImage(ctx, next, true) })
+	if i, err = f.Engine.Commit(ctx, again, container.CommitSpec{Tag: next}, container.Owner{Workspace: "/w"}); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{"purpose": "", "mine": "1", container.LabelRun: "", container.LabelWorkspace: "/w"} {
+		if got := i.Labels[key]; got != want {
+			t.Errorf("of an image that was committed itself, the label %s is %q, not %q", key, got, want)
+		}
+	}
 	for _, c := range []struct {
 		box  string
 		spec container.CommitSpec

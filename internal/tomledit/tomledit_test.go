@@ -1,7 +1,11 @@
 package tomledit
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -37,6 +41,45 @@ func TestByHand(t *testing.T) {
 	}
 	if _, err := SetText([]byte("[versions"), "versions", "redis", "7.2.1"); err == nil || !strings.Contains(err.Error(), "not valid TOML") {
 		t.Error(err)
+	}
+}
+
+// TestLock: what several write at the same time is all there afterwards.
+func TestLock(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	add := func(key string) error {
+		unlock, err := Lock(file)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+		was, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		now, err := SetText(was, "versions", key, "1")
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, now, 0o600)
+	}
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			if err := add(fmt.Sprintf("n%d", i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if got, _ := os.ReadFile(file); strings.Count(string(got), "= ") != 20 {
+		t.Errorf("some are lost:\n%s", got)
+	}
+	if _, err := Lock(filepath.Join(t.TempDir(), "none", "config.toml")); err == nil {
+		t.Error("a directory that is not there")
 	}
 }
 

@@ -21,6 +21,11 @@ import (
 // as it is, byte by byte; comments within the old grant go with it.
 func SetGrant(root, name string, g *Grant) error {
 	file := filepath.Join(root, workspace.Marker)
+	unlock, err := tomledit.Lock(file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return fault.Wrap(fault.Config, err, "cannot read the configuration of the workspace")
