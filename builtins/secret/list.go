@@ -34,6 +34,9 @@ type list struct {
 	Prefix string `star:"prefix"`
 }
 
+// Looks says that it sees what a plan puts and removes.
+func (l *list) Looks(*effect.Env) []string { return []string{resource(l.Prefix)} }
+
 func (l *list) Perform(_ context.Context, env *effect.Env) (any, error) {
 	names := map[string]bool{}
 	err := fs.WalkDir(os.DirFS(dir(env)), ".", func(name string, d fs.DirEntry, err error) error {

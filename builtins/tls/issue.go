@@ -87,7 +87,11 @@ func (i *issue) Validate() error {
 		}
 	}
 	for _, address := range i.Addresses {
-		if a, err := netip.ParseAddr(address); err != nil || a.Zone() != "" {
+		a, err := netip.ParseAddr(address)
+		if err == nil && a.Is4In6() { // certificates do not tell them apart
+			return fault.New(fault.Invalid, "%q is an address of IPv4", address).WithHint("write it so: %q", a.Unmap().String())
+		}
+		if err != nil || a.Zone() != "" {
 			return fault.New(fault.Invalid, "%q is no address", address).WithHint(`addresses are written like "10.0.0.5" and "2001:db8::5"; others belong into names`)
 		}
 	}
