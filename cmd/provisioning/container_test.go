@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"slices"
@@ -54,7 +55,10 @@ func containers(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv("BUSYBOX", containertest.Image)
 	ts.Setenv("DOCKER_HOST", os.Getenv("DOCKER_HOST"))
-	ts.Setenv("ID", fmt.Sprintf("t%d", os.Getpid()))
+	// Scripts run side by side, also the same one on both engines.
+	sum := sha256.Sum256([]byte(ts.MkAbs(".")))
+	ts.Setenv("ID", fmt.Sprintf("t%x", sum[:6]))
+	ts.Setenv("NET", fmt.Sprintf("10.214.%d", sum[0])) // the first three parts of addresses
 }
 
 func TestSplitWords(t *testing.T) {
