@@ -100,11 +100,9 @@ func (c *checking) fixedSecrets() []plan.Secret {
 func openFixed(f *plan.File, box *seal.Box) (*value.Secrets, error) {
 	secrets := value.NewSecrets(box.Key)
 	for _, s := range f.Secrets {
-		plain, err := box.Open(s.Sealed)
-		if err != nil {
+		if err := unseal(journal.Secret(s), box, secrets); err != nil {
 			return nil, err
 		}
-		secrets.Add(s.Name, string(plain))
 	}
 	return secrets, nil
 }
@@ -210,7 +208,7 @@ func (r *Runtime) approve(in Interrupt, f *plan.File) (*approved, error) {
 		return nil, fault.New(fault.Mismatch, "the plan was made for another state of things, and is not applied").
 			WithHint("%s\nmake a new one with: provisioning run %s --plan-out FILE", strings.TrimRight(diff, "\n"), script.FileName(f.Script))
 	}
-	secrets, err := openFixed(f, box)
+	secrets, err := openFixed(f, box) // and none that the plan has only read
 	if err != nil {
 		return nil, err
 	}

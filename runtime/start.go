@@ -375,13 +375,20 @@ func openSecrets(run *journal.Run, box *seal.Box, into *value.Secrets) error {
 		return err
 	}
 	for _, s := range sealed {
-		plain, err := box.Open(s.Sealed)
-		if err != nil {
+		if err := unseal(s, box, into); err != nil {
 			return err
 		}
-		into.Add(s.Name, string(plain))
 	}
 	return nil
+}
+
+// unseal adds a secret that was kept sealed.
+func unseal(s journal.Secret, box *seal.Box, into *value.Secrets) error {
+	plain, err := box.Open(s.Sealed)
+	if err == nil {
+		into.Add(s.Name, string(plain))
+	}
+	return err
 }
 
 // execute executes the script of a run that is in the journal. It takes the same
